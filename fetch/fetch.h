@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Profiles from where production keeps them into the raw layout (pgo/core/manifest.h): every
+ * selected profile once, byte for byte, with a manifest line. A second run over an unchanged source
+ * transfers nothing.
+ */
+#ifndef PGO_FETCH_FETCH_H
+#define PGO_FETCH_FETCH_H
+
+#include "pgo/core/err.h"
+#include "pgo/core/manifest.h"
+
+#include <stdint.h>
+
+struct pgo_fetch_options {
+	const char *const *urls; /* paths, globs, file:..., later http stores */
+	size_t n_urls;
+	const char *out_dir;
+	int64_t since_ns, until_ns; /* profile time; 0 = open */
+	const char *const *selects; /* `key="value"`, `key!="v"`, `key=~"re"`, `key!~"re"`: host,
+				       service, version, build_id or any label; all must hold */
+	size_t n_selects;
+	uint64_t max_object; /* bytes of one stored object; 0 = 4 GiB */
+};
+
+struct pgo_fetch_stats {
+	uint64_t listed; /* objects the sources offered */
+	uint64_t
+		unchanged; /* known from the last run by size and time of change: not even opened */
+	uint64_t examined; /* opened */
+	uint64_t fetched, fetched_bytes;
+	uint64_t duplicates; /* same bytes as a stored object */
+	uint64_t not_selected, not_profiles, failed;
+};
+
+/* Goes on past a bad object (a warning and a count) and fails only if a source cannot be listed at
+ * all, or if nothing at all is selected (PGO_EEMPTY). */
+int pgo_fetch(const struct pgo_fetch_options *o, struct pgo_fetch_stats *ret,
+	struct pgo_err *err) PGO_MUST_CHECK;
+
+#endif

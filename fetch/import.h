@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Samples of any recorder -> pprof: perf.data (file and pipe mode), `perf script` brstack text,
+ *gperftools CPU profiles; a file that is a pprof already passes through.  Told apart by content.
+ *
+ *	recording file --(perf_data.c, perf_text.c, gperf.c)--> whole samples --(import.c)--> one
+ *profile per (process group, build-id set)
+ *
+ * A whole sample has its branch ring in one piece (struct pgo_ring) when import sees it; rings are
+ *then split into traces (pgo/core/lbr.h) and summed. What needs the whole ring, such as weighting
+ *entries by their chance of having been seen, has its place in import.c between the two.
+ *
+ * Output addresses: ELF vaddrs with elf-mapped mappings (start = vaddr of the mapped bytes, real
+ *file_offset) if the ELF is at hand and its build-id agrees (the recorded path, or --binary); else
+ *file offsets with start = file_offset, which every merge also gets right whatever the address
+ *randomisation. has_functions is false and no location of ours has lines, which is what stores need
+ *to keep addresses.
+ */
+#ifndef PGO_FETCH_IMPORT_H
+#define PGO_FETCH_IMPORT_H
+
+#include "pgo/core/err.h"
+#include "pgo/core/profile.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum pgo_input_kind {
+	PGO_INPUT_UNKNOWN,
+	PGO_INPUT_PPROF,
+	PGO_INPUT_PERF_DATA,
+	PGO_INPUT_BRSTACK,
+	PGO_INPUT_GPERF
+};
+
+const char *pgo_input_kind_name(
+	enum pgo_input_kind kind); /* "pprof", "perf.data", "brstack", "gperftools", "unknown" */
+/* By content, inflating if need be. */
+int pgo_input_probe(const char *path, enum pgo_input_kind *ret, struct pgo_err *err) PGO_MUST_CHECK;
+
+struct pgo_import_options {
+	const char *host, *service, *version; /* NULL = from the file, else none */
+	int64_t time_ns;                      /* 0 = from the file */
+	const char *const *binaries; /* ELF files to take build-ids and segments from, besides the
+					recorded paths */
+	size_t n_binaries;
+	const char *event;    /* only this event of several; NULL = all that are usable */
+	uint64_t max_bytes;   /* inflated input; 0 = 64 GiB */
+	bool labels;          /* put host, service, version on every sample as string labels */
+	bool split_processes; /* one profile per process name and build-id set (else one for the
+				 whole file) */
+};
+
+/* Where every record and branch went: read = used + each loss. */
+struct pgo_import_stats {
+	uint64_t records, records_unknown; /* of the recording */
+	uint64_t samples;                  /* read */
+	uint64_t samples_used, samples_kernel, samples_no_mapping, samples_other_event,
+		samples_no_data, samples_idle;
+	uint64_t branches; /* ring entries read */
+	uint64_t branches_used, branches_kernel, branches_no_mapping, branches_zero,
+		branches_wrong_path, branches_duplicate_top, branches_filtered;
+	uint64_t ranges_bogus; /* fall-throughs that run backwards or over 1 MiB: their branch is
+				  kept, the range is not */
+	uint64_t lost_records; /* samples the kernel says it dropped */
+};
+
+struct pgo_imported {
+	struct pgo_profile **profiles; /* sorted by (process group, build-ids) */
+	char **groups;                 /* name of each: comm or file name */
+	size_t n, room;
+	enum pgo_input_kind kind;
+	struct pgo_import_stats stats;
+};
+
+/*
+ * Refused with the reason: CALL_STACK branch stacks, AUX-only recordings (Intel PT, ETM, SPE: says
+ * which perf command turns them into branch stacks), recordings without samples. Fills `*ret`
+ * (pgo_imported_fini).
+ */
+int pgo_import(const char *path, const struct pgo_import_options *o, struct pgo_imported *ret,
+	struct pgo_err *err) PGO_MUST_CHECK;
+void pgo_imported_fini(struct pgo_imported *i);
+
+#endif

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Subcommands: a row each in main.c's table.  A command parses its options, calls the library,
+ * prints its result on stdout, and returns an exit code.  Errors and warnings go to stderr, each
+ * once.
+ */
+#ifndef PGO_CMD_H
+#define PGO_CMD_H
+
+#include "pgo/core/err.h"
+#include "pgo/core/opt.h"
+
+enum pgo_exit {
+	PGO_EXIT_OK = 0,
+	PGO_EXIT_FINDING = 1,     /* verify found what --fail-if names */
+	PGO_EXIT_USAGE = 2,       /* options or configuration */
+	PGO_EXIT_FAILED = 3,      /* anything else; nothing that was good is lost */
+	PGO_EXIT_UNCHANGED = 10,  /* nothing new: the published result is kept */
+	PGO_EXIT_GATED = 11,      /* a gate said no: last-good is kept */
+	PGO_EXIT_NO_PROFILE = 20, /* there is no profile to use */
+};
+
+struct pgo_cmd {
+	const char *name;
+	const char *about; /* for `pgo --help` */
+	const struct pgo_opt_table *table;
+	int (*run)(int argc, char **argv); /* argv[0] is the command's name; gives an exit code */
+};
+
+extern const struct pgo_cmd pgo_cmd_convert, pgo_cmd_fetch, pgo_cmd_import, pgo_cmd_merge,
+	pgo_cmd_run, pgo_cmd_show, pgo_cmd_verify;
+/* All commands, by name; NULL-terminated. */
+extern const struct pgo_cmd *const pgo_cmds[];
+
+/*
+ * The frame every command shares: parses with its table, handles --help, -q, -v, --progress, sets
+ * the diag sink.  0: go on; else *ret_exit is set: return it.
+ */
+int pgo_cmd_begin(const struct pgo_cmd *cmd, int argc, char **argv, void *values,
+	struct pgo_opt_globals *globals, int *ret_first, int *dashdash, int *ret_exit);
+/* Prints the error (as text, or as a JSON object on stderr with --json) and gives the exit code
+ * that fits it. */
+int pgo_cmd_fail(const struct pgo_cmd *cmd, const struct pgo_opt_globals *globals,
+	const struct pgo_err *err);
+/* Writes a result to stdout and checks that it arrived (disk full, closed pipe). */
+int pgo_cmd_print(const struct pgo_cmd *cmd, const struct pgo_opt_globals *globals,
+	const char *data, size_t len);
+
+#endif
