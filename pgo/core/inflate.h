@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A byte stream from a file or from memory that is gzip (one or several members), zstd, or plain:
+ * told apart by its first bytes, never by its name.  Inflated through ISA-L (gzip) and libzstd, in
+ * blocks, within an output limit, so that a bomb is PGO_ELIMIT and nothing more.
+ */
+#ifndef PGO_CORE_INFLATE_H
+#define PGO_CORE_INFLATE_H
+
+#include "pgo/core/err.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+enum pgo_coding { PGO_CODING_PLAIN, PGO_CODING_GZIP, PGO_CODING_ZSTD };
+
+struct pgo_stream;
+
+/* Most bytes one input may inflate to unless the caller says otherwise: 16 GiB. */
+#define PGO_INFLATE_MAX ((uint64_t)16 << 30)
+
+/* "-" is standard input.  `max_out`: bytes after decompression. */
+struct pgo_stream *pgo_stream_open(const char *path, uint64_t max_out, struct pgo_err *err);
+/* Keeps `data` until closed.  `name` is used in messages and copied. */
+struct pgo_stream *pgo_stream_memory(
+	const char *name, const void *data, size_t len, uint64_t max_out, struct pgo_err *err);
+void pgo_stream_close(struct pgo_stream *s);
+
+/*
+ * Looks at the next bytes without taking them: up to `want` (at most 64 KiB), fewer only at the end
+ * of the data. The number of bytes at `*ret` (borrowed until the next call), 0 at the end, or a
+ * negative code.
+ */
+int64_t pgo_stream_peek(
+	struct pgo_stream *s, size_t want, const uint8_t **ret, struct pgo_err *err) PGO_MUST_CHECK;
+/* Takes up to `len` bytes; fewer only at the end of the data.  The number taken, or a negative code
+ * (a truncated gzip or zstd is PGO_EFORMAT). */
+int64_t pgo_stream_read(
+	struct pgo_stream *s, void *to, size_t len, struct pgo_err *err) PGO_MUST_CHECK;
+int pgo_stream_skip(struct pgo_stream *s, uint64_t len, struct pgo_err *err) PGO_MUST_CHECK;
+/* Starts again from the first byte; not possible on a pipe (PGO_EIO). */
+int pgo_stream_rewind(struct pgo_stream *s, struct pgo_err *err) PGO_MUST_CHECK;
+enum pgo_coding pgo_stream_coding(const struct pgo_stream *s);
+/* Position in the inflated data. */
+uint64_t pgo_stream_offset(const struct pgo_stream *s);
+const char *pgo_stream_name(const struct pgo_stream *s);
+
+/* One-shot gzip with a fixed header (no name, no time: same bytes in, same bytes out).  Appends to
+ * `out`. */
+struct pgo_buf;
+int pgo_gzip(const void *data, size_t len, struct pgo_buf *out, struct pgo_err *err) PGO_MUST_CHECK;
+
+#endif

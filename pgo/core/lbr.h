@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * "lbr traces" v1: branch records (Intel LBR, AMD LbrExtV2, Arm BRBE) inside an ordinary pprof. The
+ * full text is pgo-lbr(7).
+ *
+ * Sample types, by name: `lbr_traces/count`, `lbr_mispredicts/count`, optional `lbr_cycles/cycles`
+ * and `lbr_executions/count`. A trace is one Sample of exactly three locations, leaf first:
+ * [fall-through end, branch target, branch source]: the branch at `source` was taken to `target`,
+ * then execution fell through to the next taken branch at `end`.  All are addresses of
+ * instructions, without the minus one of call stacks. An end that is not known is a pseudo-location
+ * without mapping and address whose function is called as below. Each column is read for itself: a
+ * store may fold a call stack of three frames and a trace into one sample.
+ *
+ * Also read: pairs (`lbr_branches`, `lbr_ranges`: two locations [target or end, source or start]);
+ * and the stack form from,to,from,to,... newest first.
+ */
+#ifndef PGO_CORE_LBR_H
+#define PGO_CORE_LBR_H
+
+#include "pgo/core/profile.h"
+
+#define PGO_LBR_TYPE_TRACES "lbr_traces"
+#define PGO_LBR_TYPE_MISPREDICTS "lbr_mispredicts"
+#define PGO_LBR_TYPE_CYCLES "lbr_cycles"
+#define PGO_LBR_TYPE_EXECUTIONS "lbr_executions"
+#define PGO_LBR_BRANCH_ONLY "[lbr:branch_only]" /* in place of `end`: newest entry of a ring */
+#define PGO_LBR_FALLTHROUGH_ONLY                                                                   \
+	"[lbr:fallthrough_only]" /* in place of `source`: unknown, not counted as a branch */
+#define PGO_LBR_EXTERNAL                                                                           \
+	"[lbr:external]" /* in place of any end: code outside the recorded binaries */
+#define PGO_LBR_EXTERNAL_RETURN                                                                    \
+	"[lbr:external_return]" /* in place of `source`: came back from outside by a return */
+
+/* What one end of a trace is. */
+enum pgo_lbr_end {
+	PGO_LBR_ADDR, /* a location with an address */
+	PGO_LBR_IS_BRANCH_ONLY,
+	PGO_LBR_IS_FALLTHROUGH_ONLY,
+	PGO_LBR_IS_EXTERNAL,
+	PGO_LBR_IS_EXTERNAL_RETURN,
+};
+
+/* Which columns of a profile hold branch data; PGO_NONE where absent. */
+struct pgo_lbr_columns {
+	uint32_t traces, mispredicts, cycles, executions; /* value indices */
+	uint32_t branches, ranges;                        /* the two-location form */
+	uint8_t *end_kind;                                /* per location: enum pgo_lbr_end */
+	size_t n_locations;
+};
+
+/* Looks the columns up and classifies every location once. `has` = any branch column is there. */
+int pgo_lbr_columns_init(struct pgo_lbr_columns *c, const struct pgo_profile *p, bool *ret_has,
+	struct pgo_err *err) PGO_MUST_CHECK;
+void pgo_lbr_columns_fini(struct pgo_lbr_columns *c);
+
+/* One trace (or, from the pairs form, a branch or a range) read from a sample. */
+struct pgo_lbr_trace {
+	uint32_t source, target, end; /* location indices; source is PGO_NONE in a bare range, end
+					 in a bare branch */
+	int64_t count, mispredicts, cycles, executions;
+};
+/* 1 and a trace if the sample carries one, 0 if not (its lbr columns are 0), or a negative code for
+ * a malformed one (not three locations). */
+int pgo_lbr_trace_of(const struct pgo_lbr_columns *c, const struct pgo_profile *p,
+	const struct pgo_sample *s, struct pgo_lbr_trace *ret, struct pgo_err *err) PGO_MUST_CHECK;
+
+/*
+ * Builds the trace side of a profile: aggregates traces by (source, target, end) and then writes
+ * one sample each into a profile, in an order that depends on the content only.  Ends are (image,
+ * vaddr) pairs; image indices are the caller's, below PGO_LBR_FIRST_PSEUDO.
+ */
+#define PGO_LBR_FIRST_PSEUDO 0xfffffff0u
+#define PGO_LBR_PSEUDO(end_kind) (PGO_LBR_FIRST_PSEUDO + (uint32_t)(end_kind))
+
+struct pgo_lbr_point {
+	uint64_t vaddr;
+	uint32_t image; /* or PGO_LBR_PSEUDO(kind) with vaddr 0 */
+	uint32_t zero;  /* keeps the key free of padding */
+};
+
+struct pgo_lbr_table;
+struct pgo_lbr_table *pgo_lbr_table_new(struct pgo_err *err);
+void pgo_lbr_table_free(struct pgo_lbr_table *t);
+/* Adds; `executions` is in the caller's fixed-point unit and only written out if any is non-zero. 0
+ * or PGO_ENOMEM. */
+int pgo_lbr_table_add(struct pgo_lbr_table *t, struct pgo_lbr_point source,
+	struct pgo_lbr_point target, struct pgo_lbr_point end, uint64_t count, uint64_t mispredicts,
+	uint64_t cycles, uint64_t executions) PGO_MUST_CHECK;
+size_t pgo_lbr_table_size(const struct pgo_lbr_table *t);
+struct pgo_lbr_row {
+	struct pgo_lbr_point source, target, end;
+	uint64_t count, mispredicts, cycles, executions;
+};
+/* The rows sorted by (source, target, end); borrowed, valid until the next add. */
+const struct pgo_lbr_row *pgo_lbr_table_rows(struct pgo_lbr_table *t);
+
+#endif
