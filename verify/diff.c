@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "verify/diff.h"
+
+#include "pgo/core/vec.h"
+#include "verify/stats.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+#define LEVEL 0.95
+/* Samples of one profile come in bursts; twice the Poisson variance is what fleets show at the
+ * least. */
+#define DESIGN_EFFECT 2.0
+#define MIN_CHANGE 0.05  /* of the function */
+#define MIN_EFFECT 0.001 /* of the whole */
+
+/* One function on one side. */
+struct side {
+	struct pgo_moments cost; /* per replicate, in units of work */
+	uint64_t samples;
+};
+
+struct whole {
+	struct pgo_moments cost;
+	double unnamed;
+	uint64_t samples;
+};
+
+/* What a replicate's cost is divided by: its total for shares, nothing for plain cost. */
+static double work_of(const struct pgo_replicate *r, bool same_work)
+{
+	return same_work ? 1 : r->total;
+}
+
+static struct whole sum_whole(const struct pgo_attrib *a, bool same_work)
+{
+	struct whole w = {0};
+	double total = 0;
+
+	for (size_t i = 0; i < a->n_reps; i++) {
+		pgo_moments_add(&w.cost, a->reps[i].total / work_of(&a->reps[i], same_work));
+		w.unnamed += a->reps[i].unnamed;
+		w.samples += a->reps[i].samples;
+		total += a->reps[i].total;
+	}
+	w.unnamed = total > 0 ? w.unnamed / total : 0;
+	return w;
+}
+
+/* The rows of one function, from *at on; replicates without a row cost 0. */
+static struct side take(const struct pgo_attrib *a, size_t *at, uint32_t name, bool same_work)
+{
+	struct side s = {0};
+
+	for (uint32_t rep = 0; rep < a->n_reps; rep++) {
+		double cost = 0;
+
+		if (*at < a->n_costs && a->costs[*at].name == name && a->costs[*at].rep == rep) {
+			cost = (double)a->costs[*at].value / work_of(&a->reps[rep], same_work);
+			s.samples += a->costs[*at].samples;
+			(*at)++;
+		}
+		pgo_moments_add(&s.cost, cost);
+	}
+	return s;
+}
+
+static struct pgo_interval interval_of(const struct side *b, const struct side *a, bool replicated)
+{
+	if (replicated)
+		return pgo_stats_ratio(&b->cost, &a->cost, LEVEL);
+	return pgo_stats_count_ratio((double)b->samples, b->cost.mean, (double)a->samples,
+		a->cost.mean, DESIGN_EFFECT, LEVEL);
+}
+
+static enum pgo_change judge(const struct pgo_finding *f)
+{
+	double effect = fabs(f->after - f->before);
+
+	if (f->before <= 0 || f->after <= 0)
+		return effect < MIN_EFFECT ? PGO_UNCHANGED : PGO_MOVED;
+	if (effect < MIN_EFFECT || (f->low > -MIN_CHANGE && f->high < MIN_CHANGE))
+		return PGO_UNCHANGED;
+	if (fabs(f->change) >= MIN_CHANGE && f->low > 0)
+		return PGO_REGRESSED;
+	if (fabs(f->change) >= MIN_CHANGE && f->high < 0)
+		return PGO_IMPROVED;
+	return PGO_UNCLEAR;
+}
+
+static int by_size(const void *pa, const void *pb)
+{
+	const struct pgo_finding *a = pa, *b = pb;
+	double ea = fabs(a->after - a->before), eb = fabs(b->after - b->before);
+
+	return ea != eb ? (ea < eb ? 1 : -1) : strcmp(a->name, b->name);
+}
+
+/* Figures of one function into the verdict. `scale`: mean total before. */
+static int compare(struct pgo_verdict *v, const char *name, const struct side *b,
+	const struct side *a, const struct whole *wb, const struct whole *wa, double min_share)
+{
+	double share_b = b->cost.mean / wb->cost.mean, share_a = a->cost.mean / wa->cost.mean;
+	struct pgo_interval i;
+	struct pgo_finding *f;
+
+	v->overlap += share_b < share_a ? share_b : share_a;
+	if (!pgo_attrib_is_pseudo(name)) {
+		v->unmatched_before += share_a > 0 ? 0 : share_b;
+		v->unmatched_after += share_b > 0 ? 0 : share_a;
+	}
+	if (share_b < min_share && share_a < min_share) {
+		v->n_small++;
+		return 0;
+	}
+	f = PGO_VEC_PUSH(v->findings, v->n_findings, v->findings_room);
+	if (f == NULL || (f->name = pgo_strdup(name)) == NULL)
+		return -1;
+	i = interval_of(b, a, v->replicated);
+	f->before = share_b;
+	f->after = a->cost.mean / wb->cost.mean;
+	f->change = f->before > 0 ? f->after / f->before - 1 : INFINITY;
+	f->low = i.low;
+	f->high = i.high;
+	f->samples_before = b->samples;
+	f->samples_after = a->samples;
+	f->verdict = judge(f);
+	v->n_verdicts[f->verdict]++;
+	return 0;
+}
+
+static void compare_totals(struct pgo_verdict *v, const struct whole *wb, const struct whole *wa)
+{
+	struct side b = {wb->cost, wb->samples}, a = {wa->cost, wa->samples};
+	struct pgo_interval i;
+
+	v->samples_before = wb->samples;
+	v->samples_after = wa->samples;
+	v->unnamed_before = wb->unnamed;
+	v->unnamed_after = wa->unnamed;
+	if (!v->same_work)
+		return;
+	i = interval_of(&b, &a, v->replicated);
+	v->total_change = wa->cost.mean / wb->cost.mean - 1;
+	v->total_low = i.low;
+	v->total_high = i.high;
+}
+
+int pgo_diff(const struct pgo_attrib *before, const struct pgo_attrib *after,
+	const struct pgo_strtab *strs, double min_share, struct pgo_verdict *v, struct pgo_err *err)
+{
+	struct whole wb = sum_whole(before, v->same_work), wa = sum_whole(after, v->same_work);
+	size_t ib = 0, ia = 0;
+
+	v->n_before = before->n_reps;
+	v->n_after = after->n_reps;
+	v->replicated = before->n_reps > 1 && after->n_reps > 1;
+	compare_totals(v, &wb, &wa);
+	/* Both sides are sorted by name: one walk over the union. */
+	while (ib < before->n_costs || ia < after->n_costs) {
+		uint32_t nb = ib < before->n_costs ? before->costs[ib].name : PGO_STR_NONE;
+		uint32_t na = ia < after->n_costs ? after->costs[ia].name : PGO_STR_NONE;
+		uint32_t name = nb;
+		struct side b, a;
+
+		if (nb == PGO_STR_NONE ||
+			(na != PGO_STR_NONE && nb != na &&
+				strcmp(pgo_strtab_get(strs, na), pgo_strtab_get(strs, nb)) < 0))
+			name = na;
+		b = take(before, &ib, name, v->same_work);
+		a = take(after, &ia, name, v->same_work);
+		if (compare(v, pgo_strtab_get(strs, name), &b, &a, &wb, &wa, min_share) < 0)
+			return pgo_err_nomem(err);
+	}
+	qsort(v->findings, v->n_findings, sizeof *v->findings, by_size);
+	return 0;
+}
