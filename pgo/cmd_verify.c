@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "pgo/cmd.h"
+
+#include "pgo/core/diag.h"
+#include "pgo/input.h"
+#include "verify/verify.h"
+
+#include <string.h>
+
+struct verify_values {
+	struct pgo_opt_list before, after;
+	const char *binary, *before_binary, *after_binary, *sample_type, *fail_if;
+	double min_share;
+	uint64_t top;
+	bool same_work;
+};
+
+#define AT(field) offsetof(struct verify_values, field)
+
+static const struct pgo_opt opts[] = {
+	{"Inputs", 0, NULL, NULL, PGO_OPT_GROUP, 0},
+	{"before", 0, "FILE", "a profile from before the change (repeatable; instead of operands)",
+		PGO_OPT_LIST, AT(before)},
+	{"after", 0, "FILE", "a profile from after it (repeatable)", PGO_OPT_LIST, AT(after)},
+	{"binary", 0, "APP", "the program that both sides ran, to name functions", PGO_OPT_STR,
+		AT(binary)},
+	{"before-binary", 0, "APP", "the program before", PGO_OPT_STR, AT(before_binary)},
+	{"after-binary", 0, "APP", "the program after", PGO_OPT_STR, AT(after_binary)},
+	{"sample-type", 0, "NAME", "the column to compare (default: cpu)", PGO_OPT_STR,
+		AT(sample_type)},
+	{"Comparison", 0, NULL, NULL, PGO_OPT_GROUP, 0},
+	{"same-work", 0, NULL,
+		"every profile covers the same amount of work: compare plain cost, not shares",
+		PGO_OPT_FLAG, AT(same_work)},
+	{"min-share", 0, "PCT",
+		"list functions from this share of the whole on, in per cent (default 0.05)",
+		PGO_OPT_DOUBLE, AT(min_share)},
+	{"fail-if", 0, "GATES", "exit 1 if a gate fails, such as 'regression>2%,overlap<90%'",
+		PGO_OPT_STR, AT(fail_if)},
+	{"top", 0, "N", "functions in the text (default 20; 0 = all)", PGO_OPT_U64, AT(top)},
+	PGO_OPT_END,
+};
+
+static const struct pgo_opt_table table = {
+	"verify",
+	"[OPTION]... BEFORE... -- AFTER...",
+	"Compares profiles from before and after a rebuild, function by function, and says what "
+	"got slower, what got faster and how sure that is.",
+	opts,
+};
+
+/* All profiles of one file, whatever it is, into one side. */
+static int add_file(
+	struct pgo_verify *v, bool after, const char *path, const char *binary, struct pgo_err *err)
+{
+	struct pgo_input in;
+	int rc;
+
+	rc = pgo_input_open(path, &binary, binary != NULL, &in, err);
+	if (rc < 0)
+		return rc;
+	for (size_t i = 0; i < in.n && rc == 0; i++)
+		rc = pgo_verify_add(v, after, in.readers[i], err);
+	pgo_input_close(&in);
+	return rc;
+}
+
+static int add_side(struct pgo_verify *v, bool after, const struct pgo_opt_list *named,
+	char **operands, int n_operands, const char *binary, struct pgo_err *err)
+{
+	size_t done = 0, total = named->n + (size_t)n_operands;
+	int rc = 0;
+
+	for (size_t i = 0; i < named->n && rc == 0; i++, done++) {
+		pgo_progress(after ? "reading profiles after" : "reading profiles before", done,
+			total, "files");
+		rc = add_file(v, after, named->item[i], binary, err);
+	}
+	for (int i = 0; i < n_operands && rc == 0; i++, done++) {
+		pgo_progress(after ? "reading profiles after" : "reading profiles before", done,
+			total, "files");
+		rc = add_file(v, after, operands[i], binary, err);
+	}
+	pgo_progress_end();
+	return rc;
+}
+
+static int print_verdict(
+	const struct verify_values *o, const struct pgo_opt_globals *g, const struct pgo_verdict *v)
+{
+	struct pgo_buf out;
+	struct pgo_json j;
+	int code;
+
+	pgo_buf_init(&out, (size_t)1 << 30);
+	if (g->json) {
+		pgo_json_init(&j, &out, false);
+		pgo_verdict_json(v, &j);
+	} else {
+		pgo_verdict_text(v, (size_t)o->top, &out);
+	}
+	code = pgo_cmd_print(&pgo_cmd_verify, g, out.data, out.len);
+	pgo_buf_fini(&out);
+	if (code == PGO_EXIT_OK && pgo_verdict_failed(v))
+		code = PGO_EXIT_FINDING;
+	return code;
+}
+
+static int run(int argc, char **argv)
+{
+	struct verify_values o = {.top = 20, .min_share = 0.05};
+	struct pgo_err err = PGO_ERR_INIT;
+	struct pgo_verify_options vo;
+	struct pgo_opt_globals g;
+	struct pgo_verify *v = NULL;
+	int first, dashdash, code;
+
+	if (pgo_cmd_begin(&pgo_cmd_verify, argc, argv, &o, &g, &first, &dashdash, &code) != 0)
+		goto out;
+	vo = (struct pgo_verify_options){
+		.sample_type = o.sample_type,
+		.before_binary = o.before_binary != NULL ? o.before_binary : o.binary,
+		.after_binary = o.after_binary != NULL ? o.after_binary : o.binary,
+		.same_work = o.same_work,
+		.min_share = o.min_share / 100,
+		.fail_if = o.fail_if,
+	};
+	v = pgo_verify_new(&vo, &err);
+	if (v == NULL ||
+		add_side(v, false, &o.before, argv + first, dashdash - first, vo.before_binary,
+			&err) < 0 ||
+		add_side(v, true, &o.after, argv + dashdash, argc - dashdash, vo.after_binary,
+			&err) < 0 ||
+		pgo_verify_finish(v, &err) < 0)
+		code = pgo_cmd_fail(&pgo_cmd_verify, &g, &err);
+	else
+		code = print_verdict(&o, &g, pgo_verify_result(v));
+out:
+	pgo_verify_free(v);
+	pgo_opt_list_free(&o.before);
+	pgo_opt_list_free(&o.after);
+	return code;
+}
+
+const struct pgo_cmd pgo_cmd_verify = {
+	"verify", "compare profiles before and after a rebuild", &table, run};
