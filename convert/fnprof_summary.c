@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The detailed summary: see convert/fnprof.h. */
+#include "convert/fnprof.h"
+
+#include "pgo/core/alloc.h"
+#include "pgo/core/vec.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static const uint32_t cutoffs[PGO_SUMMARY_ROWS] = {10000, 100000, 200000, 300000, 400000, 500000,
+	600000, 700000, 800000, 900000, 950000, 990000, 999000, 999900, 999990, 999999};
+
+struct counts {
+	uint64_t *v;
+	size_t n, room;
+};
+
+static int gather(const struct pgo_fn *f, struct counts *c)
+{
+	if (PGO_VEC_RESERVE(c->v, c->room, c->n + f->n_pos) < 0)
+		return -1;
+	for (uint32_t i = 0; i < f->n_pos; i++)
+		c->v[c->n++] = f->pos[i].count;
+	for (uint32_t i = 0; i < f->n_calls; i++)
+		if (gather(f->calls[i].callee, c) < 0)
+			return -1;
+	return 0;
+}
+
+static int compare_u64(uint64_t a, uint64_t b)
+{
+	return a < b ? -1 : a > b;
+}
+
+static int descending(const void *a, const void *b)
+{
+	return compare_u64(*(const uint64_t *)b, *(const uint64_t *)a);
+}
+
+static void fill_rows(struct pgo_summary *s, const struct counts *c)
+{
+	unsigned __int128 sum = 0;
+	uint64_t last = 0;
+	size_t i = 0;
+
+	for (size_t r = 0; r < PGO_SUMMARY_ROWS; r++) {
+		uint64_t want = (uint64_t)((unsigned __int128)s->total * cutoffs[r] / 1000000);
+
+		/* Equal counts are taken together. */
+		while (sum < want && i < c->n) {
+			last = c->v[i];
+			for (; i < c->n && c->v[i] == last; i++)
+				sum += last;
+		}
+		s->rows[r].cutoff = cutoffs[r];
+		s->rows[r].min_count = last;
+		s->rows[r].n_counts = i;
+	}
+}
+
+static int summarise(const struct pgo_fnprof *p, struct pgo_summary *s, struct counts *c)
+{
+	for (size_t i = 0; i < p->n_fns; i++) {
+		if (p->fns[i]->head > s->max_head)
+			s->max_head = p->fns[i]->head;
+		if (gather(p->fns[i], c) < 0)
+			return -1;
+	}
+	if (c->n > 1)
+		qsort(c->v, c->n, sizeof *c->v, descending);
+	for (size_t i = 0; i < c->n; i++)
+		s->total = pgo_sat_add(s->total, c->v[i]);
+	s->max = c->n != 0 ? c->v[0] : 0;
+	s->n_counts = c->n;
+	s->n_fns = p->n_fns;
+	fill_rows(s, c);
+	return 0;
+}
+
+/* The leaf of "[main:3 @ foo:1.2 @ bar]" is "bar". */
+static struct pgo_fnprof *without_contexts(const struct pgo_fnprof *p)
+{
+	struct pgo_fnprof *c = pgo_fnprof_new(NULL);
+
+	if (c == NULL)
+		return NULL;
+	for (size_t i = 0; i < p->n_fns; i++) {
+		const char *s = pgo_fnprof_str(p, p->fns[i]->name), *at;
+		size_t len = strlen(s);
+		struct pgo_fn *f = NULL;
+		uint32_t name;
+
+		if (len >= 2 && s[0] == '[' && s[len - 1] == ']') {
+			s++, len -= 2;
+			for (; (at = memmem(s, len, " @ ", 3)) != NULL; s = at + 3)
+				len -= (size_t)(at + 3 - s);
+		}
+		name = pgo_strtab_add(&c->strs, s, len);
+		if (name != PGO_STR_NONE)
+			f = pgo_fnprof_fn(c, name);
+		if (f == NULL || pgo_fn_merge(c, f, p, p->fns[i], 1) < 0) {
+			pgo_fnprof_free(c);
+			return NULL;
+		}
+	}
+	return c;
+}
+
+int pgo_fnprof_summary(const struct pgo_fnprof *p, struct pgo_summary *ret, struct pgo_err *err)
+{
+	struct pgo_summary s = {0};
+	struct counts c = {0};
+	struct pgo_fnprof *flat = NULL;
+	int rc = 0;
+
+	if (p->context_sensitive)
+		flat = without_contexts(p);
+	if ((p->context_sensitive && flat == NULL) ||
+		summarise(flat != NULL ? flat : p, &s, &c) < 0)
+		rc = pgo_err_nomem(err);
+	else
+		*ret = s;
+	pgo_free(c.v);
+	pgo_fnprof_free(flat);
+	return rc;
+}
