@@ -1,0 +1,266 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "pgo/conf.h"
+
+#include "pgo/core/alloc.h"
+#include "pgo/core/file.h"
+#include "pgo/core/opt.h"
+
+#include <confuse.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+/* libconfuse reports through a callback without context; one file is read at a time. */
+static char last_message[PGO_ERR_MAX];
+
+static void remember(cfg_t *cfg, const char *fmt, va_list ap)
+{
+	char text[PGO_ERR_MAX - 128];
+
+	vsnprintf(text, sizeof text, fmt, ap);
+	/* The first message is the cause; what follows is its echo. */
+	if (last_message[0] != '\0')
+		return;
+	if (cfg != NULL && cfg->filename != NULL && cfg->line != 0)
+		snprintf(last_message, sizeof last_message, "%.100s:%d: %s", cfg->filename,
+			cfg->line, text);
+	else
+		snprintf(last_message, sizeof last_message, "%s", text);
+}
+
+static char *directory_of(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	if (slash == NULL)
+		return pgo_strdup(".");
+	return pgo_strndup(path, slash == path ? 1 : (size_t)(slash - path));
+}
+
+/* A path of the file, seen from where the program runs; URLs and absolute paths stay. */
+static char *rebase(const char *dir, const char *path)
+{
+	if (path[0] == '\0' || path[0] == '/' || strstr(path, "://") != NULL ||
+		strcmp(dir, ".") == 0)
+		return pgo_strdup(path);
+	if (strncmp(path, "file:", 5) == 0)
+		return pgo_strdup(path);
+	return pgo_asprintf("%s/%s", dir, path);
+}
+
+static int list_of(cfg_t *t, const char *name, const char *dir, char ***ret, size_t *ret_n)
+{
+	size_t n = cfg_size(t, name);
+
+	*ret = pgo_calloc(n, sizeof **ret);
+	if (*ret == NULL)
+		return -1;
+	for (size_t i = 0; i < n; i++, ++*ret_n) {
+		const char *item = cfg_getnstr(t, name, (unsigned)i);
+
+		(*ret)[i] = dir != NULL ? rebase(dir, item) : pgo_strdup(item);
+		if ((*ret)[i] == NULL)
+			return -1;
+	}
+	return 0;
+}
+
+static int duration_of(cfg_t *t, const char *name, int64_t *ret, struct pgo_err *err)
+{
+	const char *text = cfg_getstr(t, name);
+
+	if (text == NULL || text[0] == '\0' || strcmp(text, "0") == 0)
+		return 0;
+	if (pgo_parse_duration(text, ret, err) < 0)
+		return pgo_err_prefix(err, "%s", name);
+	return 0;
+}
+
+static int copy_strings(cfg_t *t, const char *dir, struct pgo_target *ret, struct pgo_err *err)
+{
+	struct {
+		char **to;
+		const char *name;
+		bool is_path;
+	} fields[] = {
+		{&ret->since, "since", false},
+		{&ret->until, "until", false},
+		{&ret->clang_format, "clang_format", false},
+		{&ret->binary, "binary", true},
+		{&ret->debug, "debug", true},
+		{&ret->gcc, "gcc", true},
+		{&ret->clang, "clang", true},
+		{&ret->bolt, "bolt", true},
+	};
+
+	for (size_t i = 0; i < sizeof fields / sizeof *fields; i++) {
+		const char *text = cfg_getstr(t, fields[i].name);
+
+		if (text == NULL)
+			text = "";
+		*fields[i].to = fields[i].is_path ? rebase(dir, text) : pgo_strdup(text);
+		if (*fields[i].to == NULL)
+			return pgo_err_nomem(err);
+	}
+	return 0;
+}
+
+static int check_target(const struct pgo_target *t, struct pgo_err *err)
+{
+	if (t->name[0] == '\0' || t->name[0] == '.' || strchr(t->name, '/') != NULL)
+		return pgo_err_set(err, PGO_EUSAGE,
+			"target '%s': the name becomes a directory; use letters, digits, '-', '_' "
+			"and '.'",
+			t->name);
+	if (t->n_sources == 0)
+		return pgo_err_set(err, PGO_EUSAGE,
+			"target '%s' has no sources; say where its profiles are: sources = "
+			"{\"DIR-OR-URL\"}",
+			t->name);
+	if (t->binary[0] == '\0')
+		return pgo_err_set(err, PGO_EUSAGE,
+			"target '%s' has no binary; name the program that was profiled: binary = "
+			"\"PATH\"",
+			t->name);
+	if (t->gcc[0] == '\0' && t->clang[0] == '\0' && t->bolt[0] == '\0')
+		return pgo_err_set(err, PGO_EUSAGE,
+			"target '%s' asks for no output; set at least one of gcc, clang and bolt "
+			"to a path",
+			t->name);
+	return 0;
+}
+
+static int read_target(cfg_t *t, const char *dir, struct pgo_target *ret, struct pgo_err *err)
+{
+	const char *title = cfg_title(t);
+	int rc;
+
+	ret->name = pgo_strdup(title != NULL ? title : "");
+	if (ret->name == NULL || list_of(t, "sources", dir, &ret->sources, &ret->n_sources) < 0 ||
+		list_of(t, "select", NULL, &ret->selects, &ret->n_selects) < 0)
+		return pgo_err_nomem(err);
+	rc = copy_strings(t, dir, ret, err);
+	if (rc == 0)
+		rc = duration_of(t, "half_life", &ret->half_life_ns, err);
+	if (rc == 0)
+		rc = duration_of(t, "window", &ret->window_ns, err);
+	if (rc < 0)
+		return pgo_err_prefix(err, "target '%s'", ret->name);
+	ret->host_cap = cfg_getfloat(t, "host_cap");
+	ret->gcc_release = (unsigned)cfg_getint(t, "gcc_release");
+	return check_target(ret, err);
+}
+
+static int read_all(cfg_t *cfg, struct pgo_conf *c, struct pgo_err *err)
+{
+	size_t n = cfg_size(cfg, "target");
+	char *dir = directory_of(c->path);
+	int rc = 0;
+
+	if (dir == NULL)
+		return pgo_err_nomem(err);
+	c->state = rebase(dir, cfg_getstr(cfg, "state"));
+	c->targets = pgo_calloc(n, sizeof *c->targets);
+	if (c->state == NULL || c->targets == NULL)
+		rc = pgo_err_nomem(err);
+	else if (n == 0)
+		rc = pgo_err_set(err, PGO_EUSAGE,
+			"there is no target section; add one: target \"NAME\" { ... }");
+	/* Counted before it is read, so that a target read half is freed. */
+	for (size_t i = 0; i < n && rc == 0; i++)
+		rc = read_target(cfg_getnsec(cfg, "target", (unsigned)i), dir,
+			&c->targets[c->n_targets++], err);
+	pgo_free(dir);
+	return rc;
+}
+
+int pgo_conf_load(const char *path, struct pgo_conf *ret, struct pgo_err *err)
+{
+	cfg_opt_t target_opts[] = {
+		CFG_STR_LIST("sources", "{}", CFGF_NONE),
+		CFG_STR_LIST("select", "{}", CFGF_NONE),
+		CFG_STR("since", "21d", CFGF_NONE),
+		CFG_STR("until", "now", CFGF_NONE),
+		CFG_STR("binary", "", CFGF_NONE),
+		CFG_STR("debug", "", CFGF_NONE),
+		CFG_STR("half_life", "7d", CFGF_NONE),
+		CFG_STR("window", "21d", CFGF_NONE),
+		CFG_FLOAT("host_cap", 3.0, CFGF_NONE),
+		CFG_STR("gcc", "", CFGF_NONE),
+		CFG_INT("gcc_release", 0, CFGF_NONE),
+		CFG_STR("clang", "", CFGF_NONE),
+		CFG_STR("clang_format", "extbinary", CFGF_NONE),
+		CFG_STR("bolt", "", CFGF_NONE),
+		CFG_END(),
+	};
+	cfg_opt_t opts[] = {
+		CFG_STR("state", "pgo-state", CFGF_NONE),
+		CFG_SEC("target", target_opts, CFGF_MULTI | CFGF_TITLE | CFGF_NO_TITLE_DUPES),
+		CFG_END(),
+	};
+	struct pgo_conf c = {0};
+	cfg_t *cfg = cfg_init(opts, CFGF_NONE);
+	int rc = 0;
+
+	if (cfg == NULL || (c.path = pgo_strdup(path)) == NULL) {
+		rc = pgo_err_nomem(err);
+		goto out;
+	}
+	last_message[0] = '\0';
+	cfg_set_error_function(cfg, remember);
+	switch (cfg_parse(cfg, path)) {
+	case CFG_SUCCESS:
+		rc = read_all(cfg, &c, err);
+		if (rc < 0)
+			pgo_err_prefix(err, "%s", path);
+		break;
+	case CFG_FILE_ERROR:
+		rc = pgo_err_errno(err, PGO_EUSAGE, "cannot read the configuration %s", path);
+		break;
+	default:
+		rc = pgo_err_set(err, PGO_EUSAGE, "%s",
+			last_message[0] != '\0' ? last_message
+						: "the configuration cannot be parsed");
+		break;
+	}
+out:
+	if (cfg != NULL)
+		cfg_free(cfg);
+	if (rc < 0)
+		pgo_conf_fini(&c);
+	else
+		*ret = c;
+	return rc;
+}
+
+static void free_list(char **list, size_t n)
+{
+	for (size_t i = 0; list != NULL && i < n; i++)
+		pgo_free(list[i]);
+	pgo_free(list);
+}
+
+static void free_target(struct pgo_target *t)
+{
+	free_list(t->sources, t->n_sources);
+	free_list(t->selects, t->n_selects);
+	pgo_free(t->name);
+	pgo_free(t->since);
+	pgo_free(t->until);
+	pgo_free(t->binary);
+	pgo_free(t->debug);
+	pgo_free(t->gcc);
+	pgo_free(t->clang);
+	pgo_free(t->bolt);
+	pgo_free(t->clang_format);
+}
+
+void pgo_conf_fini(struct pgo_conf *c)
+{
+	for (size_t i = 0; i < c->n_targets; i++)
+		free_target(&c->targets[i]);
+	pgo_free(c->targets);
+	pgo_free(c->path);
+	pgo_free(c->state);
+	memset(c, 0, sizeof *c);
+}

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * pgo.conf -> what the pipeline shall do; the only file that calls the configuration library
+ *(libconfuse).
+ *
+ *	state = "pgo-state"                  # directory of everything that is kept between runs
+ *	target "quarry" {                    # one profiled program; several targets are fine
+ *		sources = {"store"}          # stores, directories, globs
+ *		select = {"service=\"quarry\""}
+ *		since = "21d"                # window of profile times
+ *		binary = "build/quarry"      # the program that was profiled
+ *		half_life = "7d"
+ *		host_cap = 3.0
+ *		gcc = "out/quarry.afdo"      # outputs: at least one of gcc, clang, bolt
+ *		clang = "out/quarry.prof"
+ *		bolt = "out/quarry.fdata"
+ *	}
+ *
+ * Paths are relative to the directory of the configuration file, so that a run does not depend on
+ *where it was started.  "${NAME}" in double quotes is taken from the environment, which is where
+ *secrets belong.
+ */
+#ifndef PGO_CONF_H
+#define PGO_CONF_H
+
+#include "pgo/core/err.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct pgo_target {
+	char *name;
+	char **sources, **selects;
+	size_t n_sources, n_selects;
+	char *since, *until;             /* as written; "" = open */
+	char *binary, *debug;            /* debug "" = search */
+	int64_t half_life_ns, window_ns; /* 0 = off */
+	double host_cap;                 /* 0 = off */
+	char *gcc, *clang, *bolt;        /* outputs; "" = not wanted */
+	unsigned gcc_release;            /* 0 = the gcc on PATH */
+	char *clang_format;              /* extbinary, text, binary */
+};
+
+struct pgo_conf {
+	char *path;  /* of the file */
+	char *state; /* directory */
+	struct pgo_target *targets;
+	size_t n_targets;
+};
+
+/* Messages carry file and line. Fills *ret (pgo_conf_fini). */
+int pgo_conf_load(const char *path, struct pgo_conf *ret, struct pgo_err *err) PGO_MUST_CHECK;
+void pgo_conf_fini(struct pgo_conf *c);
+
+#endif

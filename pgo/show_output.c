@@ -1,0 +1,349 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Views of what the converters make (sample profiles, .fdata), of programs, and of our own JSON
+ * files. */
+#include "pgo/show.h"
+
+#include "pgo/core/alloc.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+static size_t shown(const struct pgo_show *s, size_t n)
+{
+	return s->all || s->top == 0 || s->top > n ? n : s->top;
+}
+
+/* ---- counters of an imported recording: one table for both views */
+
+struct counter {
+	const char *key, *text;
+	size_t offset;
+};
+
+#define AT(field) offsetof(struct pgo_import_stats, field)
+
+static const struct counter import_counters[] = {
+	{"records", "records read", AT(records)},
+	{"records_unknown", "  of kinds that say nothing about samples", AT(records_unknown)},
+	{"samples", "samples read", AT(samples)},
+	{"samples_used", "  used", AT(samples_used)},
+	{"samples_kernel", "  in the kernel", AT(samples_kernel)},
+	{"samples_no_mapping", "  in no mapped file", AT(samples_no_mapping)},
+	{"samples_other_event", "  of other events", AT(samples_other_event)},
+	{"samples_no_data", "  without address or branches", AT(samples_no_data)},
+	{"samples_idle", "  of the idle task", AT(samples_idle)},
+	{"branches", "branch records read", AT(branches)},
+	{"branches_used", "  used", AT(branches_used)},
+	{"branches_kernel", "  in the kernel", AT(branches_kernel)},
+	{"branches_no_mapping", "  in no mapped file", AT(branches_no_mapping)},
+	{"branches_zero", "  with address 0", AT(branches_zero)},
+	{"branches_wrong_path", "  on a mispredicted path", AT(branches_wrong_path)},
+	{"branches_duplicate_top", "  duplicated at the top of the ring",
+		AT(branches_duplicate_top)},
+	{"branches_filtered", "  filtered", AT(branches_filtered)},
+	{"ranges_bogus", "fall-throughs that cannot be (branch kept)", AT(ranges_bogus)},
+	{"lost_records", "samples the kernel lost", AT(lost_records)},
+};
+
+void pgo_show_import_stats(const struct pgo_show *s, const struct pgo_import_stats *stats)
+{
+	if (s->json != NULL) {
+		pgo_json_key(s->json, "account");
+		pgo_json_object(s->json);
+	}
+	for (size_t i = 0; i < sizeof import_counters / sizeof *import_counters; i++) {
+		uint64_t v;
+
+		memcpy(&v, (const char *)stats + import_counters[i].offset, sizeof v);
+		if (s->json != NULL)
+			pgo_json_kv_u64(s->json, import_counters[i].key, v);
+		else if (v != 0 || import_counters[i].text[0] != ' ')
+			pgo_buf_printf(
+				s->out, "  %-46s %12" PRIu64 "\n", import_counters[i].text, v);
+	}
+	if (s->json != NULL)
+		pgo_json_end_object(s->json);
+}
+
+/* ---- sample profiles */
+
+static void fn_text(const struct pgo_show *s, const struct pgo_fnprof *p, const struct pgo_fn *f,
+	unsigned depth)
+{
+	for (uint32_t i = 0; i < f->n_pos; i++) {
+		const struct pgo_fn_pos *pos = &f->pos[i];
+
+		pgo_buf_printf(s->out, "%*s%" PRIu32, (int)depth * 2 + 4, "", pos->line);
+		if (pos->disc != 0)
+			pgo_buf_printf(s->out, ".%" PRIu32, pos->disc);
+		pgo_buf_printf(s->out, ": %" PRIu64, pos->count);
+		for (uint32_t k = 0; k < pos->n_targets; k++)
+			pgo_buf_printf(s->out, " %s:%" PRIu64,
+				pgo_fnprof_str(p, pos->targets[k].name), pos->targets[k].count);
+		pgo_buf_putc(s->out, '\n');
+	}
+	for (uint32_t i = 0; i < f->n_calls; i++) {
+		const struct pgo_fn_call *c = &f->calls[i];
+
+		pgo_buf_printf(s->out, "%*s%" PRIu32, (int)depth * 2 + 4, "", c->line);
+		if (c->disc != 0)
+			pgo_buf_printf(s->out, ".%" PRIu32, c->disc);
+		pgo_buf_printf(s->out, ": inlined %s, total %" PRIu64 "\n",
+			pgo_fnprof_str(p, c->callee->name), c->callee->total);
+		fn_text(s, p, c->callee, depth + 1);
+	}
+}
+
+static void fn_json(
+	struct pgo_json *j, const struct pgo_fnprof *p, const struct pgo_fn *f, bool full)
+{
+	pgo_json_kv_str(j, "name", pgo_fnprof_str(p, f->name));
+	pgo_json_kv_u64(j, "total", f->total);
+	pgo_json_kv_u64(j, "head", f->head);
+	if (!full)
+		return;
+	pgo_json_key(j, "positions");
+	pgo_json_array(j);
+	for (uint32_t i = 0; i < f->n_pos; i++) {
+		pgo_json_object(j);
+		pgo_json_kv_u64(j, "line", f->pos[i].line);
+		pgo_json_kv_u64(j, "discriminator", f->pos[i].disc);
+		pgo_json_kv_u64(j, "count", f->pos[i].count);
+		pgo_json_key(j, "targets");
+		pgo_json_array(j);
+		for (uint32_t k = 0; k < f->pos[i].n_targets; k++) {
+			pgo_json_object(j);
+			pgo_json_kv_str(j, "name", pgo_fnprof_str(p, f->pos[i].targets[k].name));
+			pgo_json_kv_u64(j, "count", f->pos[i].targets[k].count);
+			pgo_json_end_object(j);
+		}
+		pgo_json_end_array(j);
+		pgo_json_end_object(j);
+	}
+	pgo_json_end_array(j);
+	pgo_json_key(j, "inlined");
+	pgo_json_array(j);
+	for (uint32_t i = 0; i < f->n_calls; i++) {
+		pgo_json_object(j);
+		pgo_json_kv_u64(j, "line", f->calls[i].line);
+		pgo_json_kv_u64(j, "discriminator", f->calls[i].disc);
+		fn_json(j, p, f->calls[i].callee, true);
+		pgo_json_end_object(j);
+	}
+	pgo_json_end_array(j);
+}
+
+static void fnprof_json(const struct pgo_show *s, const char *kind, const struct pgo_fnprof *p,
+	const struct pgo_summary *sum, const struct pgo_fn *only)
+{
+	struct pgo_json *j = s->json;
+
+	pgo_json_object(j);
+	pgo_json_kv_str(j, "file", s->path);
+	pgo_json_kv_str(j, "kind", kind);
+	pgo_json_kv_u64(j, "functions", sum->n_fns);
+	pgo_json_kv_u64(j, "positions", sum->n_counts);
+	pgo_json_kv_u64(j, "total", sum->total);
+	pgo_json_kv_u64(j, "max", sum->max);
+	pgo_json_kv_u64(j, "cold_names", p->n_cold);
+	pgo_json_key(j, "profile");
+	pgo_json_array(j);
+	for (size_t i = 0; i < (only != NULL ? 1 : shown(s, p->n_fns)); i++) {
+		pgo_json_object(j);
+		fn_json(j, p, only != NULL ? only : p->fns[i], s->all || only != NULL);
+		pgo_json_end_object(j);
+	}
+	pgo_json_end_array(j);
+	pgo_json_end_object(j);
+}
+
+int pgo_show_fnprof(
+	const struct pgo_show *s, const char *kind, const struct pgo_fnprof *p, struct pgo_err *err)
+{
+	const struct pgo_fn *only = NULL;
+	struct pgo_summary sum;
+	int rc = pgo_fnprof_summary(p, &sum, err);
+
+	if (rc < 0)
+		return rc;
+	if (s->function != NULL && (only = pgo_fnprof_find(p, s->function)) == NULL)
+		return pgo_err_set(err, PGO_ENOTFOUND,
+			"%s has no record of a function called '%s'; names are linkage names, "
+			"without clone suffixes",
+			s->path, s->function);
+	if (s->json != NULL) {
+		fnprof_json(s, kind, p, &sum, only);
+		return 0;
+	}
+	pgo_buf_printf(s->out,
+		"%s: %s\n  %" PRIu64 " functions, %" PRIu64 " positions, counts sum %" PRIu64
+		", largest %" PRIu64 "; %zu names without samples\n",
+		s->path, kind, sum.n_fns, sum.n_counts, sum.total, sum.max, p->n_cold);
+	for (size_t i = 0; i < (only != NULL ? 1 : shown(s, p->n_fns)); i++) {
+		const struct pgo_fn *f = only != NULL ? only : p->fns[i];
+
+		pgo_buf_printf(s->out, "  %s: total %" PRIu64 ", head %" PRIu64 "\n",
+			pgo_fnprof_str(p, f->name), f->total, f->head);
+		if (only != NULL || s->all)
+			fn_text(s, p, f, 0);
+	}
+	return 0;
+}
+
+/* ---- .fdata */
+
+static int by_count(const void *pa, const void *pb, void *ctx)
+{
+	const struct pgo_fdata *f = ctx;
+	uint32_t a = *(const uint32_t *)pa, b = *(const uint32_t *)pb;
+	uint64_t ca = f->edges[a].count, cb = f->edges[b].count;
+
+	return ca != cb ? (ca < cb ? 1 : -1) : (a > b) - (a < b);
+}
+
+static void fdata_loc(struct pgo_buf *out, const struct pgo_fdata *f, const struct pgo_fdata_loc *l)
+{
+	const char *name = pgo_strtab_get(&f->strs, l->name);
+
+	pgo_buf_printf(out, "%s+0x%" PRIx64, name[0] != '\0' ? name : "[unknown]", l->offset);
+}
+
+static void fdata_edge(const struct pgo_show *s, const struct pgo_fdata *f,
+	const struct pgo_fdata_edge *e, struct pgo_buf *text)
+{
+	pgo_buf_clear(text);
+	fdata_loc(text, f, &e->from);
+	if (!f->no_lbr) {
+		pgo_buf_puts(text, " -> ");
+		fdata_loc(text, f, &e->to);
+	}
+	if (s->json != NULL) {
+		pgo_json_object(s->json);
+		pgo_json_kv_str(s->json, "edge", text->data);
+		pgo_json_kv_u64(s->json, "count", e->count);
+		pgo_json_kv_u64(s->json, "mispredicts", e->mispreds);
+		pgo_json_end_object(s->json);
+	} else {
+		pgo_buf_printf(s->out, "  %12" PRIu64 " %10" PRIu64 "  %s\n", e->count, e->mispreds,
+			text->data);
+	}
+}
+
+int pgo_show_fdata(const struct pgo_show *s, const struct pgo_fdata *f, struct pgo_err *err)
+{
+	uint32_t *order = pgo_malloc(f->n_edges * sizeof *order);
+	uint64_t count = 0, mispreds = 0;
+	struct pgo_buf text;
+
+	if (order == NULL)
+		return pgo_err_nomem(err);
+	pgo_buf_init(&text, (size_t)1 << 20);
+	for (size_t i = 0; i < f->n_edges; i++) {
+		order[i] = (uint32_t)i;
+		count += f->edges[i].count;
+		mispreds += f->edges[i].mispreds;
+	}
+	qsort_r(order, f->n_edges, sizeof *order, by_count, (void *)f);
+	if (s->json != NULL) {
+		pgo_json_object(s->json);
+		pgo_json_kv_str(s->json, "file", s->path);
+		pgo_json_kv_str(s->json, "kind", "fdata");
+		pgo_json_kv_bool(s->json, "branch_records", !f->no_lbr);
+		pgo_json_kv_u64(s->json, "edges", f->n_edges);
+		pgo_json_kv_u64(s->json, "count", count);
+		pgo_json_kv_u64(s->json, "mispredicts", mispreds);
+		pgo_json_key(s->json, "hottest");
+		pgo_json_array(s->json);
+	} else {
+		pgo_buf_printf(s->out,
+			"%s: .fdata for llvm-bolt%s\n  %zu %s, counts sum %" PRIu64
+			", mispredicts %" PRIu64 "\n  %12s %10s  %s\n",
+			s->path, f->no_lbr ? ", without branch records" : "", f->n_edges,
+			f->no_lbr ? "places" : "edges", count, mispreds, "count", "mispredict",
+			f->no_lbr ? "place" : "edge");
+	}
+	for (size_t i = 0; i < shown(s, f->n_edges); i++)
+		fdata_edge(s, f, &f->edges[order[i]], &text);
+	if (s->json != NULL) {
+		pgo_json_end_array(s->json);
+		pgo_json_end_object(s->json);
+	}
+	pgo_buf_fini(&text);
+	pgo_free(order);
+	return 0;
+}
+
+/* ---- programs */
+
+void pgo_show_elf(const struct pgo_show *s, const struct pgo_elf *e)
+{
+	const char *machine = e->machine == PGO_MACHINE_X86_64 ? "x86-64" : "AArch64";
+
+	if (s->json != NULL) {
+		pgo_json_object(s->json);
+		pgo_json_kv_str(s->json, "file", s->path);
+		pgo_json_kv_str(s->json, "kind", "elf");
+		pgo_json_kv_str(s->json, "build_id", e->build_id);
+		pgo_json_kv_str(s->json, "machine", machine);
+		pgo_json_kv_bool(s->json, "position_independent", e->pie);
+		pgo_json_kv_bool(s->json, "debug_information", e->has_dwarf);
+		pgo_json_kv_bool(s->json, "symbol_table", e->has_symtab);
+		pgo_json_kv_bool(s->json, "relocations_kept", e->emit_relocs);
+		pgo_json_kv_u64(s->json, "code_symbols", e->n_symbols);
+		pgo_json_end_object(s->json);
+		return;
+	}
+	pgo_buf_printf(s->out, "%s: ELF for %s, %s\n  build-id        %s\n", s->path, machine,
+		e->pie ? "position-independent" : "at fixed addresses",
+		e->build_id[0] != '\0'
+			? e->build_id
+			: "none: link with -Wl,--build-id, or profiles cannot be told apart");
+	pgo_buf_printf(s->out, "  debug info      %s\n",
+		e->has_dwarf ? "in the file"
+			     : "not in the file: compile with -g, or keep the separate debug file");
+	pgo_buf_printf(s->out, "  symbols         %zu%s\n", e->n_symbols,
+		e->has_symtab ? "" : " (dynamic ones only: stripped)");
+	pgo_buf_printf(s->out, "  relocations     %s\n",
+		e->emit_relocs ? "kept: llvm-bolt may reorder functions"
+			       : "not kept: link with -Wl,--emit-relocs for llvm-bolt");
+	for (size_t i = 0; i < e->n_segments; i++)
+		pgo_buf_printf(s->out,
+			"  %-15s %" PRIx64 "-%" PRIx64 " from file offset %" PRIx64 "%s%s\n",
+			i == 0 ? "segments" : "", e->segments[i].vaddr,
+			e->segments[i].vaddr + e->segments[i].memsz, e->segments[i].offset,
+			e->segments[i].exec ? ", executable" : "",
+			e->segments[i].write ? ", writable" : "");
+}
+
+/* ---- our own JSON files: checked, then shown as they are */
+
+int pgo_show_json_file(const struct pgo_show *s, const char *data, size_t len, struct pgo_err *err)
+{
+	struct pgo_jval *doc = pgo_jdoc_parse(s->path, data, len, NULL);
+	size_t lines = 0, at = 0;
+
+	if (doc != NULL) {
+		pgo_jdoc_free(doc);
+		pgo_buf_add(s->out, data, len);
+		return 0;
+	}
+	/* Not one document: one a line, as manifests are. */
+	while (at < len) {
+		const char *nl = memchr(data + at, '\n', len - at);
+		size_t n = nl != NULL ? (size_t)(nl - data) - at : len - at;
+
+		lines++;
+		if (n != 0) {
+			doc = pgo_jdoc_parse(s->path, data + at, n, err);
+			if (doc == NULL) {
+				pgo_err_prefix(err, "line %zu", lines);
+				return err != NULL ? (int)err->code : PGO_EFORMAT;
+			}
+			pgo_jdoc_free(doc);
+		}
+		at += n + 1;
+	}
+	pgo_buf_add(s->out, data, len);
+	return 0;
+}
