@@ -118,7 +118,8 @@ int pgo_profile_add_comment(struct pgo_profile *p, const char *text)
 
 int pgo_profile_add_sample(struct pgo_profile *p, const struct pgo_sample *s)
 {
-	size_t n_values = p->n_samples * p->n_sample_types; /* both are counts of what is in memory */
+	size_t n_values =
+		p->n_samples * p->n_sample_types; /* both are counts of what is in memory */
 	struct pgo_sample_ref *r;
 
 	if (PGO_VEC_RESERVE(p->sample_locs, p->sample_locs_room, p->n_sample_locs + s->n_loc) < 0 ||
@@ -130,8 +131,7 @@ int pgo_profile_add_sample(struct pgo_profile *p, const struct pgo_sample *s)
 	r = PGO_VEC_PUSH(p->samples, p->n_samples, p->samples_room);
 	if (r == NULL)
 		return PGO_ENOMEM;
-	*r = (struct pgo_sample_ref){
-		p->n_sample_locs, p->n_sample_labels, s->n_loc, s->n_label};
+	*r = (struct pgo_sample_ref){p->n_sample_locs, p->n_sample_labels, s->n_loc, s->n_label};
 	for (uint32_t i = 0; i < s->n_loc; i++)
 		p->sample_locs[p->n_sample_locs++] = s->loc[i];
 	for (size_t i = 0; i < p->n_sample_types; i++)
@@ -174,8 +174,8 @@ static int check_str(const struct pgo_profile *p, uint32_t id, const char *what,
 {
 	if (id < p->strs.n_strs)
 		return 0;
-	return pgo_err_set(err, PGO_EFORMAT, "%s %zu: %s is string %u, but there are only %zu", what,
-		i + 1, field, id, p->strs.n_strs);
+	return pgo_err_set(err, PGO_EFORMAT, "%s %zu: %s is string %u, but there are only %zu",
+		what, i + 1, field, id, p->strs.n_strs);
 }
 
 static int check_mappings(const struct pgo_profile *p, struct pgo_err *err)
