@@ -21,7 +21,7 @@ void pgo_buf_fini(struct pgo_buf *b)
 void pgo_buf_clear(struct pgo_buf *b)
 {
 	b->len = 0;
-	b->failed = false;
+	b->failed = b->over = false;
 	if (b->data != NULL)
 		b->data[0] = '\0';
 }
@@ -31,8 +31,6 @@ static int grow(struct pgo_buf *b, size_t n)
 	size_t room = b->room != 0 ? b->room : 64;
 	char *data;
 
-	if (n >= b->max || b->len > b->max - n)
-		return -1;
 	while (room < b->len + n + 1)
 		room = room > SIZE_MAX / 2 ? b->len + n + 1 : room * 2;
 	data = pgo_realloc_array(b->data, room, 1);
@@ -47,6 +45,11 @@ char *pgo_buf_reserve(struct pgo_buf *b, size_t n)
 {
 	if (b->failed)
 		return NULL;
+	/* The block may have more room than the maximum allows. */
+	if (n > b->max || b->len > b->max - n || b->len + n == SIZE_MAX) {
+		b->failed = b->over = true;
+		return NULL;
+	}
 	if (n >= b->room - b->len && grow(b, n) < 0) {
 		b->failed = true;
 		return NULL;
@@ -132,7 +135,7 @@ int pgo_buf_check(const struct pgo_buf *b, const char *what, struct pgo_err *err
 {
 	if (!b->failed)
 		return 0;
-	if (b->len >= b->max / 2)
+	if (b->over)
 		return pgo_err_set(err, PGO_ELIMIT,
 			"%s would be larger than its limit of %zu bytes", what, b->max);
 	return pgo_err_nomem(err);

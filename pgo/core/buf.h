@@ -19,6 +19,7 @@ struct pgo_buf {
 	size_t room; /* bytes allocated */
 	size_t max;  /* never longer than this */
 	bool failed; /* memory or maximum used up */
+	bool over;   /* it was the maximum */
 };
 
 void pgo_buf_init(struct pgo_buf *b, size_t max);

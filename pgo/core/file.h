@@ -14,14 +14,17 @@
 #include <stdio.h>
 
 /* The whole file into a buffer of at most `max` bytes ("-" is standard input).  Directories and
- * missing files are PGO_EIO. */
+ * missing files are PGO_EIO.  `*ret` is made anew, whatever was in it (empty on failure): free it
+ * with pgo_buf_fini(). */
 int pgo_file_read(
 	const char *path, size_t max, struct pgo_buf *ret, struct pgo_err *err) PGO_MUST_CHECK;
 
 /*
  * Writes `path` as a whole: temporary file in the same directory, fsync, rename, fsync of the
  * directory.  On failure the old file is untouched and the temporary one is gone.  "-" writes to
- * standard output; device files and pipes (/dev/full, /dev/stdout) are written in place.
+ * standard output; device files and pipes (/dev/full, /dev/stdout) are written in place.  A symbolic
+ * link stays: what it points to is replaced.  New files get mode 0644 less the umask, replaced ones
+ * keep theirs.
  */
 int pgo_file_write(
 	const char *path, const void *data, size_t len, struct pgo_err *err) PGO_MUST_CHECK;

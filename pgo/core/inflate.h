@@ -50,4 +50,24 @@ const char *pgo_stream_name(const struct pgo_stream *s);
 struct pgo_buf;
 int pgo_gzip(const void *data, size_t len, struct pgo_buf *out, struct pgo_err *err) PGO_MUST_CHECK;
 
+/* The zlib wrapping (RFC 1950) that sections of other formats use.  Both append to `out`; inflating
+ * stops with PGO_ELIMIT past `max` bytes, and bytes after the end are PGO_EFORMAT.  `what` begins
+ * the messages. */
+int pgo_zlib_deflate(
+	const void *data, size_t len, struct pgo_buf *out, struct pgo_err *err) PGO_MUST_CHECK;
+int pgo_zlib_inflate(const char *what, const void *data, size_t len, uint64_t max,
+	struct pgo_buf *out, struct pgo_err *err) PGO_MUST_CHECK;
+
+/*
+ * A zstd stream that arrives in pieces inside another format (the compressed records of perf.data):
+ * each piece appends to `out` all that can be told from the bytes so far.  `max`: bytes out of the
+ * whole stream.  A recorder that is killed leaves its frame open, so an end inside a frame is no
+ * error here.
+ */
+struct pgo_zstd;
+struct pgo_zstd *pgo_zstd_new(uint64_t max, struct pgo_err *err);
+int pgo_zstd_feed(struct pgo_zstd *z, const void *data, size_t len, struct pgo_buf *out,
+	struct pgo_err *err) PGO_MUST_CHECK;
+void pgo_zstd_free(struct pgo_zstd *z);
+
 #endif
