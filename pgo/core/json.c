@@ -7,6 +7,7 @@
 #include <inttypes.h>
 #include <jansson.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -190,9 +191,8 @@ void pgo_json_double(struct pgo_json *j, double v)
 		return;
 	}
 	before_item(j);
-	/* strfromd has no flags and, unlike it, printf would take the point from the locale; so
-	 * does strfromd, hence the repair. */
-	strfromd(text, sizeof text, "%.9g", v);
+	/* printf takes the decimal point from the locale; put ours in its place. */
+	snprintf(text, sizeof text, "%.9g", v);
 	for (char *p = text; *p != '\0'; p++)
 		if (strchr("0123456789+-e.", *p) == NULL)
 			*p = '.';

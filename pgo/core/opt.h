@@ -82,6 +82,11 @@ void pgo_opt_list_free(struct pgo_opt_list *l);
  * checks. */
 void pgo_opt_names(const struct pgo_opt_table *t, struct pgo_buf *out);
 
+/* Letters to change, add or drop to turn one name into the other; and whether that is few enough to
+ * offer `known` to someone who typed `typed`. */
+size_t pgo_edit_distance(const char *a, const char *b);
+bool pgo_is_near(const char *typed, const char *known);
+
 /* Value parsers that the config file shares. `now_ns`: what "now" means. */
 int pgo_parse_duration(const char *text, int64_t *ret_ns, struct pgo_err *err) PGO_MUST_CHECK;
 int pgo_parse_time(
