@@ -34,7 +34,8 @@ extern const struct pgo_cmd *const pgo_cmds[];
 
 /*
  * The frame every command shares: parses with its table, handles --help, -q, -v, --progress, sets
- * the diag sink.  0: go on; else *ret_exit is set: return it.
+ * the diag sink.  `*globals` is filled whatever happens.  0: go on; else *ret_exit is set: return
+ * it.
  */
 int pgo_cmd_begin(const struct pgo_cmd *cmd, int argc, char **argv, void *values,
 	struct pgo_opt_globals *globals, int *ret_first, int *dashdash, int *ret_exit);
@@ -45,5 +46,9 @@ int pgo_cmd_fail(const struct pgo_cmd *cmd, const struct pgo_opt_globals *global
 /* Writes a result to stdout and checks that it arrived (disk full, closed pipe). */
 int pgo_cmd_print(const struct pgo_cmd *cmd, const struct pgo_opt_globals *globals,
 	const char *data, size_t len);
+
+/* The known command nearest to a mistyped one, or NULL. */
+const struct pgo_cmd *pgo_cmd_nearest(const char *typed);
+const struct pgo_cmd *pgo_cmd_find(const char *name);
 
 #endif

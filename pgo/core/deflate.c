@@ -69,8 +69,8 @@ static int run(z_stream *z, int (*step)(z_stream *, int), const void *data, size
 	return r;
 }
 
-static int deflate_to(const void *data, size_t len, int window, struct pgo_buf *out,
-	struct pgo_err *err)
+static int deflate_to(
+	const void *data, size_t len, int window, struct pgo_buf *out, struct pgo_err *err)
 {
 	z_stream z = {.zalloc = z_alloc, .zfree = z_free};
 	gz_header header = {.os = OS_UNKNOWN};
@@ -126,8 +126,7 @@ int pgo_zlib_inflate(const char *what, const void *data, size_t len, uint64_t ma
 	case Z_MEM_ERROR:
 		return pgo_err_nomem(err);
 	case Z_BUF_ERROR:
-		return pgo_err_set(
-			err, PGO_EFORMAT, "%s: the zlib data end in the middle", what);
+		return pgo_err_set(err, PGO_EFORMAT, "%s: the zlib data end in the middle", what);
 	default:
 		return pgo_err_set(err, PGO_EFORMAT, "%s: damaged zlib data", what);
 	}

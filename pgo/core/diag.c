@@ -69,7 +69,8 @@ static bool domain_is_open(const char *domain)
 	for (const char *p = list; *p != '\0';) {
 		size_t n = strcspn(p, ",");
 
-		if ((n == len && strncmp(p, domain, n) == 0) || (n == 3 && strncmp(p, "all", 3) == 0))
+		if ((n == len && strncmp(p, domain, n) == 0) ||
+			(n == 3 && strncmp(p, "all", 3) == 0))
 			return true;
 		p += n;
 		p += *p == ',';

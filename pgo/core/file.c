@@ -48,8 +48,7 @@ static int fail(struct pgo_err *err, const char *path, const char *what)
 
 /* ---------------------------------------------------------------- reading */
 
-static int read_all(
-	int fd, const char *path, size_t hint, struct pgo_buf *buf, struct pgo_err *err)
+static int read_all(int fd, const char *path, size_t hint, struct pgo_buf *buf, struct pgo_err *err)
 {
 	size_t want = hint + 1;
 
@@ -128,8 +127,7 @@ static char *join_dir(const char *path, const char *name)
 {
 	size_t dir_len = (size_t)(pgo_path_base(path) - path);
 
-	return name[0] == '/' ? pgo_strdup(name)
-			      : pgo_asprintf("%.*s%s", (int)dir_len, path, name);
+	return name[0] == '/' ? pgo_strdup(name) : pgo_asprintf("%.*s%s", (int)dir_len, path, name);
 }
 
 /* Follows links by hand, because the last one may dangle.  Gives the name to replace. */
@@ -166,7 +164,8 @@ static int follow_links(const char *path, char **ret, struct pgo_err *err)
 
 static void random_name(char ret[7])
 {
-	static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
+	static const char letters[] =
+		"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
 	unsigned char raw[6] = {0};
 
 	if (getrandom(raw, sizeof raw, 0) < 0)
@@ -244,8 +243,7 @@ static int open_target(struct pgo_outfile *f, struct pgo_err *err)
 	if (r < 0)
 		return r;
 	if (pgo_path_base(f->target)[0] == '\0')
-		return pgo_err_set(
-			err, PGO_EIO, "%s: is not the name of a file to write", f->path);
+		return pgo_err_set(err, PGO_EIO, "%s: is not the name of a file to write", f->path);
 	/* Renaming would replace a file that its owner has protected. */
 	if (access(f->target, F_OK) == 0 && access(f->target, W_OK) < 0)
 		return fail(err, f->path, "cannot be replaced");

@@ -22,9 +22,9 @@ int pgo_file_read(
 /*
  * Writes `path` as a whole: temporary file in the same directory, fsync, rename, fsync of the
  * directory.  On failure the old file is untouched and the temporary one is gone.  "-" writes to
- * standard output; device files and pipes (/dev/full, /dev/stdout) are written in place.  A symbolic
- * link stays: what it points to is replaced.  New files get mode 0644 less the umask, replaced ones
- * keep theirs.
+ * standard output; device files and pipes (/dev/full, /dev/stdout) are written in place.  A
+ * symbolic link stays: what it points to is replaced.  New files get mode 0644 less the umask,
+ * replaced ones keep theirs.
  */
 int pgo_file_write(
 	const char *path, const void *data, size_t len, struct pgo_err *err) PGO_MUST_CHECK;

@@ -23,7 +23,7 @@ struct pgo_stream {
 	enum pgo_coding coding;
 	struct pgo_err failure; /* once failed, always failed */
 
-	int fd; /* -1: from memory */
+	int fd;        /* -1: from memory */
 	int64_t start; /* of the data in the file; -1: cannot be rewound */
 	const uint8_t *memory;
 	size_t memory_len;
@@ -71,8 +71,7 @@ static int fill_block(struct pgo_stream *s)
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0)
-			return pgo_err_errno(
-				&s->failure, PGO_EIO, "%s: cannot be read", s->name);
+			return pgo_err_errno(&s->failure, PGO_EIO, "%s: cannot be read", s->name);
 		if (n == 0) {
 			s->in_end = true;
 			break;
@@ -147,7 +146,8 @@ static int next_member(struct pgo_stream *s)
 			s->in_at++;
 		if (s->in_at < s->in_len)
 			return pgo_err_set(&s->failure, PGO_EFORMAT,
-				"%s: after the gzip data, which end at byte %llu, there is something "
+				"%s: after the gzip data, which end at byte %llu, there is "
+				"something "
 				"else; cut it off or fetch the file again",
 				s->name, at);
 		r = more_input(s);
@@ -582,8 +582,8 @@ struct pgo_zstd *pgo_zstd_new(uint64_t max, struct pgo_err *err)
 	return NULL;
 }
 
-int pgo_zstd_feed(struct pgo_zstd *z, const void *data, size_t len, struct pgo_buf *out,
-	struct pgo_err *err)
+int pgo_zstd_feed(
+	struct pgo_zstd *z, const void *data, size_t len, struct pgo_buf *out, struct pgo_err *err)
 {
 	ZSTD_inBuffer in = {data, len, 0};
 	ZSTD_outBuffer to;

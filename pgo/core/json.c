@@ -90,7 +90,11 @@ void pgo_json_end_array(struct pgo_json *j)
 static size_t utf8_len(const unsigned char *p)
 {
 	static const uint32_t least[5] = {0, 0, 0x80, 0x800, 0x10000};
-	size_t n = p[0] < 0x80 ? 1 : p[0] >> 5 == 6 ? 2 : p[0] >> 4 == 14 ? 3 : p[0] >> 3 == 30 ? 4 : 0;
+	size_t n = p[0] < 0x80       ? 1
+		   : p[0] >> 5 == 6  ? 2
+		   : p[0] >> 4 == 14 ? 3
+		   : p[0] >> 3 == 30 ? 4
+				     : 0;
 	uint32_t c;
 
 	if (n <= 1)
@@ -260,8 +264,7 @@ static const struct pgo_jval *dress(const json_t *v)
 	return (const struct pgo_jval *)(const void *)v;
 }
 
-struct pgo_jval *pgo_jdoc_parse(
-	const char *name, const char *text, size_t len, struct pgo_err *err)
+struct pgo_jval *pgo_jdoc_parse(const char *name, const char *text, size_t len, struct pgo_err *err)
 {
 	/* jansson bounds the depth itself (2048 by default). */
 	json_error_t why;

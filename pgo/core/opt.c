@@ -15,7 +15,7 @@
 #define LONG_BASE 256
 
 static const struct pgo_opt global_opts[] = {
-	{NULL, 0, NULL, "General", PGO_OPT_GROUP, 0},
+	{"General", 0, NULL, NULL, PGO_OPT_GROUP, 0},
 	{"help", 'h', NULL, "show this text and exit", PGO_OPT_FLAG,
 		offsetof(struct pgo_opt_globals, help)},
 	{"quiet", 'q', NULL, "no warnings, no progress; errors only", PGO_OPT_FLAG,
@@ -28,11 +28,6 @@ static const struct pgo_opt global_opts[] = {
 		offsetof(struct pgo_opt_globals, progress)},
 	PGO_OPT_END,
 };
-
-static bool is_end(const struct pgo_opt *o)
-{
-	return o->name == NULL && o->kind != PGO_OPT_GROUP;
-}
 
 static bool takes_value(const struct pgo_opt *o)
 {
@@ -51,7 +46,7 @@ static int collect(const struct pgo_opt_table *t, bool groups, struct rows *ret)
 	const struct pgo_opt *parts[2] = {t->opts, global_opts};
 
 	for (int i = 0; i < 2; i++) {
-		for (const struct pgo_opt *o = parts[i]; o != NULL && !is_end(o); o++) {
+		for (const struct pgo_opt *o = parts[i]; o != NULL && o->name != NULL; o++) {
 			const struct pgo_opt **slot;
 
 			if (o->kind == PGO_OPT_GROUP && !groups)
@@ -93,8 +88,8 @@ size_t pgo_edit_distance(const char *a, const char *b)
 		for (size_t j = 1; j <= n; j++) {
 			size_t above = row[j];
 
-			row[j] = min3(row[j] + 1, row[j - 1] + 1,
-				diagonal + (a[i - 1] != b[j - 1]));
+			row[j] =
+				min3(row[j] + 1, row[j - 1] + 1, diagonal + (a[i - 1] != b[j - 1]));
 			diagonal = above;
 		}
 	}
@@ -127,8 +122,8 @@ static int unknown_long(const struct pgo_opt_table *t, const struct rows *rows, 
 		}
 	}
 	if (best != NULL)
-		return pgo_err_set(err, PGO_EUSAGE, "unknown option --%s; did you mean --%s?",
-			name, best->name);
+		return pgo_err_set(err, PGO_EUSAGE, "unknown option --%s; did you mean --%s?", name,
+			best->name);
 	return pgo_err_set(err, PGO_EUSAGE, "unknown option --%s; `pgo %s --help` lists them", name,
 		t->command);
 }
@@ -203,7 +198,7 @@ struct parse {
 	struct rows rows;
 	struct option *longs;
 	char *shorts;
-	char **options, **operands; /* argv sorted into two kinds */
+	char **options, **operands;         /* argv sorted into two kinds */
 	int n_options, n_operands, n_after; /* n_after: operands behind "--" */
 };
 
@@ -281,8 +276,9 @@ static int refuse(const struct parse *p, int c, const char *arg, struct pgo_err 
 		return pgo_err_set(err, PGO_EUSAGE, "option %s takes no value", name);
 	}
 	if (optopt != 0)
-		return pgo_err_set(err, PGO_EUSAGE, "unknown option -%c; `pgo %s --help` lists them",
-			optopt, p->table->command);
+		return pgo_err_set(err, PGO_EUSAGE,
+			"unknown option -%c; `pgo %s --help` lists them", optopt,
+			p->table->command);
 	return unknown_long(p->table, &p->rows, arg + strspn(arg, "-"), err);
 }
 
@@ -383,7 +379,7 @@ static void help_row(const struct pgo_opt *o, struct pgo_buf *out)
 	int len;
 
 	if (o->kind == PGO_OPT_GROUP) {
-		pgo_buf_printf(out, "\n%s:\n", o->help);
+		pgo_buf_printf(out, "\n%s:\n", o->name);
 		return;
 	}
 	len = snprintf(left, sizeof left, "  %c%c%c --%s%s%s", o->letter != 0 ? '-' : ' ',

@@ -27,7 +27,7 @@ enum pgo_opt_kind {
 	PGO_OPT_DURATION, /* int64_t nanoseconds: 90s, 15m, 36h, 7d, 2w; a bare number is seconds */
 	PGO_OPT_TIME,     /* int64_t nanoseconds since 1970 UTC: now, now-7d, 7d (= that long ago),
 			     2026-11-20, 2026-11-20T10:00:00Z, @epoch */
-	PGO_OPT_GROUP,    /* no option: a heading in --help */
+	PGO_OPT_GROUP,    /* no option: `name` is a heading in --help */
 };
 
 struct pgo_opt_list {

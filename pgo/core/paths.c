@@ -195,9 +195,9 @@ static int list_glob(struct walk *w, const char *pattern, struct pgo_err *err)
 	if (r == GLOB_NOMATCH)
 		return pgo_err_set(err, PGO_ENOTFOUND, "%s: no file matches", pattern);
 	if (r != 0)
-		return r == GLOB_NOSPACE ? pgo_err_nomem(err)
-					 : pgo_err_errno(err, PGO_EIO,
-						   "%s: cannot be searched", pattern);
+		return r == GLOB_NOSPACE
+			       ? pgo_err_nomem(err)
+			       : pgo_err_errno(err, PGO_EIO, "%s: cannot be searched", pattern);
 	for (size_t i = 0; r == 0 && i < g.gl_pathc; i++)
 		r = list_one(w, g.gl_pathv[i], err);
 	globfree(&g);

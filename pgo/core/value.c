@@ -210,7 +210,7 @@ static int64_t days_from_civil(int64_t y, int m, int d)
 	year_of_era = y - era * 400;
 	day_of_year = (153 * (m + (m > 2 ? -3 : 9)) + 2) / 5 + d - 1;
 	return era * 146097 + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 +
-		day_of_year - 719468;
+	       day_of_year - 719468;
 }
 
 static void civil_from_days(int64_t days, int64_t *y, int *m, int *d)
