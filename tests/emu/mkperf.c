@@ -57,7 +57,7 @@ static const char usage_text[] =
 	"  --text           as perf script -F ip,brstack prints it\n"
 	"  --autofdo-text   ranges, addresses, branches by file offset\n"
 	"  --unsymbolized   ranges and branches by virtual address\n"
-	"  --preagg[=bf]    BOLT's pre-aggregated T and R records, or B and F\n"
+	"  --preagg[=bf]    BOLT's pre-aggregated T records, or B and F\n"
 	"  --binary PATH    of the last three; default the program itself\n";
 
 static _Noreturn void usage(void)

@@ -1,20 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "perftext.h"
 
-#include "ring_isa.h"
-
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define OUTSIDE UINT64_MAX
-#define NONE (UINT64_MAX - 1) /* a trace without a fall-through */
+#define NONE (UINT64_MAX - 1)  /* a trace without a fall-through */
+#define BOLT_NO_END UINT64_MAX /* how BOLT wants that written */
 
 /* A branch and the fall-through after it, summed. */
 struct trace {
 	uint64_t from, to, end;
 	uint64_t count, mispreds;
-	int is_return;
 };
 
 struct traces {
@@ -51,8 +49,7 @@ static int trace_cmp(const void *x, const void *y)
 	return (a->end > b->end) - (a->end < b->end);
 }
 
-static void traces_add(
-	struct traces *all, uint64_t from, uint64_t to, uint64_t end, int mispred, int is_return)
+static void traces_add(struct traces *all, uint64_t from, uint64_t to, uint64_t end, int mispred)
 {
 	if (all->n == all->cap) {
 		all->cap = all->cap ? 2 * all->cap : 1 << 16;
@@ -62,7 +59,7 @@ static void traces_add(
 			exit(1);
 		}
 	}
-	all->t[all->n++] = (struct trace){from, to, end, 1, (uint64_t)mispred, is_return};
+	all->t[all->n++] = (struct trace){from, to, end, 1, (uint64_t)mispred};
 }
 
 /* Sorted by (from, to, end), equal ones summed. */
@@ -111,7 +108,7 @@ static void add_ring(
 		if (to == OUTSIDE || end == OUTSIDE || (end != NONE && end < to))
 			end = NONE;
 		if (from != OUTSIDE || to != OUTSIDE)
-			traces_add(all, from, to, end, e[k].mispred, edge->type == RING_BR_RET);
+			traces_add(all, from, to, end, e[k].mispred);
 		end = from;
 	}
 }
@@ -131,11 +128,11 @@ static void put_preagg_traces(FILE *f, const struct traces *all)
 	for (i = 0; i < all->n; i++) {
 		const struct trace *t = &all->t[i];
 
-		fputc(t->is_return ? 'R' : 'T', f);
+		fputc('T', f);
 		put_addr(f, t->from);
 		put_addr(f, t->to);
-		put_addr(f, t->end == NONE ? 0 : t->end);
-		fprintf(f, " %" PRIu64 "\n", t->count);
+		fprintf(f, " %" PRIx64 " %" PRIu64 "\n", t->end == NONE ? BOLT_NO_END : t->end,
+			t->count);
 	}
 }
 
@@ -150,7 +147,7 @@ static struct traces project(const struct traces *all, int ranges)
 
 		if (ranges && t->end == NONE)
 			continue;
-		traces_add(&some, ranges ? t->to : t->from, ranges ? t->end : t->to, 0, 0, 0);
+		traces_add(&some, ranges ? t->to : t->from, ranges ? t->end : t->to, 0, 0);
 		some.t[some.n - 1].count = t->count;
 		some.t[some.n - 1].mispreds = t->mispreds;
 	}

@@ -17,8 +17,8 @@
 enum text_form {
 	TEXT_AUTOFDO,      /* file offsets; sections: ranges, addresses (none), branches */
 	TEXT_UNSYMBOLIZED, /* virtual addresses; ranges, branches; an outside source is 1 */
-	TEXT_PREAGG_T,     /* "T from to end count", R if the branch is a return; outside is X:0 */
-	TEXT_PREAGG_BF,    /* "B from to count mispredicts", "F start end count" */
+	TEXT_PREAGG_T, /* "T from to end count"; outside is X:0, no fall-through ffffffffffffffff */
+	TEXT_PREAGG_BF, /* "B from to count mispredicts", "F start end count" */
 };
 
 /* perf 6.1's script -F ip,brstack; with ip_only the addresses alone. */
