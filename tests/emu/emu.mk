@@ -3,7 +3,7 @@
 
 EMU_CFLAGS = -std=gnu17 -D_GNU_SOURCE $(WARNINGS) -O2 $(CFLAGS)
 EMU_PLUGIN_SRCS := $(addprefix tests/emu/,ring_plugin.c ring_sample.c ring_maps.c ring_out.c ring_isa.c emuelf.c)
-EMU_MKPERF_SRCS := $(addprefix tests/emu/,mkperf.c mkplan.c perfwrite.c perftext.c ringload.c)
+EMU_MKPERF_SRCS := $(addprefix tests/emu/,mkperf.c mkrecords.c mkplan.c perfwrite.c perftext.c ringload.c)
 EMU_EXACT_SRCS := $(addprefix tests/emu/,exact.c ringload.c)
 EMU_HEADERS := $(wildcard tests/emu/*.h)
 

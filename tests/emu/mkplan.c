@@ -112,7 +112,7 @@ int plan_inherited(const struct plan_proc *proc, size_t map)
 		return 0;
 	for (i = 0; i < proc->parent->dump->head->n_maps; i++) {
 		pm = &proc->parent->dump->maps[i];
-		if (pm->start == m->start && pm->pgoff == m->pgoff && pm->time_ns == m->time_ns &&
+		if (pm->start == m->start && pm->pgoff == m->pgoff && m->time_ns == 0 &&
 			pm->time_ns + proc->parent->start_ns <= proc->start_ns &&
 			!strcmp(pm->path, m->path))
 			return 1;

@@ -8,7 +8,8 @@
 # The program's input, output and exit status are its own.  --count writes "instructions N", "taken-branches N",
 # "mispredicts N", "model-cycles N" (the last two of a model), one a line, to FILE or standard error: a measure of
 # speed without noise.  -O passes further options of the plugin (ring_plugin.c lists them), e.g. callchain=1.
-# Forked children write OUT.ring.PID.  The plugin is looked for in $EMU_DIR, else in build/emu.
+# Forked children write OUT.ring.PID; their counts are added up.  The plugin is looked for in $EMU_DIR, else in
+# build/emu.  $EMU_QEMU holds further options of the emulator, e.g. "-cpu max" or "-L SYSROOT".
 set -u
 
 usage() {
@@ -73,8 +74,8 @@ trap 'rm -rf "$tmp"' EXIT
 fixed=''
 setarch -R true 2>/dev/null && fixed='setarch -R'
 
-# shellcheck disable=SC2086 # $fixed is two words or none
-$fixed $qemu -seed 1 -plugin "$plugin$opts" "$program" "$@"
+# shellcheck disable=SC2086 # $fixed and $EMU_QEMU are several words or none
+$fixed $qemu ${EMU_QEMU-} -seed 1 -plugin "$plugin$opts" "$program" "$@"
 status=$?
 
 if [ -n "$out" ]; then
@@ -87,9 +88,17 @@ if [ -n "$out" ]; then
 		mv "$ring" "$out${ring#"$tmp/ring"}"
 	done
 fi
-if [ "$count" = - ]; then
-	cat "$tmp/count" >&2
+# each process appended its own counts
+sum() {
+	awk '{ if (!($1 in n)) name[++k] = $1; n[$1] += $2 } END { for (i = 1; i <= k; i++) printf "%s %.0f\n", name[i], n[name[i]] }' \
+		"$tmp/count"
+}
+if [ -n "$count" ] && [ ! -e "$tmp/count" ]; then
+	echo "record.sh: the program left no counts (killed by a signal?)" >&2
+	[ $status -ne 0 ] || status=125
+elif [ "$count" = - ]; then
+	sum >&2
 elif [ -n "$count" ]; then
-	cp "$tmp/count" "$count"
+	sum >"$count"
 fi
 exit $status

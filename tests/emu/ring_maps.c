@@ -72,46 +72,115 @@ static void map_identify(struct ring_map *m)
 			m->vaddr_off = elf.load[i].vaddr - elf.load[i].offset;
 }
 
-/* Records the executable segments of `path` that lie in host mapping [lo, hi) of file offset off.
+/* A line of /proc/self/maps, in guest addresses. */
+struct line {
+	uint64_t lo, hi, off;
+	int host_exec;
+	char *path;
+};
+
+#define PAGE(x) ((x) & ~(uint64_t)4095)
+#define N_LINES 512
+
+/* The line of this file that holds file offset `off` at address `addr`, or NULL. */
+static const struct line *find_line(
+	const struct line *lines, unsigned n, const char *path, uint64_t addr, uint64_t off)
+{
+	unsigned i;
+
+	for (i = 0; i < n; i++)
+		if (addr >= lines[i].lo && addr < lines[i].hi &&
+			addr - lines[i].lo + lines[i].off == off && !strcmp(lines[i].path, path))
+			return &lines[i];
+	return NULL;
+}
+
+/*
+ * Is the file loaded with this bias? All its segments must be there: one page of a small file may
+ * be mapped several times, and the emulator itself may have loaded the same file (then with
+ * host-executable code).
  */
-static void maps_from_line(uint64_t lo, uint64_t hi, uint64_t off, const char *path)
+static int is_loaded(const struct line *lines, unsigned n, const char *path,
+	const struct emu_elf *elf, uint64_t bias)
+{
+	unsigned i;
+
+	if (elf->type == ET_EXEC && bias)
+		return 0;
+	for (i = 0; i < elf->n_loads; i++) {
+		const struct line *l;
+
+		if (!elf->load[i].filesz)
+			continue;
+		l = find_line(
+			lines, n, path, bias + PAGE(elf->load[i].vaddr), PAGE(elf->load[i].offset));
+		if (!l || ((elf->load[i].flags & PF_X) && l->host_exec))
+			return 0;
+	}
+	return 1;
+}
+
+/* Records the executable segments that lie in a line (the kernel joins neighbours of equal
+ * protection). */
+static void maps_from_line(const struct line *lines, unsigned n, const struct line *l)
 {
 	struct emu_elf elf;
 	unsigned i;
 
-	if (emu_elf_read(path, &elf) ||
+	if (l->host_exec || emu_elf_read(l->path, &elf) ||
 		elf.machine != (R.isa == RING_ISA_AARCH64 ? EM_AARCH64 : EM_X86_64))
 		return;
 	for (i = 0; i < elf.n_loads; i++) {
-		uint64_t from = elf.load[i].offset & ~(uint64_t)4095;
-		uint64_t to = (elf.load[i].offset + elf.load[i].filesz + 4095) & ~(uint64_t)4095;
+		uint64_t from = PAGE(elf.load[i].offset), addr = l->lo + (from - l->off);
+		uint64_t len = PAGE(elf.load[i].offset + elf.load[i].filesz + 4095) - from;
 
-		/* the kernel joins neighbours of equal protection: the segment may lie inside */
-		if (!(elf.load[i].flags & PF_X) || from < off || from >= off + (hi - lo))
+		if (!(elf.load[i].flags & PF_X) || from < l->off ||
+			from - l->off >= l->hi - l->lo ||
+			!is_loaded(lines, n, l->path, &elf, addr - PAGE(elf.load[i].vaddr)))
 			continue;
-		if (to > off + (hi - lo))
-			to = off + (hi - lo);
-		map_identify(map_add(lo - R.guest_base + (from - off), to - from, from, path));
+		if (len > l->hi - addr)
+			len = l->hi - addr;
+		map_identify(map_add(addr, len, from, l->path));
 	}
 }
 
-void ring_maps_start(void)
+static unsigned read_lines(struct line *lines)
 {
 	FILE *f = fopen("/proc/self/maps", "re");
-	char line[RING_PATH_MAX + 256], path[RING_PATH_MAX], perm[8];
-	uint64_t lo, hi, off;
+	char text[RING_PATH_MAX + 256], path[RING_PATH_MAX], perm[8];
+	unsigned n = 0;
 
 	if (!f) {
 		fputs("ring_plugin: cannot read /proc/self/maps\n", stderr);
 		_exit(125);
 	}
-	while (fgets(line, sizeof(line), f)) {
-		if (sscanf(line, "%" SCNx64 "-%" SCNx64 " %7s %" SCNx64 " %*s %*s %1023[^\n]", &lo,
-			    &hi, perm, &off, path) == 5 &&
-			path[0] == '/' && perm[2] != 'x')
-			maps_from_line(lo, hi, off, path);
+	while (n < N_LINES && fgets(text, sizeof(text), f)) {
+		struct line *l = &lines[n];
+
+		if (sscanf(text, "%" SCNx64 "-%" SCNx64 " %7s %" SCNx64 " %*s %*s %1023[^\n]",
+			    &l->lo, &l->hi, perm, &l->off, path) != 5 ||
+			path[0] != '/')
+			continue;
+		l->lo -= R.guest_base;
+		l->hi -= R.guest_base;
+		l->host_exec = perm[2] == 'x';
+		l->path = strdup(path);
+		n += l->path != NULL;
 	}
 	fclose(f);
+	return n;
+}
+
+void ring_maps_start(void)
+{
+	struct line *lines = ring_alloc(N_LINES * sizeof(*lines));
+	unsigned n = read_lines(lines), i;
+
+	for (i = 0; i < n; i++)
+		maps_from_line(lines, n, &lines[i]);
+	for (i = 0; i < n; i++)
+		free(lines[i].path);
+	free(lines);
 	if (n_maps)
 		maps[0].main = 1;
 	else
@@ -210,6 +279,19 @@ void ring_sysret(emu_qemu_id id, unsigned vcpu, int64_t num, int64_t ret)
 		if ((uint32_t)getpid() != R.pid)
 			ring_forked(v);
 	}
+}
+
+void ring_maps_forked(void)
+{
+	size_t i, n = 0;
+
+	for (i = 0; i < n_maps; i++) {
+		if (maps[i].gone_ns != UINT64_MAX)
+			continue;
+		maps[n] = maps[i];
+		maps[n++].time_ns = 0;
+	}
+	n_maps = n;
 }
 
 struct ring_map *ring_maps_export(uint64_t *ret_n)

@@ -285,6 +285,8 @@ void ring_forked(struct rvcpu *v)
 			e->count = e->mispreds = 0;
 	}
 	R.breaks = R.n_samples = R.lost = 0;
+	R.wall_ns += v->quarters / RING_QUARTERS_PER_NS;
+	ring_maps_forked();
 	R.all = NULL;
 	v->older = NULL;
 	v->insns = v->branches = v->quarters = 0;

@@ -142,6 +142,7 @@ int ring_is_handler(uint64_t addr);
 void ring_syscall(emu_qemu_id id, unsigned vcpu, int64_t num, uint64_t a1, uint64_t a2, uint64_t a3,
 	uint64_t a4, uint64_t a5, uint64_t a6, uint64_t a7, uint64_t a8);
 void ring_sysret(emu_qemu_id id, unsigned vcpu, int64_t num, int64_t ret);
+void ring_maps_forked(void); /* what is mapped now is there from the child's start */
 /* Fills the layout, build-ids included; gives the array, free() it. */
 struct ring_map *ring_maps_export(uint64_t *ret_n);
 
