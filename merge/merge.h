@@ -3,18 +3,29 @@
  * Many profiles -> one, exactly.
  *
  * Values are integers, multiplied by one integer weight per profile and added in 128 bits; the
- *result is scaled back once, by largest remainder, so it has no rounding that depends on order.
- *Law: the output bytes are the same for every order of the inputs, and merging one profile with
- *weight 1 changes nothing but the encoding.
+ * result is scaled back once, by largest remainder, so no rounding depends on order.  Laws, over
+ * profiles whose values are not negative:
+ *	order      the output bytes are the same for every order of the inputs
+ *	tree       merging merged profiles (weight 1) gives the bytes of merging all at once
+ *	identity   merging one profile (weight 1) changes nothing but the encoding
  *
- * Keys as google/pprof: mapping = (size rounded up to 4 KiB, file offset, build-id else file name);
- *location = (address - mapping start, mapping, lines, folded); sample = (locations, labels if
- *kept).  So address randomisation disappears before comparison.  A mapping of the result starts at
- *the lowest start of its inputs. Sample types are united by (type, unit), zero where a profile
- *lacks one.  Samples that are zero in every column disappear.
+ * Keys, as google/pprof has them: mapping = (size rounded up to 4 KiB, file offset, build-id else
+ * file name); location = (address - mapping start, mapping, lines, folded); sample = (locations,
+ * labels if kept).  So address randomisation disappears before anything is compared; a mapping of
+ * the result starts at the lowest start (but 0) of its inputs.  Addresses outside their mapping are
+ * no offsets into it: they move to a mapping of the same file without start, limit and offset
+ * (merge/tables.h says why) and are counted.  has_functions and its like hold if they held in all
+ * inputs.  Two builds without build-ids at one path are one mapping: keep them apart before.
  *
- *	m = pgo_merge_new(...); pgo_merge_add(m, reader, weight, err) ...; p = pgo_merge_finish(m,
- *err); pgo_merge_free(m);
+ * Sample types are united by (type, unit), zero where a profile lacks one: first samples, then the
+ * others by name, then branch data.  Samples that are zero in every column disappear.  Header:
+ * earliest time, sum of durations, largest period of the first period type in byte order, comments
+ * united and sorted.
+ *
+ *	m = pgo_merge_new(...);
+ *	pgo_merge_add(m, reader, weight, err) ...
+ *	p = pgo_merge_finish(m, err);
+ *	pgo_merge_free(m);
  */
 #ifndef PGO_MERGE_MERGE_H
 #define PGO_MERGE_MERGE_H
@@ -45,7 +56,11 @@ int pgo_merge_add(struct pgo_merge *m, struct pgo_reader *r, uint64_t weight,
 struct pgo_profile *pgo_merge_finish(struct pgo_merge *m, struct pgo_err *err);
 
 struct pgo_merge_stats {
-	uint64_t profiles, samples_in, samples_out, locations_in, locations_out, samples_zero;
+	uint64_t profiles, samples_in, samples_out;
+	uint64_t samples_zero;      /* of samples_in: without any value */
+	uint64_t locations_in;      /* that a sample with a value names, summed over inputs */
+	uint64_t locations_outside; /* of these: outside their mapping */
+	uint64_t locations_out;
 };
 const struct pgo_merge_stats *pgo_merge_stats_of(const struct pgo_merge *m);
 

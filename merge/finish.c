@@ -1,0 +1,711 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The tables -> the result: everything ranked by content, sums brought back to the unit of one
+ * weight, what no sample needs left out, the rest written in rank order.  Nothing here may depend on
+ * the order in which keys entered the tables: ids are only compared for equality, ranks for order.
+ */
+#include "merge/order.h"
+#include "merge/tables.h"
+#include "pgo/core/vec.h"
+
+#include <stdlib.h>
+
+struct finish {
+	struct pgo_merge *m;
+	/* Per id of the tables: its rank, and per rank the id. */
+	uint32_t *str_rank;
+	uint32_t *mapping_rank, *mapping_at;
+	uint32_t *function_rank, *function_at;
+	uint32_t *location_rank, *location_at;
+	uint32_t *labels_rank, *labels_at;
+	uint32_t *stack_at;
+	uint64_t *addr;     /* per location: as the result has it */
+	uint32_t *new_id;   /* scratch: index in the result */
+	uint32_t *column_at; /* per column of the result: column of the tables */
+	uint32_t *str_new;  /* per string: id in the result, PGO_NONE = not yet */
+	struct pgo_order *order;
+	size_t order_room;
+};
+
+static void finish_fini(struct finish *f)
+{
+	pgo_free(f->str_rank);
+	pgo_free(f->mapping_rank);
+	pgo_free(f->mapping_at);
+	pgo_free(f->function_rank);
+	pgo_free(f->function_at);
+	pgo_free(f->location_rank);
+	pgo_free(f->location_at);
+	pgo_free(f->labels_rank);
+	pgo_free(f->labels_at);
+	pgo_free(f->stack_at);
+	pgo_free(f->addr);
+	pgo_free(f->new_id);
+	pgo_free(f->column_at);
+	pgo_free(f->str_new);
+	pgo_free(f->order);
+}
+
+/* ---------------------------------------------------------------- ranks */
+
+typedef uint64_t key_fn(const struct finish *f, uint32_t i);
+
+/* Sorts 0..n-1 by (key, cmp): `ret_at[rank]` is the id, `ret_rank[id]` (may be NULL) the rank. */
+static int rank(struct finish *f, size_t n, key_fn *key, pgo_order_cmp *cmp, uint32_t **ret_rank,
+	uint32_t **ret_at)
+{
+	uint32_t *r = NULL;
+	uint32_t *at = pgo_calloc(n, sizeof *at);
+
+	if (ret_rank != NULL)
+		r = *ret_rank = pgo_calloc(n, sizeof *r);
+	*ret_at = at;
+	if (at == NULL || (ret_rank != NULL && r == NULL) ||
+		PGO_VEC_RESERVE(f->order, f->order_room, n) < 0)
+		return -1;
+	for (size_t i = 0; i < n; i++)
+		f->order[i] = (struct pgo_order){key(f, (uint32_t)i), (uint32_t)i, 0};
+	if (pgo_order_sort(f->order, n, cmp, f) < 0)
+		return -1;
+	for (size_t i = 0; i < n; i++) {
+		at[i] = f->order[i].index;
+		if (r != NULL)
+			r[at[i]] = (uint32_t)i;
+	}
+	return 0;
+}
+
+#define CMP(a, b)                                                                                  \
+	do {                                                                                       \
+		if ((a) != (b))                                                                    \
+			return (a) < (b) ? -1 : 1;                                                 \
+	} while (0)
+
+static uint64_t str_key(const struct finish *f, uint32_t i)
+{
+	const struct pgo_str *s = &f->m->strs.strs[i];
+	uint64_t key = 0;
+
+	for (uint32_t b = 0; b < 8; b++)
+		key = key << 8 | (b < s->len ? (unsigned char)s->s[b] : 0);
+	return key;
+}
+
+static int str_cmp(const void *ctx, uint32_t a, uint32_t b)
+{
+	const struct finish *f = ctx;
+	const struct pgo_str *sa = &f->m->strs.strs[a], *sb = &f->m->strs.strs[b];
+	int c = memcmp(sa->s, sb->s, sa->len < sb->len ? sa->len : sb->len);
+
+	if (c != 0)
+		return c;
+	CMP(sa->len, sb->len);
+	return 0;
+}
+
+static bool is_main(const struct finish *f, const struct pgo_mt_mapping *map)
+{
+	const struct pgo_mt_header *h = &f->m->header;
+
+	return h->has_main && map->ident == h->main_ident && map->has_id == h->main_has_id;
+}
+
+static uint64_t mapping_key(const struct finish *f, uint32_t i)
+{
+	const struct pgo_mt_mapping *map = &f->m->mappings[i];
+
+	return (is_main(f, map) ? 0 : (uint64_t)1 << 32) + f->str_rank[map->filename];
+}
+
+static int mapping_cmp(const void *ctx, uint32_t ia, uint32_t ib)
+{
+	const struct finish *f = ctx;
+	const struct pgo_mt_mapping *a = &f->m->mappings[ia], *b = &f->m->mappings[ib];
+
+	CMP(f->str_rank[a->ident], f->str_rank[b->ident]);
+	CMP(a->has_id, b->has_id);
+	CMP(a->size == 0, b->size == 0); /* real ones before bare ones */
+	CMP(a->offset, b->offset);
+	CMP(a->size, b->size);
+	return 0;
+}
+
+static uint64_t function_key(const struct finish *f, uint32_t i)
+{
+	const struct pgo_mt_function *fn = &f->m->functions[i];
+
+	return (uint64_t)f->str_rank[fn->name] << 32 | f->str_rank[fn->system_name];
+}
+
+static int function_cmp(const void *ctx, uint32_t ia, uint32_t ib)
+{
+	const struct finish *f = ctx;
+	const struct pgo_mt_function *a = &f->m->functions[ia], *b = &f->m->functions[ib];
+
+	CMP(f->str_rank[a->filename], f->str_rank[b->filename]);
+	CMP(a->start_line, b->start_line);
+	return 0;
+}
+
+/* Locations without a mapping come last. */
+static uint32_t location_mapping(const struct finish *f, uint32_t i)
+{
+	uint32_t map = f->m->locations[i].mapping;
+
+	return map == PGO_NONE ? (uint32_t)f->m->n_mappings : f->mapping_rank[map];
+}
+
+static uint64_t location_key(const struct finish *f, uint32_t i)
+{
+	/* 48 bits of address and 16 of mapping, each capped, so that order is kept. */
+	const uint64_t max_addr = ((uint64_t)1 << 48) - 1;
+	uint64_t map = location_mapping(f, i), addr = f->addr[i];
+
+	if (map >= 0xffff)
+		return (uint64_t)0xffff << 48;
+	return map << 48 | (addr < max_addr ? addr : max_addr);
+}
+
+static int location_cmp(const void *ctx, uint32_t ia, uint32_t ib)
+{
+	const struct finish *f = ctx;
+	const struct pgo_mt_location *a = &f->m->locations[ia], *b = &f->m->locations[ib];
+
+	CMP(location_mapping(f, ia), location_mapping(f, ib));
+	CMP(f->addr[ia], f->addr[ib]);
+	for (uint32_t i = 0; i < a->n_lines && i < b->n_lines; i++) {
+		const struct pgo_line *la = &f->m->lines[a->first_line + i];
+		const struct pgo_line *lb = &f->m->lines[b->first_line + i];
+
+		CMP(f->function_rank[la->function], f->function_rank[lb->function]);
+		CMP(la->line, lb->line);
+		CMP(la->column, lb->column);
+	}
+	CMP(a->n_lines, b->n_lines);
+	CMP(a->flags & PGO_MT_FOLDED, b->flags & PGO_MT_FOLDED);
+	return 0;
+}
+
+static int cmp_label(const void *pa, const void *pb, void *ctx)
+{
+	const struct finish *f = ctx;
+	const struct pgo_label *a = pa, *b = pb;
+
+	CMP(f->str_rank[a->key], f->str_rank[b->key]);
+	CMP(f->str_rank[a->str], f->str_rank[b->str]);
+	CMP(a->num, b->num);
+	CMP(f->str_rank[a->num_unit], f->str_rank[b->num_unit]);
+	return 0;
+}
+
+static uint64_t labels_key(const struct finish *f, uint32_t i)
+{
+	const struct pgo_mt_labels *set = &f->m->label_sets[i];
+	const struct pgo_label *l = f->m->labels + set->first;
+
+	return set->n == 0 ? 0
+			   : ((uint64_t)f->str_rank[l->key] << 32 | f->str_rank[l->str]) + 1;
+}
+
+static int labels_cmp(const void *ctx, uint32_t ia, uint32_t ib)
+{
+	const struct finish *f = ctx;
+	const struct pgo_mt_labels *a = &f->m->label_sets[ia], *b = &f->m->label_sets[ib];
+
+	for (uint32_t i = 0; i < a->n && i < b->n; i++) {
+		int c = cmp_label(f->m->labels + a->first + i, f->m->labels + b->first + i,
+			(void *)(uintptr_t)f);
+
+		if (c != 0)
+			return c;
+	}
+	CMP(a->n, b->n);
+	return 0;
+}
+
+/* Locations of stacks are ranks by now. */
+static uint64_t stack_key(const struct finish *f, uint32_t i)
+{
+	const struct pgo_mt_stack *s = &f->m->stacks[i];
+	const uint32_t *loc = f->m->stack_locs + s->first;
+
+	if (s->n_loc == 0)
+		return 0;
+	return ((uint64_t)loc[0] + 1) << 32 | (s->n_loc > 1 ? loc[1] + 1 : 0);
+}
+
+static int stack_cmp(const void *ctx, uint32_t ia, uint32_t ib)
+{
+	const struct finish *f = ctx;
+	const struct pgo_mt_stack *a = &f->m->stacks[ia], *b = &f->m->stacks[ib];
+	const uint32_t *la = f->m->stack_locs + a->first, *lb = f->m->stack_locs + b->first;
+
+	for (uint32_t i = 0; i < a->n_loc && i < b->n_loc; i++)
+		CMP(la[i], lb[i]);
+	CMP(a->n_loc, b->n_loc);
+	CMP(f->labels_rank[a->labels], f->labels_rank[b->labels]);
+	return 0;
+}
+
+static int place_addresses(struct finish *f)
+{
+	const struct pgo_merge *m = f->m;
+
+	f->addr = pgo_calloc(m->n_locations, sizeof *f->addr);
+	if (f->addr == NULL)
+		return -1;
+	for (size_t i = 0; i < m->n_locations; i++) {
+		const struct pgo_mt_location *l = &m->locations[i];
+
+		f->addr[i] = l->addr;
+		if ((l->flags & PGO_MT_RAW) == 0)
+			f->addr[i] += m->mappings[l->mapping].start;
+	}
+	return 0;
+}
+
+static int rank_all(struct finish *f)
+{
+	struct pgo_merge *m = f->m;
+	uint32_t *str_at = NULL;
+	int rc;
+
+	rc = rank(f, m->strs.n_strs, str_key, str_cmp, &f->str_rank, &str_at);
+	pgo_free(str_at);
+	if (rc < 0 ||
+		rank(f, m->n_mappings, mapping_key, mapping_cmp, &f->mapping_rank,
+			&f->mapping_at) < 0 ||
+		rank(f, m->n_functions, function_key, function_cmp, &f->function_rank,
+			&f->function_at) < 0 ||
+		place_addresses(f) < 0 ||
+		rank(f, m->n_locations, location_key, location_cmp, &f->location_rank,
+			&f->location_at) < 0)
+		return -1;
+	for (size_t i = 0; i < m->n_label_sets; i++)
+		qsort_r(m->labels + m->label_sets[i].first, m->label_sets[i].n, sizeof *m->labels,
+			cmp_label, f);
+	if (rank(f, m->n_label_sets, labels_key, labels_cmp, &f->labels_rank, &f->labels_at) < 0)
+		return -1;
+	for (size_t i = 0; i < m->n_stack_locs; i++)
+		m->stack_locs[i] = f->location_rank[m->stack_locs[i]];
+	return rank(f, m->n_stacks, stack_key, stack_cmp, NULL, &f->stack_at);
+}
+
+/* ---------------------------------------------------------------- values */
+
+/*
+ * Column `c` divided by the weight of "once", so that the column's total is right to the nearest
+ * integer: every row gets the floor, and the units that are missing go to the largest remainders,
+ * the first row in the sorted order where they are equal.
+ */
+static int round_column(struct finish *f, size_t c)
+{
+	struct pgo_merge *m = f->m;
+	const pgo_i128 one = (pgo_i128)m->options.weight_one;
+	pgo_i128 left = 0;
+	size_t n = 0;
+
+	if (one == 1)
+		return 0;
+	if (PGO_VEC_RESERVE(f->order, f->order_room, m->n_stacks) < 0)
+		return -1;
+	for (size_t i = 0; i < m->n_stacks; i++) {
+		pgo_i128 *sum = &m->sums[(size_t)f->stack_at[i] * m->stride + c];
+		pgo_i128 q = *sum / one, r = *sum % one;
+
+		if (r < 0) {
+			r += one;
+			q--;
+		}
+		*sum = q;
+		left += r;
+		if (r != 0)
+			f->order[n++] = (struct pgo_order){~(uint64_t)r, f->stack_at[i], 0};
+	}
+	if (pgo_order_sort(f->order, n, NULL, NULL) < 0)
+		return -1;
+	left = (left + one / 2) / one;
+	for (size_t i = 0; i < n && (pgo_i128)i < left; i++)
+		m->sums[(size_t)f->order[i].index * m->stride + c]++;
+	return 0;
+}
+
+static int check_range(const struct finish *f, size_t c, struct pgo_err *err)
+{
+	const struct pgo_merge *m = f->m;
+
+	for (size_t i = 0; i < m->n_stacks; i++) {
+		pgo_i128 v = m->sums[i * m->stride + c];
+
+		if (v > INT64_MAX || v < INT64_MIN)
+			return pgo_err_set(err, PGO_ELIMIT,
+				"the sum of column %s/%s for one stack does not fit the 64 bits "
+				"that a pprof value has; merge fewer profiles, or give them lower "
+				"weights",
+				pgo_strtab_get(&m->strs, m->columns[c].type),
+				pgo_strtab_get(&m->strs, m->columns[c].unit));
+	}
+	return 0;
+}
+
+static int final_values(struct finish *f, struct pgo_err *err)
+{
+	for (size_t c = 0; c < f->m->n_columns; c++) {
+		int rc;
+
+		if (round_column(f, c) < 0)
+			return pgo_err_nomem(err);
+		rc = check_range(f, c, err);
+		if (rc < 0)
+			return rc;
+	}
+	return 0;
+}
+
+/* Drops stacks that are zero in every column from the order; gives the number left. */
+static size_t drop_zeros(struct finish *f)
+{
+	const struct pgo_merge *m = f->m;
+	size_t n = 0;
+
+	for (size_t i = 0; i < m->n_stacks; i++) {
+		const pgo_i128 *sums = m->sums + (size_t)f->stack_at[i] * m->stride;
+		bool zero = true;
+
+		for (size_t c = 0; c < m->n_columns && zero; c++)
+			zero = sums[c] == 0;
+		if (!zero)
+			f->stack_at[n++] = f->stack_at[i];
+	}
+	return n;
+}
+
+/* ---------------------------------------------------------------- the result */
+
+/* The id in the result of string `id` of the tables. */
+static int put_str(struct finish *f, struct pgo_profile *p, uint32_t id, uint32_t *ret)
+{
+	const struct pgo_str *s = &f->m->strs.strs[id];
+
+	if (f->str_new[id] == PGO_NONE)
+		f->str_new[id] = pgo_strtab_add(&p->strs, s->s, s->len);
+	*ret = f->str_new[id];
+	return *ret == PGO_STR_NONE ? -1 : 0;
+}
+
+static int cmp_column(const void *pa, const void *pb, void *ctx)
+{
+	const struct pgo_merge *m = ctx;
+	const struct pgo_value_type *a = &m->columns[*(const uint32_t *)pa];
+	const struct pgo_value_type *b = &m->columns[*(const uint32_t *)pb];
+	int c = pgo_mt_type_order(
+		pgo_strtab_get(&m->strs, a->type), pgo_strtab_get(&m->strs, b->type));
+
+	return c != 0 ? c
+		      : strcmp(pgo_strtab_get(&m->strs, a->unit),
+				pgo_strtab_get(&m->strs, b->unit));
+}
+
+static int put_columns(struct finish *f, struct pgo_profile *p)
+{
+	struct pgo_merge *m = f->m;
+
+	f->column_at = pgo_calloc(m->n_columns, sizeof *f->column_at);
+	if (f->column_at == NULL)
+		return -1;
+	for (size_t c = 0; c < m->n_columns; c++)
+		f->column_at[c] = (uint32_t)c;
+	qsort_r(f->column_at, m->n_columns, sizeof *f->column_at, cmp_column, m);
+	for (size_t c = 0; c < m->n_columns; c++) {
+		const struct pgo_value_type *t = &m->columns[f->column_at[c]];
+
+		if (pgo_profile_add_sample_type(p, pgo_strtab_get(&m->strs, t->type),
+			    pgo_strtab_get(&m->strs, t->unit)) == PGO_NONE)
+			return -1;
+	}
+	return 0;
+}
+
+static int cmp_comment(const void *pa, const void *pb, void *ctx)
+{
+	const struct finish *f = ctx;
+
+	CMP(f->str_rank[*(const uint32_t *)pa], f->str_rank[*(const uint32_t *)pb]);
+	return 0;
+}
+
+static int put_header(struct finish *f, struct pgo_profile *p)
+{
+	struct pgo_merge *m = f->m;
+	const struct pgo_mt_header *h = &m->header;
+
+	qsort_r(m->comments, m->n_comments, sizeof *m->comments, cmp_comment, f);
+	for (size_t i = 0; i < m->n_comments; i++)
+		if (pgo_profile_add_comment(p, pgo_strtab_get(&m->strs, m->comments[i])) < 0)
+			return -1;
+	p->period = h->period;
+	p->time_ns = h->time_ns;
+	p->duration_ns = h->duration_ns;
+	if (put_str(f, p, h->period_type, &p->period_type.type) < 0 ||
+		put_str(f, p, h->period_unit, &p->period_type.unit) < 0 ||
+		put_str(f, p, h->drop_frames, &p->drop_frames) < 0 ||
+		put_str(f, p, h->keep_frames, &p->keep_frames) < 0 ||
+		put_str(f, p, h->doc_url, &p->doc_url) < 0 ||
+		put_str(f, p, h->default_type, &p->default_sample_type) < 0)
+		return -1;
+	return 0;
+}
+
+/* Clears `new_id` for the next table of `n` elements: PGO_NONE = not needed. */
+static int fresh_ids(struct finish *f, size_t n)
+{
+	pgo_free(f->new_id);
+	f->new_id = pgo_calloc(n, sizeof *f->new_id);
+	if (f->new_id == NULL)
+		return -1;
+	memset(f->new_id, 0xff, n * sizeof *f->new_id);
+	return 0;
+}
+
+/* mapping[0] is the main binary even where no sample is in it: then by name alone. */
+static int put_main(struct finish *f, struct pgo_profile *p)
+{
+	const struct pgo_mt_header *h = &f->m->header;
+	struct pgo_mapping out = {0};
+
+	if (!h->has_main)
+		return 0;
+	for (size_t i = 0; i < f->m->n_mappings; i++)
+		if (f->new_id[i] != PGO_NONE && is_main(f, &f->m->mappings[i]))
+			return 0;
+	if (put_str(f, p, h->main_filename, &out.filename) < 0 ||
+		(h->main_has_id && put_str(f, p, h->main_ident, &out.build_id) < 0))
+		return -1;
+	return pgo_profile_add_mapping(p, &out) == PGO_NONE ? -1 : 0;
+}
+
+/* The mappings that locations `used` name; fills f->new_id. */
+static int put_mappings(struct finish *f, struct pgo_profile *p, const bool *used)
+{
+	struct pgo_merge *m = f->m;
+
+	if (fresh_ids(f, m->n_mappings) < 0)
+		return -1;
+	for (size_t i = 0; i < m->n_locations; i++)
+		if (used[i] && m->locations[i].mapping != PGO_NONE)
+			f->new_id[m->locations[i].mapping] = 0;
+	if (put_main(f, p) < 0)
+		return -1;
+	for (size_t i = 0; i < m->n_mappings; i++) {
+		const struct pgo_mt_mapping *map = &m->mappings[f->mapping_at[i]];
+		struct pgo_mapping out = {0};
+		uint32_t *id = &f->new_id[f->mapping_at[i]];
+
+		if (*id == PGO_NONE)
+			continue;
+		out.start = map->start;
+		if (__builtin_add_overflow(map->start, map->exact, &out.limit))
+			out.limit = UINT64_MAX;
+		out.offset = map->offset;
+		out.has_functions = map->functions;
+		out.has_filenames = map->filenames;
+		out.has_line_numbers = map->line_numbers;
+		out.has_inline_frames = map->inline_frames;
+		if (put_str(f, p, map->filename, &out.filename) < 0 ||
+			(map->has_id && put_str(f, p, map->ident, &out.build_id) < 0))
+			return -1;
+		*id = pgo_profile_add_mapping(p, &out);
+		if (*id == PGO_NONE)
+			return -1;
+	}
+	return 0;
+}
+
+/* The functions that locations `used` name; gives their new ids through f->new_id. */
+static int put_functions(struct finish *f, struct pgo_profile *p, const bool *used)
+{
+	struct pgo_merge *m = f->m;
+
+	if (fresh_ids(f, m->n_functions) < 0)
+		return -1;
+	for (size_t i = 0; i < m->n_locations; i++)
+		for (uint32_t l = 0; used[i] && l < m->locations[i].n_lines; l++)
+			f->new_id[m->lines[m->locations[i].first_line + l].function] = 0;
+	for (size_t i = 0; i < m->n_functions; i++) {
+		const struct pgo_mt_function *fn = &m->functions[f->function_at[i]];
+		struct pgo_function out = {0};
+		uint32_t *id = &f->new_id[f->function_at[i]];
+
+		if (*id == PGO_NONE)
+			continue;
+		out.start_line = fn->start_line;
+		if (put_str(f, p, fn->name, &out.name) < 0 ||
+			put_str(f, p, fn->system_name, &out.system_name) < 0 ||
+			put_str(f, p, fn->filename, &out.filename) < 0)
+			return -1;
+		*id = pgo_profile_add_function(p, &out);
+		if (*id == PGO_NONE)
+			return -1;
+	}
+	return 0;
+}
+
+/*
+ * Mappings, functions and then the used locations in rank order.  On return `location_new` holds
+ * per rank the location's index in the result.
+ */
+static int put_locations(struct finish *f, struct pgo_profile *p, size_t n_stacks,
+	bool *used, uint32_t *location_new)
+{
+	struct pgo_merge *m = f->m;
+	struct pgo_line *lines = NULL;
+	uint32_t *mapping_new = NULL;
+	size_t room = 0;
+	int rc = -1;
+
+	for (size_t i = 0; i < n_stacks; i++) {
+		const struct pgo_mt_stack *s = &m->stacks[f->stack_at[i]];
+
+		for (uint32_t l = 0; l < s->n_loc; l++)
+			used[f->location_at[m->stack_locs[s->first + l]]] = true;
+	}
+	if (put_mappings(f, p, used) < 0)
+		return -1;
+	mapping_new = f->new_id;
+	f->new_id = NULL;
+	if (put_functions(f, p, used) < 0)
+		goto out;
+	for (size_t i = 0; i < m->n_locations; i++) {
+		uint32_t id = f->location_at[i];
+		const struct pgo_mt_location *l = &m->locations[id];
+
+		if (!used[id])
+			continue;
+		if (PGO_VEC_RESERVE(lines, room, l->n_lines) < 0)
+			goto out;
+		for (uint32_t k = 0; k < l->n_lines; k++) {
+			lines[k] = m->lines[l->first_line + k];
+			lines[k].function = f->new_id[lines[k].function];
+		}
+		location_new[i] = pgo_profile_add_location(p,
+			l->mapping == PGO_NONE ? PGO_NONE : mapping_new[l->mapping], f->addr[id],
+			lines, l->n_lines);
+		if (location_new[i] == PGO_NONE)
+			goto out;
+		p->locations[location_new[i]].folded = (l->flags & PGO_MT_FOLDED) != 0;
+	}
+	rc = 0;
+out:
+	pgo_free(lines);
+	pgo_free(mapping_new);
+	return rc;
+}
+
+static int put_sample(struct finish *f, struct pgo_profile *p, const struct pgo_mt_stack *st,
+	const uint32_t *location_new, int64_t *values)
+{
+	struct pgo_merge *m = f->m;
+	const struct pgo_mt_labels *set = &m->label_sets[st->labels];
+	struct pgo_sample s = {0};
+	struct pgo_label *labels = m->remap.labels;
+	uint32_t *loc = m->stack_locs + st->first;
+
+	for (uint32_t i = 0; i < st->n_loc; i++)
+		loc[i] = location_new[loc[i]];
+	if (PGO_VEC_RESERVE(labels, m->remap.labels_room, set->n) < 0)
+		return -1;
+	m->remap.labels = labels;
+	for (uint32_t i = 0; i < set->n; i++) {
+		const struct pgo_label *from = &m->labels[set->first + i];
+
+		labels[i] = *from;
+		if (put_str(f, p, from->key, &labels[i].key) < 0 ||
+			put_str(f, p, from->str, &labels[i].str) < 0 ||
+			put_str(f, p, from->num_unit, &labels[i].num_unit) < 0)
+			return -1;
+	}
+	s.loc = loc;
+	s.n_loc = st->n_loc;
+	s.label = labels;
+	s.n_label = set->n;
+	s.value = values;
+	return pgo_profile_add_sample(p, &s);
+}
+
+static int put_samples(struct finish *f, struct pgo_profile *p, size_t n_stacks)
+{
+	struct pgo_merge *m = f->m;
+	bool *used = pgo_calloc(m->n_locations, sizeof *used);
+	uint32_t *location_new = pgo_calloc(m->n_locations, sizeof *location_new);
+	int64_t *values = pgo_calloc(m->n_columns, sizeof *values);
+	int rc = -1;
+
+	if (used == NULL || location_new == NULL || values == NULL ||
+		put_locations(f, p, n_stacks, used, location_new) < 0)
+		goto out;
+	for (size_t i = 0; i < n_stacks; i++) {
+		const pgo_i128 *sums = m->sums + (size_t)f->stack_at[i] * m->stride;
+
+		for (size_t c = 0; c < m->n_columns; c++)
+			values[c] = (int64_t)sums[f->column_at[c]];
+		if (put_sample(f, p, &m->stacks[f->stack_at[i]], location_new, values) < 0)
+			goto out;
+	}
+	rc = 0;
+out:
+	pgo_free(used);
+	pgo_free(location_new);
+	pgo_free(values);
+	return rc;
+}
+
+static int build(struct finish *f, struct pgo_profile *p, size_t n_stacks)
+{
+	struct pgo_merge *m = f->m;
+
+	f->str_new = pgo_calloc(m->strs.n_strs, sizeof *f->str_new);
+	if (f->str_new == NULL)
+		return -1;
+	memset(f->str_new, 0xff, m->strs.n_strs * sizeof *f->str_new);
+	if (put_columns(f, p) < 0 || put_header(f, p) < 0 || put_samples(f, p, n_stacks) < 0)
+		return -1;
+	m->stats.samples_out = p->n_samples;
+	m->stats.locations_out = p->n_locations;
+	return 0;
+}
+
+struct pgo_profile *pgo_merge_finish(struct pgo_merge *m, struct pgo_err *err)
+{
+	struct finish f = {.m = m};
+	struct pgo_profile *p = NULL;
+	size_t n_stacks;
+
+	if (m->spent) {
+		pgo_err_set(err, PGO_EUSAGE, "the merge is already finished; begin another");
+		return NULL;
+	}
+	m->spent = true;
+	if (rank_all(&f) < 0) {
+		pgo_err_nomem(err);
+		goto out;
+	}
+	if (final_values(&f, err) < 0)
+		goto out;
+	n_stacks = drop_zeros(&f);
+	if (n_stacks == 0) {
+		pgo_err_set(err, PGO_EEMPTY,
+			"none of the %llu samples read has a value: the merged profile would be "
+			"empty",
+			(unsigned long long)m->stats.samples_in);
+		goto out;
+	}
+	p = pgo_profile_new(err);
+	if (p != NULL && build(&f, p, n_stacks) < 0) {
+		pgo_profile_free(p);
+		p = NULL;
+		pgo_err_nomem(err);
+	}
+out:
+	finish_fini(&f);
+	return p;
+}

@@ -1,0 +1,726 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One input's samples -> rows of the tables.  Ids are translated on first use by a sample that is
+ * not zero, so that what no sample needs never enters, and each string, function and location of
+ * the input is hashed once however many samples name it.
+ */
+#include "merge/tables.h"
+#include "pgo/core/resolve.h"
+#include "pgo/core/vec.h"
+
+#include <stdlib.h>
+
+/* `n` ids, all PGO_NONE. */
+static int fresh(uint32_t **ids, size_t *room, size_t n)
+{
+	if (PGO_VEC_RESERVE(*ids, *room, n) < 0)
+		return -1;
+	if (n != 0)
+		memset(*ids, 0xff, n * sizeof **ids);
+	return 0;
+}
+
+static int map_str(struct pgo_merge *m, uint32_t id, uint32_t *ret, struct pgo_err *err)
+{
+	struct pgo_mt_remap *r = &m->remap;
+	const struct pgo_strtab *strs = &r->head->strs;
+
+	if (id >= strs->n_strs)
+		return pgo_err_set(err, PGO_EFORMAT, "string %u is not in the table", id);
+	if (id >= r->n_str) { /* the reader interned more since the input began */
+		if (PGO_VEC_RESERVE(r->str, r->str_room, strs->n_strs) < 0)
+			return pgo_err_nomem(err);
+		memset(r->str + r->n_str, 0xff, (strs->n_strs - r->n_str) * sizeof *r->str);
+		r->n_str = strs->n_strs;
+	}
+	if (r->str[id] == PGO_NONE) {
+		r->str[id] = pgo_strtab_add(&m->strs, strs->strs[id].s, strs->strs[id].len);
+		if (r->str[id] == PGO_STR_NONE)
+			return pgo_err_nomem(err);
+	}
+	*ret = r->str[id];
+	return 0;
+}
+
+/* The first in byte order that is not "". */
+static uint32_t first_str(const struct pgo_merge *m, uint32_t a, uint32_t b)
+{
+	if (a == b || b == 0)
+		return a;
+	if (a == 0)
+		return b;
+	return strcmp(pgo_strtab_get(&m->strs, a), pgo_strtab_get(&m->strs, b)) <= 0 ? a : b;
+}
+
+/* ---------------------------------------------------------------- mappings */
+
+/* What names the file: its build-id in plain hex if it has one, else its name. */
+static int map_ident(struct pgo_merge *m, const struct pgo_mapping *in, uint32_t *ret_ident,
+	uint32_t *ret_has_id, uint32_t *ret_filename, struct pgo_err *err)
+{
+	const char *text = pgo_profile_str(m->remap.head, in->build_id);
+	char hex[129];
+	int rc;
+
+	rc = map_str(m, in->filename, ret_filename, err);
+	if (rc < 0)
+		return rc;
+	*ret_has_id = text[0] != '\0';
+	if (!*ret_has_id) {
+		*ret_ident = *ret_filename;
+		return 0;
+	}
+	pgo_build_id_normalize(text, hex);
+	*ret_ident = pgo_strtab_puts(&m->strs, hex[0] != '\0' ? hex : text);
+	return *ret_ident == PGO_STR_NONE ? pgo_err_nomem(err) : 0;
+}
+
+static uint32_t intern_mapping(struct pgo_merge *m, const struct pgo_mt_mapping *want)
+{
+	const size_t key_size = offsetof(struct pgo_mt_mapping, start);
+	uint32_t i = pgo_map_find_key(
+		&m->mapping_map, m->mappings, sizeof *m->mappings, want, key_size);
+	struct pgo_mt_mapping *have;
+
+	if (i != PGO_MAP_NONE) {
+		have = &m->mappings[i];
+		if (have->start == 0 || (want->start != 0 && want->start < have->start))
+			have->start = want->start;
+		if (want->exact > have->exact)
+			have->exact = want->exact;
+		have->filename = first_str(m, have->filename, want->filename);
+		have->functions &= want->functions;
+		have->filenames &= want->filenames;
+		have->line_numbers &= want->line_numbers;
+		have->inline_frames &= want->inline_frames;
+		return i;
+	}
+	if (m->n_mappings >= PGO_NONE ||
+		PGO_VEC_RESERVE(m->mappings, m->mappings_room, m->n_mappings + 1) < 0 ||
+		pgo_map_add_key(&m->mapping_map, want, key_size, (uint32_t)m->n_mappings) < 0)
+		return PGO_NONE;
+	m->mappings[m->n_mappings] = *want;
+	return (uint32_t)m->n_mappings++;
+}
+
+static int map_mapping(
+	struct pgo_merge *m, uint32_t id, bool bare, uint32_t *ret, struct pgo_err *err)
+{
+	struct pgo_mt_remap *r = &m->remap;
+	uint32_t *slot = bare ? &r->bare_mapping[id] : &r->mapping[id];
+	const struct pgo_mapping *in = &r->head->mappings[id];
+	struct pgo_mt_mapping want;
+	int rc;
+
+	if (*slot == PGO_NONE) {
+		memset(&want, 0, sizeof want);
+		if (!bare) {
+			want.start = in->start;
+			want.exact = in->limit > in->start ? in->limit - in->start : 0;
+			/* The last page of the address space would round up to nothing. */
+			want.size = want.exact > UINT64_MAX - 4095 ? UINT64_MAX
+								   : (want.exact + 4095) & ~4095ull;
+			want.offset = in->offset;
+		}
+		want.functions = in->has_functions;
+		want.filenames = in->has_filenames;
+		want.line_numbers = in->has_line_numbers;
+		want.inline_frames = in->has_inline_frames;
+		rc = map_ident(m, in, &want.ident, &want.has_id, &want.filename, err);
+		if (rc < 0)
+			return rc;
+		*slot = intern_mapping(m, &want);
+		if (*slot == PGO_NONE)
+			return pgo_err_nomem(err);
+	}
+	*ret = *slot;
+	return 0;
+}
+
+/* ---------------------------------------------------------------- functions and locations */
+
+static int map_function(struct pgo_merge *m, uint32_t id, uint32_t *ret, struct pgo_err *err)
+{
+	struct pgo_mt_remap *r = &m->remap;
+	const struct pgo_function *in;
+	struct pgo_mt_function key;
+	uint32_t i;
+	int rc;
+
+	if (id >= r->head->n_functions)
+		return pgo_err_set(err, PGO_EFORMAT, "function %u is not in the table", id);
+	if (r->function[id] != PGO_NONE) {
+		*ret = r->function[id];
+		return 0;
+	}
+	in = &r->head->functions[id];
+	memset(&key, 0, sizeof key);
+	key.start_line = in->start_line;
+	if ((rc = map_str(m, in->name, &key.name, err)) < 0 ||
+		(rc = map_str(m, in->system_name, &key.system_name, err)) < 0 ||
+		(rc = map_str(m, in->filename, &key.filename, err)) < 0)
+		return rc;
+	i = pgo_map_find_key(
+		&m->function_map, m->functions, sizeof *m->functions, &key, sizeof key);
+	if (i == PGO_MAP_NONE) {
+		i = (uint32_t)m->n_functions;
+		if (m->n_functions >= PGO_NONE ||
+			PGO_VEC_RESERVE(m->functions, m->functions_room, m->n_functions + 1) < 0 ||
+			pgo_map_add_key(&m->function_map, &key, sizeof key, i) < 0)
+			return pgo_err_nomem(err);
+		m->functions[m->n_functions++] = key;
+	}
+	*ret = r->function[id] = i;
+	return 0;
+}
+
+struct location_key {
+	struct pgo_mt_location loc;
+	const struct pgo_line *lines;
+};
+
+static bool location_eq(const void *ctx, uint32_t index, const void *key)
+{
+	const struct pgo_merge *m = ctx;
+	const struct location_key *k = key;
+	const struct pgo_mt_location *l = &m->locations[index];
+
+	return l->addr == k->loc.addr && l->mapping == k->loc.mapping &&
+	       l->flags == k->loc.flags && l->n_lines == k->loc.n_lines &&
+	       (l->n_lines == 0 ||
+		       memcmp(m->lines + l->first_line, k->lines, l->n_lines * sizeof *m->lines) ==
+			       0);
+}
+
+/* The lines of a location in the tables' ids, into the scratch array. */
+static int map_lines(struct pgo_merge *m, const struct pgo_location *in, struct pgo_err *err)
+{
+	struct pgo_mt_remap *r = &m->remap;
+	int rc;
+
+	if (in->n_lines > r->head->n_lines || in->first_line > r->head->n_lines - in->n_lines)
+		return pgo_err_set(err, PGO_EFORMAT, "lines %u to %u are not in the table",
+			in->first_line, in->first_line + in->n_lines);
+	if (PGO_VEC_RESERVE(r->lines, r->lines_room, in->n_lines) < 0)
+		return pgo_err_nomem(err);
+	for (uint32_t i = 0; i < in->n_lines; i++) {
+		const struct pgo_line *from = &r->head->lines[in->first_line + i];
+		struct pgo_line *to = &r->lines[i];
+
+		memset(to, 0, sizeof *to);
+		to->line = from->line;
+		to->column = from->column;
+		rc = map_function(m, from->function, &to->function, err);
+		if (rc < 0)
+			return rc;
+	}
+	return 0;
+}
+
+static int intern_location(struct pgo_merge *m, struct location_key *k, uint32_t *ret)
+{
+	uint64_t hash = pgo_hash(&k->loc, offsetof(struct pgo_mt_location, first_line));
+	uint32_t i;
+
+	if (k->loc.n_lines != 0)
+		hash ^= pgo_hash_u64(pgo_hash(k->lines, k->loc.n_lines * sizeof *k->lines));
+	i = pgo_map_find(&m->location_map, hash, location_eq, m, k);
+	if (i == PGO_MAP_NONE) {
+		i = (uint32_t)m->n_locations;
+		if (m->n_locations >= PGO_NONE ||
+			m->n_lines + k->loc.n_lines >= UINT32_MAX ||
+			PGO_VEC_RESERVE(m->lines, m->lines_room, m->n_lines + k->loc.n_lines) < 0 ||
+			PGO_VEC_RESERVE(m->locations, m->locations_room, m->n_locations + 1) < 0 ||
+			pgo_map_add(&m->location_map, hash, i) < 0)
+			return -1;
+		k->loc.first_line = (uint32_t)m->n_lines;
+		if (k->loc.n_lines != 0)
+			memcpy(m->lines + m->n_lines, k->lines, k->loc.n_lines * sizeof *k->lines);
+		m->n_lines += k->loc.n_lines;
+		m->locations[m->n_locations++] = k->loc;
+	}
+	*ret = i;
+	return 0;
+}
+
+static int map_location(struct pgo_merge *m, uint32_t id, uint32_t *ret, struct pgo_err *err)
+{
+	struct pgo_mt_remap *r = &m->remap;
+	const struct pgo_location *in = &r->head->locations[id];
+	struct location_key k;
+	int rc;
+
+	memset(&k, 0, sizeof k);
+	k.loc.addr = in->addr;
+	k.loc.mapping = PGO_NONE;
+	k.loc.flags = (in->folded ? PGO_MT_FOLDED : 0) | PGO_MT_RAW;
+	k.loc.n_lines = in->n_lines;
+	if (in->mapping != PGO_NONE) {
+		const struct pgo_mapping *map;
+		bool empty, inside;
+
+		if (in->mapping >= r->head->n_mappings)
+			return pgo_err_set(
+				err, PGO_EFORMAT, "mapping %u is not in the table", in->mapping);
+		map = &r->head->mappings[in->mapping];
+		empty = map->limit <= map->start;
+		inside = !empty && in->addr >= map->start && in->addr < map->limit;
+		if (inside && in->addr != 0) {
+			k.loc.addr = in->addr - map->start;
+			k.loc.flags &= ~PGO_MT_RAW;
+		}
+		if (!empty && !inside && in->addr != 0)
+			m->stats.locations_outside++;
+		rc = map_mapping(m, in->mapping, !empty && !inside && in->addr != 0, &k.loc.mapping,
+			err);
+		if (rc < 0)
+			return rc;
+	}
+	rc = map_lines(m, in, err);
+	if (rc < 0)
+		return rc;
+	k.lines = r->lines;
+	if (intern_location(m, &k, &r->location[id]) < 0)
+		return pgo_err_nomem(err);
+	m->stats.locations_in++;
+	*ret = r->location[id];
+	return 0;
+}
+
+/* ---------------------------------------------------------------- labels */
+
+static int cmp_label(const void *pa, const void *pb)
+{
+	return memcmp(pa, pb, sizeof(struct pgo_label));
+}
+
+struct labels_key {
+	const struct pgo_label *labels;
+	uint32_t n;
+};
+
+static bool labels_eq(const void *ctx, uint32_t index, const void *key)
+{
+	const struct pgo_merge *m = ctx;
+	const struct labels_key *k = key;
+	const struct pgo_mt_labels *l = &m->label_sets[index];
+
+	return l->n == k->n &&
+	       memcmp(m->labels + l->first, k->labels, k->n * sizeof *k->labels) == 0;
+}
+
+/* The set as a sorted list of rows: sets with the same labels in another order are one. */
+static int scratch_labels(struct pgo_merge *m, const struct pgo_sample *s, struct pgo_err *err)
+{
+	struct pgo_mt_remap *r = &m->remap;
+	int rc;
+
+	if (PGO_VEC_RESERVE(r->labels, r->labels_room, s->n_label) < 0)
+		return pgo_err_nomem(err);
+	for (uint32_t i = 0; i < s->n_label; i++) {
+		struct pgo_label *to = &r->labels[i];
+
+		memset(to, 0, sizeof *to);
+		to->num = s->label[i].num;
+		if ((rc = map_str(m, s->label[i].key, &to->key, err)) < 0 ||
+			(rc = map_str(m, s->label[i].str, &to->str, err)) < 0 ||
+			(rc = map_str(m, s->label[i].num_unit, &to->num_unit, err)) < 0)
+			return rc;
+	}
+	qsort(r->labels, s->n_label, sizeof *r->labels, cmp_label);
+	return 0;
+}
+
+static int map_labels(
+	struct pgo_merge *m, const struct pgo_sample *s, uint32_t *ret, struct pgo_err *err)
+{
+	struct labels_key k = {NULL, s->n_label};
+	uint64_t hash;
+	int rc = scratch_labels(m, s, err);
+
+	if (rc < 0)
+		return rc;
+	k.labels = m->remap.labels;
+	hash = pgo_hash(k.labels, k.n * sizeof *k.labels);
+	*ret = pgo_map_find(&m->label_map, hash, labels_eq, m, &k);
+	if (*ret != PGO_MAP_NONE)
+		return 0;
+	*ret = (uint32_t)m->n_label_sets;
+	if (m->n_label_sets >= PGO_NONE ||
+		PGO_VEC_RESERVE(m->labels, m->labels_room, m->n_labels + k.n) < 0 ||
+		PGO_VEC_RESERVE(m->label_sets, m->label_sets_room, m->n_label_sets + 1) < 0 ||
+		pgo_map_add(&m->label_map, hash, *ret) < 0)
+		return pgo_err_nomem(err);
+	memcpy(m->labels + m->n_labels, k.labels, k.n * sizeof *k.labels);
+	m->label_sets[m->n_label_sets].first = m->n_labels;
+	m->label_sets[m->n_label_sets++].n = k.n;
+	m->n_labels += k.n;
+	return 0;
+}
+
+/* ---------------------------------------------------------------- stacks and sums */
+
+struct stack_key {
+	const uint32_t *loc;
+	uint32_t n_loc, labels;
+};
+
+static bool stack_eq(const void *ctx, uint32_t index, const void *key)
+{
+	const struct pgo_merge *m = ctx;
+	const struct stack_key *k = key;
+	const struct pgo_mt_stack *s = &m->stacks[index];
+
+	return s->n_loc == k->n_loc && s->labels == k->labels &&
+	       memcmp(m->stack_locs + s->first, k->loc, k->n_loc * sizeof *k->loc) == 0;
+}
+
+/* The row of the stack whose translated locations lie at the end of the pool, still unclaimed. */
+static int intern_stack(struct pgo_merge *m, uint32_t n_loc, uint32_t labels, uint32_t *ret)
+{
+	struct stack_key k = {m->stack_locs + m->n_stack_locs, n_loc, labels};
+	uint64_t hash = pgo_hash(k.loc, n_loc * sizeof *k.loc) + labels * 0x9e3779b97f4a7c15u;
+	struct pgo_mt_stack *s;
+	size_t row;
+
+	*ret = pgo_map_find(&m->stack_map, hash, stack_eq, m, &k);
+	if (*ret != PGO_MAP_NONE)
+		return 0;
+	*ret = (uint32_t)m->n_stacks;
+	if (m->n_stacks >= PGO_NONE ||
+		__builtin_mul_overflow(m->n_stacks + 1, m->stride, &row) ||
+		PGO_VEC_RESERVE(m->sums, m->sums_room, row) < 0 ||
+		PGO_VEC_RESERVE(m->stacks, m->stacks_room, m->n_stacks + 1) < 0 ||
+		pgo_map_add(&m->stack_map, hash, *ret) < 0)
+		return -1;
+	memset(m->sums + row - m->stride, 0, m->stride * sizeof *m->sums);
+	s = &m->stacks[m->n_stacks++];
+	s->first = m->n_stack_locs;
+	s->n_loc = n_loc;
+	s->labels = labels;
+	m->n_stack_locs += n_loc;
+	return 0;
+}
+
+static bool is_zero(const struct pgo_sample *s, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (s->value[i] != 0)
+			return false;
+	return true;
+}
+
+static int map_stack(
+	struct pgo_merge *m, const struct pgo_sample *s, uint32_t *ret, struct pgo_err *err)
+{
+	struct pgo_mt_remap *r = &m->remap;
+	uint32_t labels = 0, *to;
+	int rc;
+
+	if (PGO_VEC_RESERVE(m->stack_locs, m->stack_locs_room, m->n_stack_locs + s->n_loc + 1) < 0)
+		return pgo_err_nomem(err);
+	to = m->stack_locs + m->n_stack_locs;
+	for (uint32_t i = 0; i < s->n_loc; i++) {
+		uint32_t id = s->loc[i];
+
+		if (id >= r->head->n_locations)
+			return pgo_err_set(
+				err, PGO_EFORMAT, "location %u is not in the table", id);
+		to[i] = r->location[id];
+		if (to[i] == PGO_NONE && (rc = map_location(m, id, &to[i], err)) < 0)
+			return rc;
+	}
+	if (m->options.keep_labels && s->n_label != 0 && (rc = map_labels(m, s, &labels, err)) < 0)
+		return rc;
+	return intern_stack(m, s->n_loc, labels, ret) < 0 ? pgo_err_nomem(err) : 0;
+}
+
+int pgo_mt_add(struct pgo_merge *m, const struct pgo_sample *s, uint64_t weight,
+	struct pgo_err *err)
+{
+	const struct pgo_mt_remap *r = &m->remap;
+	size_t n = r->head->n_sample_types;
+	uint32_t row;
+	pgo_i128 *sums;
+	int rc;
+
+	if (is_zero(s, n)) {
+		m->stats.samples_zero++;
+		return 0;
+	}
+	rc = map_stack(m, s, &row, err);
+	if (rc < 0)
+		return rc;
+	sums = m->sums + (size_t)row * m->stride;
+	for (size_t i = 0; i < n; i++) {
+		pgo_i128 *sum = &sums[r->column[i]];
+		pgo_i128 part;
+
+		if (s->value[i] == 0)
+			continue;
+		if (__builtin_mul_overflow((pgo_i128)s->value[i], (pgo_i128)weight, &part) ||
+			__builtin_add_overflow(*sum, part, sum))
+			return pgo_err_set(err, PGO_ELIMIT,
+				"the sum of column %s exceeds 128 bits; its values cannot be right",
+				pgo_profile_str(r->head, r->head->sample_types[i].type));
+	}
+	return 0;
+}
+
+/* ---------------------------------------------------------------- columns and header */
+
+/* Rows get wider: from the last to the first, in place. */
+static int widen(struct pgo_merge *m, size_t stride)
+{
+	size_t room;
+
+	if (__builtin_mul_overflow(m->n_stacks + 1, stride, &room) ||
+		PGO_VEC_RESERVE(m->sums, m->sums_room, room) < 0)
+		return -1;
+	for (size_t i = m->n_stacks; i-- > 0;) {
+		memmove(m->sums + i * stride, m->sums + i * m->stride, m->stride * sizeof *m->sums);
+		memset(m->sums + i * stride + m->stride, 0,
+			(stride - m->stride) * sizeof *m->sums);
+	}
+	m->stride = stride;
+	return 0;
+}
+
+static int join_columns(struct pgo_merge *m, const struct pgo_profile *p, struct pgo_err *err)
+{
+	for (size_t i = 0; i < p->n_sample_types; i++) {
+		struct pgo_value_type t;
+		size_t c;
+		int rc;
+
+		if ((rc = map_str(m, p->sample_types[i].type, &t.type, err)) < 0 ||
+			(rc = map_str(m, p->sample_types[i].unit, &t.unit, err)) < 0)
+			return rc;
+		for (c = 0; c < m->n_columns; c++)
+			if (m->columns[c].type == t.type && m->columns[c].unit == t.unit)
+				break;
+		m->remap.column[i] = (uint32_t)c;
+		if (c < m->n_columns)
+			continue;
+		if (PGO_VEC_RESERVE(m->columns, m->columns_room, c + 1) < 0)
+			return pgo_err_nomem(err);
+		m->columns[m->n_columns++] = t;
+	}
+	/* Two spare columns: most fleets have one or two kinds of profile. */
+	if (m->n_columns > m->stride &&
+		widen(m, m->stride == 0 ? m->n_columns : m->n_columns + 2) < 0)
+		return pgo_err_nomem(err);
+	return 0;
+}
+
+static int type_group(const char *type)
+{
+	static const char *const lbr[] = {"lbr_traces", "lbr_branches", "lbr_ranges",
+		"lbr_mispredicts", "lbr_cycles", "lbr_executions"};
+
+	if (strcmp(type, "samples") == 0)
+		return 0;
+	if (strncmp(type, "lbr_", 4) != 0)
+		return 1;
+	for (size_t i = 0; i < sizeof lbr / sizeof *lbr; i++)
+		if (strcmp(type, lbr[i]) == 0)
+			return 2 + (int)i;
+	return 100;
+}
+
+int pgo_mt_type_order(const char *a, const char *b)
+{
+	int ga = type_group(a), gb = type_group(b);
+
+	return ga != gb ? (ga < gb ? -1 : 1) : strcmp(a, b);
+}
+
+/* Which of two types to show first: never branch data if there is another; of others the later. */
+static bool better_default(const char *a, const char *b)
+{
+	bool lbr_a = type_group(a) > 1, lbr_b = type_group(b) > 1;
+
+	return lbr_a != lbr_b ? lbr_b : pgo_mt_type_order(a, b) > 0;
+}
+
+static int join_default_type(struct pgo_merge *m, const struct pgo_profile *p, struct pgo_err *err)
+{
+	struct pgo_mt_header *h = &m->header;
+	uint32_t id = p->n_sample_types != 0 ? p->sample_types[p->n_sample_types - 1].type : 0;
+	int rc;
+
+	for (size_t i = 0; i < p->n_sample_types; i++)
+		if (p->sample_types[i].type == p->default_sample_type)
+			id = p->default_sample_type;
+	rc = map_str(m, id, &id, err);
+	if (rc < 0 || id == 0)
+		return rc;
+	if (h->default_type == 0 || better_default(pgo_strtab_get(&m->strs, id),
+					    pgo_strtab_get(&m->strs, h->default_type)))
+		h->default_type = id;
+	return 0;
+}
+
+/* Periods of different events are not comparable: the first event in byte order wins, and of it
+ * the largest period. */
+static int join_period(struct pgo_merge *m, const struct pgo_profile *p, struct pgo_err *err)
+{
+	struct pgo_mt_header *h = &m->header;
+	uint32_t type, unit;
+	int rc, c;
+
+	if ((rc = map_str(m, p->period_type.type, &type, err)) < 0 ||
+		(rc = map_str(m, p->period_type.unit, &unit, err)) < 0)
+		return rc;
+	c = (type == 0 && unit == 0) - (h->period_type == 0 && h->period_unit == 0);
+	if (c == 0)
+		c = strcmp(pgo_strtab_get(&m->strs, type),
+			pgo_strtab_get(&m->strs, h->period_type));
+	if (c == 0)
+		c = strcmp(pgo_strtab_get(&m->strs, unit),
+			pgo_strtab_get(&m->strs, h->period_unit));
+	if (c < 0 || (c == 0 && p->period > h->period)) {
+		h->period_type = type;
+		h->period_unit = unit;
+		h->period = p->period;
+	}
+	return 0;
+}
+
+/* The main binary of the result is named by the first ident in byte order, build-ids first: any
+ * rule would do where inputs differ, but it must not depend on their order or number. */
+static int join_main(struct pgo_merge *m, const struct pgo_profile *p, struct pgo_err *err)
+{
+	struct pgo_mt_header *h = &m->header;
+	uint32_t ident, has_id, filename;
+	int rc, c;
+
+	if (p->n_mappings == 0)
+		return 0;
+	rc = map_ident(m, &p->mappings[0], &ident, &has_id, &filename, err);
+	if (rc < 0)
+		return rc;
+	c = h->has_main ? (int)h->main_has_id - (int)has_id : -1;
+	if (c == 0)
+		c = strcmp(pgo_strtab_get(&m->strs, ident),
+			pgo_strtab_get(&m->strs, h->main_ident));
+	if (c == 0)
+		h->main_filename = first_str(m, h->main_filename, filename);
+	if (c >= 0)
+		return 0;
+	h->has_main = true;
+	h->main_ident = ident;
+	h->main_has_id = has_id;
+	h->main_filename = filename;
+	return 0;
+}
+
+static int join_comments(struct pgo_merge *m, const struct pgo_profile *p, struct pgo_err *err)
+{
+	for (size_t i = 0; i < p->n_comments; i++) {
+		uint32_t id;
+		size_t j;
+		int rc = map_str(m, p->comments[i], &id, err);
+
+		if (rc < 0)
+			return rc;
+		for (j = 0; j < m->n_comments && m->comments[j] != id; j++)
+			;
+		if (j < m->n_comments)
+			continue;
+		if (PGO_VEC_RESERVE(m->comments, m->comments_room, j + 1) < 0)
+			return pgo_err_nomem(err);
+		m->comments[m->n_comments++] = id;
+	}
+	return 0;
+}
+
+static int join_header(struct pgo_merge *m, const struct pgo_profile *p, struct pgo_err *err)
+{
+	struct pgo_mt_header *h = &m->header;
+	uint32_t drop, keep, url;
+	int rc;
+
+	if ((rc = map_str(m, p->drop_frames, &drop, err)) < 0 ||
+		(rc = map_str(m, p->keep_frames, &keep, err)) < 0 ||
+		(rc = map_str(m, p->doc_url, &url, err)) < 0 ||
+		(rc = join_period(m, p, err)) < 0 || (rc = join_main(m, p, err)) < 0 ||
+		(rc = join_default_type(m, p, err)) < 0 || (rc = join_comments(m, p, err)) < 0)
+		return rc;
+	h->drop_frames = first_str(m, h->drop_frames, drop);
+	h->keep_frames = first_str(m, h->keep_frames, keep);
+	h->doc_url = first_str(m, h->doc_url, url);
+	if (p->time_ns != 0 && (h->time_ns == 0 || p->time_ns < h->time_ns))
+		h->time_ns = p->time_ns;
+	/* Saturating: of non-negative numbers that is still associative. */
+	if (p->duration_ns > 0 &&
+		__builtin_add_overflow(h->duration_ns, p->duration_ns, &h->duration_ns))
+		h->duration_ns = INT64_MAX;
+	return 0;
+}
+
+int pgo_mt_begin(struct pgo_merge *m, const struct pgo_profile *p, struct pgo_err *err)
+{
+	struct pgo_mt_remap *r = &m->remap;
+	int rc;
+
+	r->head = p;
+	r->n_str = p->strs.n_strs;
+	if (fresh(&r->str, &r->str_room, p->strs.n_strs) < 0 ||
+		fresh(&r->mapping, &r->mapping_room, p->n_mappings) < 0 ||
+		fresh(&r->bare_mapping, &r->bare_mapping_room, p->n_mappings) < 0 ||
+		fresh(&r->function, &r->function_room, p->n_functions) < 0 ||
+		fresh(&r->location, &r->location_room, p->n_locations) < 0 ||
+		fresh(&r->column, &r->column_room, p->n_sample_types) < 0)
+		return pgo_err_nomem(err);
+	rc = join_columns(m, p, err);
+	return rc < 0 ? rc : join_header(m, p, err);
+}
+
+void pgo_mt_fini(struct pgo_merge *m)
+{
+	struct pgo_mt_remap *r = &m->remap;
+
+	pgo_free(r->str);
+	pgo_free(r->mapping);
+	pgo_free(r->bare_mapping);
+	pgo_free(r->function);
+	pgo_free(r->location);
+	pgo_free(r->column);
+	pgo_free(r->lines);
+	pgo_free(r->labels);
+	pgo_free(m->mappings);
+	pgo_free(m->functions);
+	pgo_free(m->locations);
+	pgo_free(m->lines);
+	pgo_free(m->label_sets);
+	pgo_free(m->labels);
+	pgo_free(m->stacks);
+	pgo_free(m->stack_locs);
+	pgo_free(m->columns);
+	pgo_free(m->comments);
+	pgo_free(m->sums);
+	pgo_map_fini(&m->mapping_map);
+	pgo_map_fini(&m->function_map);
+	pgo_map_fini(&m->location_map);
+	pgo_map_fini(&m->label_map);
+	pgo_map_fini(&m->stack_map);
+	pgo_strtab_fini(&m->strs);
+}
+
+uint64_t pgo_mt_bytes(const struct pgo_merge *m)
+{
+	const struct pgo_mt_remap *r = &m->remap;
+	uint64_t slots = m->mapping_map.n_slots + m->function_map.n_slots + m->location_map.n_slots +
+			 m->label_map.n_slots + m->stack_map.n_slots + m->strs.map.n_slots;
+
+	return m->sums_room * sizeof *m->sums + m->stack_locs_room * sizeof *m->stack_locs +
+	       m->stacks_room * sizeof *m->stacks + m->locations_room * sizeof *m->locations +
+	       m->lines_room * sizeof *m->lines + m->functions_room * sizeof *m->functions +
+	       m->mappings_room * sizeof *m->mappings + m->labels_room * sizeof *m->labels +
+	       m->label_sets_room * sizeof *m->label_sets + slots * sizeof(struct pgo_map_slot) +
+	       m->strs.arena.used + m->strs.strs_room * sizeof *m->strs.strs +
+	       (r->str_room + r->mapping_room + r->bare_mapping_room + r->function_room +
+		       r->location_room) *
+		       sizeof *r->str;
+}

@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What a merger knows: every function, mapping, location, label set and stack once, interned by
+ * value in flat arrays under open-addressing maps, and one row of 128-bit sums per stack.
+ * merge/remap.c fills the tables from a profile, merge/finish.c sorts them into the result; nobody
+ * else includes this file.
+ *
+ * Memory grows with the number of distinct keys, never with the number of inputs.
+ *
+ * Addresses.  A location is stored in one of three ways, decided by the location and its mapping
+ * alone, so that every order and every tree of merges gives the same:
+ *	inside its mapping	address - start under the mapping's key: address randomisation is gone
+ *	address 0		erased by a store: stays 0, never rebased
+ *	outside its mapping	the address under a second mapping with the same file but start, limit
+ *				and offset 0.  That is how agents that report ELF addresses write them;
+ *				rebasing such an address by a run-time start would be wrong.  Counted
+ *				(stats.locations_outside): the other way to get here is a store that
+ *				merged processes without regard to their load addresses.
+ */
+#ifndef PGO_MERGE_TABLES_H
+#define PGO_MERGE_TABLES_H
+
+#include "merge/merge.h"
+#include "pgo/core/map.h"
+
+typedef __int128 pgo_i128;
+
+struct pgo_mt_mapping {
+	/* key */
+	uint64_t size; /* limit - start, rounded up to 4 KiB; 0 = empty */
+	uint64_t offset;
+	uint32_t ident;    /* string: the build-id, else the file name */
+	uint32_t has_id;   /* ident is a build-id */
+	/* value: each field by a rule that does not care for order */
+	uint64_t start;    /* lowest but 0 */
+	uint64_t exact;    /* largest size before rounding */
+	uint32_t filename; /* first in byte order, but not "" */
+	bool functions, filenames, line_numbers, inline_frames; /* what all inputs promise */
+};
+
+struct pgo_mt_function {
+	uint32_t name, system_name, filename, zero;
+	int64_t start_line;
+};
+
+#define PGO_MT_FOLDED 1u
+#define PGO_MT_RAW 2u /* the address is absolute */
+
+struct pgo_mt_location {
+	uint64_t addr;
+	uint32_t mapping; /* or PGO_NONE */
+	uint32_t flags;
+	uint32_t first_line, n_lines;
+};
+
+struct pgo_mt_labels {
+	size_t first;
+	uint32_t n;
+};
+
+struct pgo_mt_stack {
+	size_t first; /* in the pool of location indices */
+	uint32_t n_loc;
+	uint32_t labels; /* label set; 0 = none */
+};
+
+/* Header fields, each combined by a rule that is commutative and associative. */
+struct pgo_mt_header {
+	bool any;
+	uint32_t period_type, period_unit; /* the first in byte order that is set... */
+	int64_t period;                    /* ...and its largest period */
+	int64_t time_ns;                   /* earliest but 0 */
+	int64_t duration_ns;               /* sum */
+	uint32_t drop_frames, keep_frames, doc_url; /* first in byte order, but not "" */
+	uint32_t default_type;                      /* string; see pgo_mt_type_order */
+	uint32_t main_ident, main_has_id, main_filename; /* of mapping 0 */
+	bool has_main;
+};
+
+/* Ids of the input being added -> ids of the tables; filled on first use. */
+struct pgo_mt_remap {
+	const struct pgo_profile *head;
+	uint32_t *str, *mapping, *bare_mapping, *function, *location, *column;
+	size_t str_room, mapping_room, bare_mapping_room, function_room, location_room, column_room;
+	size_t n_str;
+	struct pgo_line *lines; /* scratch: one location's */
+	size_t lines_room;
+	struct pgo_label *labels; /* scratch: one sample's */
+	size_t labels_room;
+};
+
+struct pgo_merge {
+	struct pgo_merge_options options;
+	struct pgo_merge_stats stats;
+	bool spent;
+
+	struct pgo_strtab strs;
+	struct pgo_mt_mapping *mappings;
+	struct pgo_mt_function *functions;
+	struct pgo_mt_location *locations;
+	struct pgo_line *lines; /* pool; padding is zero, so that rows compare as bytes */
+	struct pgo_mt_labels *label_sets;
+	struct pgo_label *labels; /* pool; padding is zero */
+	struct pgo_mt_stack *stacks;
+	uint32_t *stack_locs; /* pool */
+	struct pgo_value_type *columns;
+	uint32_t *comments; /* strings, each once */
+	size_t n_mappings, n_functions, n_locations, n_lines, n_label_sets, n_labels, n_stacks,
+		n_stack_locs, n_columns, n_comments;
+	size_t mappings_room, functions_room, locations_room, lines_room, label_sets_room,
+		labels_room, stacks_room, stack_locs_room, columns_room, comments_room;
+	struct pgo_map mapping_map, function_map, location_map, label_map, stack_map;
+
+	pgo_i128 *sums; /* n_stacks rows of `stride` columns */
+	size_t sums_room, stride;
+
+	struct pgo_mt_header header;
+	struct pgo_mt_remap remap;
+};
+
+/* Prepares the ids of `p` for remapping, joins its columns and its header to the tables. */
+int pgo_mt_begin(struct pgo_merge *m, const struct pgo_profile *p, struct pgo_err *err);
+/* Adds weight x the sample's values to the row of its stack. */
+int pgo_mt_add(
+	struct pgo_merge *m, const struct pgo_sample *s, uint64_t weight, struct pgo_err *err);
+void pgo_mt_fini(struct pgo_merge *m);
+/* Bytes that the tables hold. */
+uint64_t pgo_mt_bytes(const struct pgo_merge *m);
+/* The order of columns in a result, by type name: samples first, branch data last, else by name. */
+int pgo_mt_type_order(const char *a, const char *b);
+
+#endif
