@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The tables -> the result: everything ranked by content, sums brought back to the unit of one
- * weight, what no sample needs left out, the rest written in rank order.  Nothing here may depend on
- * the order in which keys entered the tables: ids are only compared for equality, ranks for order.
+ * weight, what no sample needs left out, the rest written in rank order.  Nothing here may depend
+ * on the order in which keys entered the tables: ids are only compared for equality, ranks for
+ * order.
  */
 #include "merge/order.h"
 #include "merge/tables.h"
@@ -19,10 +20,10 @@ struct finish {
 	uint32_t *location_rank, *location_at;
 	uint32_t *labels_rank, *labels_at;
 	uint32_t *stack_at;
-	uint64_t *addr;     /* per location: as the result has it */
-	uint32_t *new_id;   /* scratch: index in the result */
+	uint64_t *addr;      /* per location: as the result has it */
+	uint32_t *new_id;    /* scratch: index in the result */
 	uint32_t *column_at; /* per column of the result: column of the tables */
-	uint32_t *str_new;  /* per string: id in the result, PGO_NONE = not yet */
+	uint32_t *str_new;   /* per string: id in the result, PGO_NONE = not yet */
 	struct pgo_order *order;
 	size_t order_room;
 };
@@ -124,7 +125,7 @@ static int mapping_cmp(const void *ctx, uint32_t ia, uint32_t ib)
 
 	CMP(f->str_rank[a->ident], f->str_rank[b->ident]);
 	CMP(a->has_id, b->has_id);
-	CMP(a->size == 0, b->size == 0); /* real ones before bare ones */
+	CMP(a->bare, b->bare);
 	CMP(a->offset, b->offset);
 	CMP(a->size, b->size);
 	return 0;
@@ -203,8 +204,7 @@ static uint64_t labels_key(const struct finish *f, uint32_t i)
 	const struct pgo_mt_labels *set = &f->m->label_sets[i];
 	const struct pgo_label *l = f->m->labels + set->first;
 
-	return set->n == 0 ? 0
-			   : ((uint64_t)f->str_rank[l->key] << 32 | f->str_rank[l->str]) + 1;
+	return set->n == 0 ? 0 : ((uint64_t)f->str_rank[l->key] << 32 | f->str_rank[l->str]) + 1;
 }
 
 static int labels_cmp(const void *ctx, uint32_t ia, uint32_t ib)
@@ -273,15 +273,15 @@ static int rank_all(struct finish *f)
 	rc = rank(f, m->strs.n_strs, str_key, str_cmp, &f->str_rank, &str_at);
 	pgo_free(str_at);
 	if (rc < 0 ||
-		rank(f, m->n_mappings, mapping_key, mapping_cmp, &f->mapping_rank,
-			&f->mapping_at) < 0 ||
+		rank(f, m->n_mappings, mapping_key, mapping_cmp, &f->mapping_rank, &f->mapping_at) <
+			0 ||
 		rank(f, m->n_functions, function_key, function_cmp, &f->function_rank,
 			&f->function_at) < 0 ||
 		place_addresses(f) < 0 ||
 		rank(f, m->n_locations, location_key, location_cmp, &f->location_rank,
 			&f->location_at) < 0)
 		return -1;
-	for (size_t i = 0; i < m->n_label_sets; i++)
+	for (size_t i = 1; i < m->n_label_sets; i++) /* set 0 has no labels */
 		qsort_r(m->labels + m->label_sets[i].first, m->label_sets[i].n, sizeof *m->labels,
 			cmp_label, f);
 	if (rank(f, m->n_label_sets, labels_key, labels_cmp, &f->labels_rank, &f->labels_at) < 0)
@@ -415,7 +415,8 @@ static int put_columns(struct finish *f, struct pgo_profile *p)
 		return -1;
 	for (size_t c = 0; c < m->n_columns; c++)
 		f->column_at[c] = (uint32_t)c;
-	qsort_r(f->column_at, m->n_columns, sizeof *f->column_at, cmp_column, m);
+	if (m->n_columns != 0)
+		qsort_r(f->column_at, m->n_columns, sizeof *f->column_at, cmp_column, m);
 	for (size_t c = 0; c < m->n_columns; c++) {
 		const struct pgo_value_type *t = &m->columns[f->column_at[c]];
 
@@ -439,7 +440,8 @@ static int put_header(struct finish *f, struct pgo_profile *p)
 	struct pgo_merge *m = f->m;
 	const struct pgo_mt_header *h = &m->header;
 
-	qsort_r(m->comments, m->n_comments, sizeof *m->comments, cmp_comment, f);
+	if (m->n_comments != 0)
+		qsort_r(m->comments, m->n_comments, sizeof *m->comments, cmp_comment, f);
 	for (size_t i = 0; i < m->n_comments; i++)
 		if (pgo_profile_add_comment(p, pgo_strtab_get(&m->strs, m->comments[i])) < 0)
 			return -1;
@@ -504,7 +506,7 @@ static int put_mappings(struct finish *f, struct pgo_profile *p, const bool *use
 		if (*id == PGO_NONE)
 			continue;
 		out.start = map->start;
-		if (__builtin_add_overflow(map->start, map->exact, &out.limit))
+		if (map->exact != 0 && __builtin_add_overflow(map->start, map->exact, &out.limit))
 			out.limit = UINT64_MAX;
 		out.offset = map->offset;
 		out.has_functions = map->functions;
@@ -554,8 +556,8 @@ static int put_functions(struct finish *f, struct pgo_profile *p, const bool *us
  * Mappings, functions and then the used locations in rank order.  On return `location_new` holds
  * per rank the location's index in the result.
  */
-static int put_locations(struct finish *f, struct pgo_profile *p, size_t n_stacks,
-	bool *used, uint32_t *location_new)
+static int put_locations(struct finish *f, struct pgo_profile *p, size_t n_stacks, bool *used,
+	uint32_t *location_new)
 {
 	struct pgo_merge *m = f->m;
 	struct pgo_line *lines = NULL;

@@ -20,7 +20,7 @@ static int fresh(uint32_t **ids, size_t *room, size_t n)
 	return 0;
 }
 
-static int map_str(struct pgo_merge *m, uint32_t id, uint32_t *ret, struct pgo_err *err)
+int pgo_mt_str(struct pgo_merge *m, uint32_t id, uint32_t *ret, struct pgo_err *err)
 {
 	struct pgo_mt_remap *r = &m->remap;
 	const struct pgo_strtab *strs = &r->head->strs;
@@ -42,8 +42,7 @@ static int map_str(struct pgo_merge *m, uint32_t id, uint32_t *ret, struct pgo_e
 	return 0;
 }
 
-/* The first in byte order that is not "". */
-static uint32_t first_str(const struct pgo_merge *m, uint32_t a, uint32_t b)
+uint32_t pgo_mt_first_str(const struct pgo_merge *m, uint32_t a, uint32_t b)
 {
 	if (a == b || b == 0)
 		return a;
@@ -54,15 +53,14 @@ static uint32_t first_str(const struct pgo_merge *m, uint32_t a, uint32_t b)
 
 /* ---------------------------------------------------------------- mappings */
 
-/* What names the file: its build-id in plain hex if it has one, else its name. */
-static int map_ident(struct pgo_merge *m, const struct pgo_mapping *in, uint32_t *ret_ident,
+int pgo_mt_ident(struct pgo_merge *m, const struct pgo_mapping *in, uint32_t *ret_ident,
 	uint32_t *ret_has_id, uint32_t *ret_filename, struct pgo_err *err)
 {
 	const char *text = pgo_profile_str(m->remap.head, in->build_id);
 	char hex[129];
 	int rc;
 
-	rc = map_str(m, in->filename, ret_filename, err);
+	rc = pgo_mt_str(m, in->filename, ret_filename, err);
 	if (rc < 0)
 		return rc;
 	*ret_has_id = text[0] != '\0';
@@ -78,8 +76,8 @@ static int map_ident(struct pgo_merge *m, const struct pgo_mapping *in, uint32_t
 static uint32_t intern_mapping(struct pgo_merge *m, const struct pgo_mt_mapping *want)
 {
 	const size_t key_size = offsetof(struct pgo_mt_mapping, start);
-	uint32_t i = pgo_map_find_key(
-		&m->mapping_map, m->mappings, sizeof *m->mappings, want, key_size);
+	uint32_t i =
+		pgo_map_find_key(&m->mapping_map, m->mappings, sizeof *m->mappings, want, key_size);
 	struct pgo_mt_mapping *have;
 
 	if (i != PGO_MAP_NONE) {
@@ -88,7 +86,7 @@ static uint32_t intern_mapping(struct pgo_merge *m, const struct pgo_mt_mapping 
 			have->start = want->start;
 		if (want->exact > have->exact)
 			have->exact = want->exact;
-		have->filename = first_str(m, have->filename, want->filename);
+		have->filename = pgo_mt_first_str(m, have->filename, want->filename);
 		have->functions &= want->functions;
 		have->filenames &= want->filenames;
 		have->line_numbers &= want->line_numbers;
@@ -110,10 +108,12 @@ static int map_mapping(
 	uint32_t *slot = bare ? &r->bare_mapping[id] : &r->mapping[id];
 	const struct pgo_mapping *in = &r->head->mappings[id];
 	struct pgo_mt_mapping want;
+	uint32_t has_id;
 	int rc;
 
 	if (*slot == PGO_NONE) {
 		memset(&want, 0, sizeof want);
+		want.bare = bare || (in->start == 0 && in->limit == 0);
 		if (!bare) {
 			want.start = in->start;
 			want.exact = in->limit > in->start ? in->limit - in->start : 0;
@@ -126,9 +126,10 @@ static int map_mapping(
 		want.filenames = in->has_filenames;
 		want.line_numbers = in->has_line_numbers;
 		want.inline_frames = in->has_inline_frames;
-		rc = map_ident(m, in, &want.ident, &want.has_id, &want.filename, err);
+		rc = pgo_mt_ident(m, in, &want.ident, &has_id, &want.filename, err);
 		if (rc < 0)
 			return rc;
+		want.has_id = (uint16_t)has_id;
 		*slot = intern_mapping(m, &want);
 		if (*slot == PGO_NONE)
 			return pgo_err_nomem(err);
@@ -156,9 +157,9 @@ static int map_function(struct pgo_merge *m, uint32_t id, uint32_t *ret, struct 
 	in = &r->head->functions[id];
 	memset(&key, 0, sizeof key);
 	key.start_line = in->start_line;
-	if ((rc = map_str(m, in->name, &key.name, err)) < 0 ||
-		(rc = map_str(m, in->system_name, &key.system_name, err)) < 0 ||
-		(rc = map_str(m, in->filename, &key.filename, err)) < 0)
+	if ((rc = pgo_mt_str(m, in->name, &key.name, err)) < 0 ||
+		(rc = pgo_mt_str(m, in->system_name, &key.system_name, err)) < 0 ||
+		(rc = pgo_mt_str(m, in->filename, &key.filename, err)) < 0)
 		return rc;
 	i = pgo_map_find_key(
 		&m->function_map, m->functions, sizeof *m->functions, &key, sizeof key);
@@ -185,11 +186,10 @@ static bool location_eq(const void *ctx, uint32_t index, const void *key)
 	const struct location_key *k = key;
 	const struct pgo_mt_location *l = &m->locations[index];
 
-	return l->addr == k->loc.addr && l->mapping == k->loc.mapping &&
-	       l->flags == k->loc.flags && l->n_lines == k->loc.n_lines &&
-	       (l->n_lines == 0 ||
-		       memcmp(m->lines + l->first_line, k->lines, l->n_lines * sizeof *m->lines) ==
-			       0);
+	return l->addr == k->loc.addr && l->mapping == k->loc.mapping && l->flags == k->loc.flags &&
+	       l->n_lines == k->loc.n_lines &&
+	       (l->n_lines == 0 || memcmp(m->lines + l->first_line, k->lines,
+					   l->n_lines * sizeof *m->lines) == 0);
 }
 
 /* The lines of a location in the tables' ids, into the scratch array. */
@@ -227,8 +227,7 @@ static int intern_location(struct pgo_merge *m, struct location_key *k, uint32_t
 	i = pgo_map_find(&m->location_map, hash, location_eq, m, k);
 	if (i == PGO_MAP_NONE) {
 		i = (uint32_t)m->n_locations;
-		if (m->n_locations >= PGO_NONE ||
-			m->n_lines + k->loc.n_lines >= UINT32_MAX ||
+		if (m->n_locations >= PGO_NONE || m->n_lines + k->loc.n_lines >= UINT32_MAX ||
 			PGO_VEC_RESERVE(m->lines, m->lines_room, m->n_lines + k->loc.n_lines) < 0 ||
 			PGO_VEC_RESERVE(m->locations, m->locations_room, m->n_locations + 1) < 0 ||
 			pgo_map_add(&m->location_map, hash, i) < 0)
@@ -241,6 +240,16 @@ static int intern_location(struct pgo_merge *m, struct location_key *k, uint32_t
 	}
 	*ret = i;
 	return 0;
+}
+
+enum place { ABSOLUTE, INSIDE, OUTSIDE };
+
+static enum place place_of(const struct pgo_mapping *map, uint64_t addr)
+{
+	if (addr == 0 || (map->start == 0 && map->limit == 0))
+		return ABSOLUTE;
+	return addr >= map->start && (addr < map->limit || map->limit <= map->start) ? INSIDE
+										     : OUTSIDE;
 }
 
 static int map_location(struct pgo_merge *m, uint32_t id, uint32_t *ret, struct pgo_err *err)
@@ -256,23 +265,18 @@ static int map_location(struct pgo_merge *m, uint32_t id, uint32_t *ret, struct 
 	k.loc.flags = (in->folded ? PGO_MT_FOLDED : 0) | PGO_MT_RAW;
 	k.loc.n_lines = in->n_lines;
 	if (in->mapping != PGO_NONE) {
-		const struct pgo_mapping *map;
-		bool empty, inside;
+		enum place where;
 
 		if (in->mapping >= r->head->n_mappings)
 			return pgo_err_set(
 				err, PGO_EFORMAT, "mapping %u is not in the table", in->mapping);
-		map = &r->head->mappings[in->mapping];
-		empty = map->limit <= map->start;
-		inside = !empty && in->addr >= map->start && in->addr < map->limit;
-		if (inside && in->addr != 0) {
-			k.loc.addr = in->addr - map->start;
+		where = place_of(&r->head->mappings[in->mapping], in->addr);
+		if (where == INSIDE) {
+			k.loc.addr = in->addr - r->head->mappings[in->mapping].start;
 			k.loc.flags &= ~PGO_MT_RAW;
 		}
-		if (!empty && !inside && in->addr != 0)
-			m->stats.locations_outside++;
-		rc = map_mapping(m, in->mapping, !empty && !inside && in->addr != 0, &k.loc.mapping,
-			err);
+		m->stats.locations_outside += where == OUTSIDE;
+		rc = map_mapping(m, in->mapping, where == OUTSIDE, &k.loc.mapping, err);
 		if (rc < 0)
 			return rc;
 	}
@@ -322,9 +326,9 @@ static int scratch_labels(struct pgo_merge *m, const struct pgo_sample *s, struc
 
 		memset(to, 0, sizeof *to);
 		to->num = s->label[i].num;
-		if ((rc = map_str(m, s->label[i].key, &to->key, err)) < 0 ||
-			(rc = map_str(m, s->label[i].str, &to->str, err)) < 0 ||
-			(rc = map_str(m, s->label[i].num_unit, &to->num_unit, err)) < 0)
+		if ((rc = pgo_mt_str(m, s->label[i].key, &to->key, err)) < 0 ||
+			(rc = pgo_mt_str(m, s->label[i].str, &to->str, err)) < 0 ||
+			(rc = pgo_mt_str(m, s->label[i].num_unit, &to->num_unit, err)) < 0)
 			return rc;
 	}
 	qsort(r->labels, s->n_label, sizeof *r->labels, cmp_label);
@@ -387,8 +391,7 @@ static int intern_stack(struct pgo_merge *m, uint32_t n_loc, uint32_t labels, ui
 	if (*ret != PGO_MAP_NONE)
 		return 0;
 	*ret = (uint32_t)m->n_stacks;
-	if (m->n_stacks >= PGO_NONE ||
-		__builtin_mul_overflow(m->n_stacks + 1, m->stride, &row) ||
+	if (m->n_stacks >= PGO_NONE || __builtin_mul_overflow(m->n_stacks + 1, m->stride, &row) ||
 		PGO_VEC_RESERVE(m->sums, m->sums_room, row) < 0 ||
 		PGO_VEC_RESERVE(m->stacks, m->stacks_room, m->n_stacks + 1) < 0 ||
 		pgo_map_add(&m->stack_map, hash, *ret) < 0)
@@ -424,8 +427,7 @@ static int map_stack(
 		uint32_t id = s->loc[i];
 
 		if (id >= r->head->n_locations)
-			return pgo_err_set(
-				err, PGO_EFORMAT, "location %u is not in the table", id);
+			return pgo_err_set(err, PGO_EFORMAT, "location %u is not in the table", id);
 		to[i] = r->location[id];
 		if (to[i] == PGO_NONE && (rc = map_location(m, id, &to[i], err)) < 0)
 			return rc;
@@ -435,8 +437,8 @@ static int map_stack(
 	return intern_stack(m, s->n_loc, labels, ret) < 0 ? pgo_err_nomem(err) : 0;
 }
 
-int pgo_mt_add(struct pgo_merge *m, const struct pgo_sample *s, uint64_t weight,
-	struct pgo_err *err)
+int pgo_mt_add(
+	struct pgo_merge *m, const struct pgo_sample *s, uint64_t weight, struct pgo_err *err)
 {
 	const struct pgo_mt_remap *r = &m->remap;
 	size_t n = r->head->n_sample_types;
@@ -467,197 +469,7 @@ int pgo_mt_add(struct pgo_merge *m, const struct pgo_sample *s, uint64_t weight,
 	return 0;
 }
 
-/* ---------------------------------------------------------------- columns and header */
-
-/* Rows get wider: from the last to the first, in place. */
-static int widen(struct pgo_merge *m, size_t stride)
-{
-	size_t room;
-
-	if (__builtin_mul_overflow(m->n_stacks + 1, stride, &room) ||
-		PGO_VEC_RESERVE(m->sums, m->sums_room, room) < 0)
-		return -1;
-	for (size_t i = m->n_stacks; i-- > 0;) {
-		memmove(m->sums + i * stride, m->sums + i * m->stride, m->stride * sizeof *m->sums);
-		memset(m->sums + i * stride + m->stride, 0,
-			(stride - m->stride) * sizeof *m->sums);
-	}
-	m->stride = stride;
-	return 0;
-}
-
-static int join_columns(struct pgo_merge *m, const struct pgo_profile *p, struct pgo_err *err)
-{
-	for (size_t i = 0; i < p->n_sample_types; i++) {
-		struct pgo_value_type t;
-		size_t c;
-		int rc;
-
-		if ((rc = map_str(m, p->sample_types[i].type, &t.type, err)) < 0 ||
-			(rc = map_str(m, p->sample_types[i].unit, &t.unit, err)) < 0)
-			return rc;
-		for (c = 0; c < m->n_columns; c++)
-			if (m->columns[c].type == t.type && m->columns[c].unit == t.unit)
-				break;
-		m->remap.column[i] = (uint32_t)c;
-		if (c < m->n_columns)
-			continue;
-		if (PGO_VEC_RESERVE(m->columns, m->columns_room, c + 1) < 0)
-			return pgo_err_nomem(err);
-		m->columns[m->n_columns++] = t;
-	}
-	/* Two spare columns: most fleets have one or two kinds of profile. */
-	if (m->n_columns > m->stride &&
-		widen(m, m->stride == 0 ? m->n_columns : m->n_columns + 2) < 0)
-		return pgo_err_nomem(err);
-	return 0;
-}
-
-static int type_group(const char *type)
-{
-	static const char *const lbr[] = {"lbr_traces", "lbr_branches", "lbr_ranges",
-		"lbr_mispredicts", "lbr_cycles", "lbr_executions"};
-
-	if (strcmp(type, "samples") == 0)
-		return 0;
-	if (strncmp(type, "lbr_", 4) != 0)
-		return 1;
-	for (size_t i = 0; i < sizeof lbr / sizeof *lbr; i++)
-		if (strcmp(type, lbr[i]) == 0)
-			return 2 + (int)i;
-	return 100;
-}
-
-int pgo_mt_type_order(const char *a, const char *b)
-{
-	int ga = type_group(a), gb = type_group(b);
-
-	return ga != gb ? (ga < gb ? -1 : 1) : strcmp(a, b);
-}
-
-/* Which of two types to show first: never branch data if there is another; of others the later. */
-static bool better_default(const char *a, const char *b)
-{
-	bool lbr_a = type_group(a) > 1, lbr_b = type_group(b) > 1;
-
-	return lbr_a != lbr_b ? lbr_b : pgo_mt_type_order(a, b) > 0;
-}
-
-static int join_default_type(struct pgo_merge *m, const struct pgo_profile *p, struct pgo_err *err)
-{
-	struct pgo_mt_header *h = &m->header;
-	uint32_t id = p->n_sample_types != 0 ? p->sample_types[p->n_sample_types - 1].type : 0;
-	int rc;
-
-	for (size_t i = 0; i < p->n_sample_types; i++)
-		if (p->sample_types[i].type == p->default_sample_type)
-			id = p->default_sample_type;
-	rc = map_str(m, id, &id, err);
-	if (rc < 0 || id == 0)
-		return rc;
-	if (h->default_type == 0 || better_default(pgo_strtab_get(&m->strs, id),
-					    pgo_strtab_get(&m->strs, h->default_type)))
-		h->default_type = id;
-	return 0;
-}
-
-/* Periods of different events are not comparable: the first event in byte order wins, and of it
- * the largest period. */
-static int join_period(struct pgo_merge *m, const struct pgo_profile *p, struct pgo_err *err)
-{
-	struct pgo_mt_header *h = &m->header;
-	uint32_t type, unit;
-	int rc, c;
-
-	if ((rc = map_str(m, p->period_type.type, &type, err)) < 0 ||
-		(rc = map_str(m, p->period_type.unit, &unit, err)) < 0)
-		return rc;
-	c = (type == 0 && unit == 0) - (h->period_type == 0 && h->period_unit == 0);
-	if (c == 0)
-		c = strcmp(pgo_strtab_get(&m->strs, type),
-			pgo_strtab_get(&m->strs, h->period_type));
-	if (c == 0)
-		c = strcmp(pgo_strtab_get(&m->strs, unit),
-			pgo_strtab_get(&m->strs, h->period_unit));
-	if (c < 0 || (c == 0 && p->period > h->period)) {
-		h->period_type = type;
-		h->period_unit = unit;
-		h->period = p->period;
-	}
-	return 0;
-}
-
-/* The main binary of the result is named by the first ident in byte order, build-ids first: any
- * rule would do where inputs differ, but it must not depend on their order or number. */
-static int join_main(struct pgo_merge *m, const struct pgo_profile *p, struct pgo_err *err)
-{
-	struct pgo_mt_header *h = &m->header;
-	uint32_t ident, has_id, filename;
-	int rc, c;
-
-	if (p->n_mappings == 0)
-		return 0;
-	rc = map_ident(m, &p->mappings[0], &ident, &has_id, &filename, err);
-	if (rc < 0)
-		return rc;
-	c = h->has_main ? (int)h->main_has_id - (int)has_id : -1;
-	if (c == 0)
-		c = strcmp(pgo_strtab_get(&m->strs, ident),
-			pgo_strtab_get(&m->strs, h->main_ident));
-	if (c == 0)
-		h->main_filename = first_str(m, h->main_filename, filename);
-	if (c >= 0)
-		return 0;
-	h->has_main = true;
-	h->main_ident = ident;
-	h->main_has_id = has_id;
-	h->main_filename = filename;
-	return 0;
-}
-
-static int join_comments(struct pgo_merge *m, const struct pgo_profile *p, struct pgo_err *err)
-{
-	for (size_t i = 0; i < p->n_comments; i++) {
-		uint32_t id;
-		size_t j;
-		int rc = map_str(m, p->comments[i], &id, err);
-
-		if (rc < 0)
-			return rc;
-		for (j = 0; j < m->n_comments && m->comments[j] != id; j++)
-			;
-		if (j < m->n_comments)
-			continue;
-		if (PGO_VEC_RESERVE(m->comments, m->comments_room, j + 1) < 0)
-			return pgo_err_nomem(err);
-		m->comments[m->n_comments++] = id;
-	}
-	return 0;
-}
-
-static int join_header(struct pgo_merge *m, const struct pgo_profile *p, struct pgo_err *err)
-{
-	struct pgo_mt_header *h = &m->header;
-	uint32_t drop, keep, url;
-	int rc;
-
-	if ((rc = map_str(m, p->drop_frames, &drop, err)) < 0 ||
-		(rc = map_str(m, p->keep_frames, &keep, err)) < 0 ||
-		(rc = map_str(m, p->doc_url, &url, err)) < 0 ||
-		(rc = join_period(m, p, err)) < 0 || (rc = join_main(m, p, err)) < 0 ||
-		(rc = join_default_type(m, p, err)) < 0 || (rc = join_comments(m, p, err)) < 0)
-		return rc;
-	h->drop_frames = first_str(m, h->drop_frames, drop);
-	h->keep_frames = first_str(m, h->keep_frames, keep);
-	h->doc_url = first_str(m, h->doc_url, url);
-	if (p->time_ns != 0 && (h->time_ns == 0 || p->time_ns < h->time_ns))
-		h->time_ns = p->time_ns;
-	/* Saturating: of non-negative numbers that is still associative. */
-	if (p->duration_ns > 0 &&
-		__builtin_add_overflow(h->duration_ns, p->duration_ns, &h->duration_ns))
-		h->duration_ns = INT64_MAX;
-	return 0;
-}
+/* ---------------------------------------------------------------- one input */
 
 int pgo_mt_begin(struct pgo_merge *m, const struct pgo_profile *p, struct pgo_err *err)
 {
@@ -673,8 +485,8 @@ int pgo_mt_begin(struct pgo_merge *m, const struct pgo_profile *p, struct pgo_er
 		fresh(&r->location, &r->location_room, p->n_locations) < 0 ||
 		fresh(&r->column, &r->column_room, p->n_sample_types) < 0)
 		return pgo_err_nomem(err);
-	rc = join_columns(m, p, err);
-	return rc < 0 ? rc : join_header(m, p, err);
+	rc = pgo_mt_join_columns(m, p, err);
+	return rc < 0 ? rc : pgo_mt_join_header(m, p, err);
 }
 
 void pgo_mt_fini(struct pgo_merge *m)
@@ -711,8 +523,9 @@ void pgo_mt_fini(struct pgo_merge *m)
 uint64_t pgo_mt_bytes(const struct pgo_merge *m)
 {
 	const struct pgo_mt_remap *r = &m->remap;
-	uint64_t slots = m->mapping_map.n_slots + m->function_map.n_slots + m->location_map.n_slots +
-			 m->label_map.n_slots + m->stack_map.n_slots + m->strs.map.n_slots;
+	uint64_t slots = m->mapping_map.n_slots + m->function_map.n_slots +
+			 m->location_map.n_slots + m->label_map.n_slots + m->stack_map.n_slots +
+			 m->strs.map.n_slots;
 
 	return m->sums_room * sizeof *m->sums + m->stack_locs_room * sizeof *m->stack_locs +
 	       m->stacks_room * sizeof *m->stacks + m->locations_room * sizeof *m->locations +

@@ -9,11 +9,11 @@
  *
  * Addresses.  A location is stored in one of three ways, decided by the location and its mapping
  * alone, so that every order and every tree of merges gives the same:
- *	inside its mapping	address - start under the mapping's key: address randomisation is gone
- *	address 0		erased by a store: stays 0, never rebased
- *	outside its mapping	the address under a second mapping with the same file but start, limit
- *				and offset 0.  That is how agents that report ELF addresses write them;
- *				rebasing such an address by a run-time start would be wrong.  Counted
+ *	inside its mapping	address - start under the mapping's key: address randomisation is
+ *gone (a mapping with a start but no limit reaches up to the end) address 0		erased by a
+ *store: stays 0, never rebased outside its mapping	the address under a second mapping with the
+ *same file but start, limit and offset 0.  That is how agents that report ELF addresses write them;
+ *				rebasing such an address by a run-time start would be wrong. Counted
  *				(stats.locations_outside): the other way to get here is a store that
  *				merged processes without regard to their load addresses.
  */
@@ -27,10 +27,11 @@ typedef __int128 pgo_i128;
 
 struct pgo_mt_mapping {
 	/* key */
-	uint64_t size; /* limit - start, rounded up to 4 KiB; 0 = empty */
+	uint64_t size; /* limit - start, rounded up to 4 KiB; 0 = limit unknown, or bare */
 	uint64_t offset;
-	uint32_t ident;    /* string: the build-id, else the file name */
-	uint32_t has_id;   /* ident is a build-id */
+	uint32_t ident;  /* string: the build-id, else the file name */
+	uint16_t has_id; /* ident is a build-id */
+	uint16_t bare;   /* without start and limit: addresses in it are absolute */
 	/* value: each field by a rule that does not care for order */
 	uint64_t start;    /* lowest but 0 */
 	uint64_t exact;    /* largest size before rounding */
@@ -67,10 +68,10 @@ struct pgo_mt_stack {
 /* Header fields, each combined by a rule that is commutative and associative. */
 struct pgo_mt_header {
 	bool any;
-	uint32_t period_type, period_unit; /* the first in byte order that is set... */
-	int64_t period;                    /* ...and its largest period */
-	int64_t time_ns;                   /* earliest but 0 */
-	int64_t duration_ns;               /* sum */
+	uint32_t period_type, period_unit;          /* the first in byte order that is set... */
+	int64_t period;                             /* ...and its largest period */
+	int64_t time_ns;                            /* earliest but 0 */
+	int64_t duration_ns;                        /* sum */
 	uint32_t drop_frames, keep_frames, doc_url; /* first in byte order, but not "" */
 	uint32_t default_type;                      /* string; see pgo_mt_type_order */
 	uint32_t main_ident, main_has_id, main_filename; /* of mapping 0 */
@@ -123,6 +124,15 @@ int pgo_mt_begin(struct pgo_merge *m, const struct pgo_profile *p, struct pgo_er
 /* Adds weight x the sample's values to the row of its stack. */
 int pgo_mt_add(
 	struct pgo_merge *m, const struct pgo_sample *s, uint64_t weight, struct pgo_err *err);
+int pgo_mt_join_columns(struct pgo_merge *m, const struct pgo_profile *p, struct pgo_err *err);
+int pgo_mt_join_header(struct pgo_merge *m, const struct pgo_profile *p, struct pgo_err *err);
+/* The id in the tables of string `id` of the input. */
+int pgo_mt_str(struct pgo_merge *m, uint32_t id, uint32_t *ret, struct pgo_err *err);
+/* What names a mapping's file: its build-id in plain hex if it has one, else its name. */
+int pgo_mt_ident(struct pgo_merge *m, const struct pgo_mapping *in, uint32_t *ret_ident,
+	uint32_t *ret_has_id, uint32_t *ret_filename, struct pgo_err *err);
+/* The first of two strings in byte order that is not "". */
+uint32_t pgo_mt_first_str(const struct pgo_merge *m, uint32_t a, uint32_t b);
 void pgo_mt_fini(struct pgo_merge *m);
 /* Bytes that the tables hold. */
 uint64_t pgo_mt_bytes(const struct pgo_merge *m);
