@@ -442,7 +442,7 @@ int pgo_mt_add(
 {
 	const struct pgo_mt_remap *r = &m->remap;
 	size_t n = r->head->n_sample_types;
-	uint32_t row;
+	uint32_t row = 0;
 	pgo_i128 *sums;
 	int rc;
 

@@ -6,7 +6,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <igzip_lib.h>
+#include <isa-l/igzip_lib.h>
 #include <string.h>
 #include <unistd.h>
 #include <zstd.h>
