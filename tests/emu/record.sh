@@ -75,7 +75,7 @@ fixed=''
 setarch -R true 2>/dev/null && fixed='setarch -R'
 
 # shellcheck disable=SC2086 # $fixed and $EMU_QEMU are several words or none
-$fixed $qemu ${EMU_QEMU-} -seed 1 -plugin "$plugin$opts" "$program" "$@"
+env -u EMU_DIR -u EMU_QEMU $fixed $qemu ${EMU_QEMU-} -seed 1 -plugin "$plugin$opts" "$program" "$@"
 status=$?
 
 if [ -n "$out" ]; then

@@ -187,6 +187,22 @@ void ring_maps_start(void)
 		fputs("ring_plugin: found no mapping of the program\n", stderr);
 }
 
+uint64_t ring_maps_key(uint64_t addr)
+{
+	uint64_t h = 0;
+	const char *c;
+	size_t i;
+
+	for (i = n_maps; i-- > 0;) {
+		if (addr - maps[i].start >= maps[i].len)
+			continue;
+		for (c = strrchr(maps[i].path, '/'); c && *c; c++)
+			h = ring_hash(h, (unsigned char)*c);
+		return maps[i].start - maps[i].pgoff + h;
+	}
+	return 0;
+}
+
 int ring_is_handler(uint64_t addr)
 {
 	unsigned i;

@@ -67,10 +67,11 @@ uint64_t ring_hash(uint64_t a, uint64_t b)
 	return h * 0xd6e8feb86659fd93u;
 }
 
-/* The cost model, in quarter cycles: 0.25, 1, 4, 15 cycles for 70, 20, 8, 2 % of all addresses. */
-uint32_t ring_insn_cost(uint64_t addr)
+/* The cost model, in quarter cycles: 0.25, 1, 4, 15 cycles for 70, 20, 8, 2 % of all instructions.
+ */
+uint32_t ring_insn_cost(const struct rblock *b, uint64_t addr)
 {
-	unsigned r = (unsigned)(ring_hash(addr, 0x636f7374) >> 32) % 100;
+	unsigned r = (unsigned)(ring_hash(addr - b->key, 0x636f7374) >> 32) % 100;
 
 	return r < 70 ? 1 : r < 90 ? 4 : r < 98 ? 16 : 60;
 }
@@ -300,7 +301,7 @@ static void doubt_last(struct rblock *b)
 	b->unsure = 1;
 	b->end = b->fall = b->last;
 	b->n_insns--;
-	b->cost -= ring_insn_cost(b->last);
+	b->cost -= ring_insn_cost(b, b->last);
 	b->last = b->start + b->offset[b->n_insns - 1];
 	b->type = RING_BR_NONE;
 	b->direct = 0;
@@ -319,12 +320,13 @@ static struct rblock *block_get(const struct rblock *want, struct qemu_plugin_tb
 			return b;
 	b = ring_alloc(sizeof(*b));
 	*b = *want;
+	b->key = ring_maps_key(b->start);
 	b->offset = ring_alloc(sizeof(*b->offset) * b->n_insns);
 	for (i = 0; i < b->n_insns; i++) {
 		uint64_t addr = qemu_plugin_insn_vaddr(qemu_plugin_tb_get_insn(tb, i));
 
 		b->offset[i] = (uint16_t)(addr - b->start);
-		b->cost += ring_insn_cost(addr);
+		b->cost += ring_insn_cost(b, addr);
 	}
 	if (R.isa == RING_ISA_X86_64 && b->n_insns > 1 && (-b->end & 4095) < 8)
 		doubt_last(b);

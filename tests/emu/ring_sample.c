@@ -10,18 +10,18 @@
 
 #define STALL_EVERY 4000 /* mean distance of random stalls, quarter cycles */
 
-static uint64_t next_random(struct rvcpu *v)
+static uint64_t next_random(uint64_t *state)
 {
-	v->random ^= v->random >> 12;
-	v->random ^= v->random << 25;
-	v->random ^= v->random >> 27;
-	return v->random * 0x2545f4914f6cdd1du;
+	*state ^= *state >> 12;
+	*state ^= *state << 25;
+	*state ^= *state >> 27;
+	return *state * 0x2545f4914f6cdd1du;
 }
 
 static uint64_t next_period(struct rvcpu *v)
 {
 	uint64_t half = (uint64_t)((__uint128_t)R.period * R.jitter / 100),
-		 r = next_random(v) >> 11;
+		 r = next_random(&v->random) >> 11;
 	uint64_t p = R.period - half + r % (2 * half + 1);
 
 	return p ? p : 1;
@@ -41,6 +41,7 @@ void ring_vcpu_reset(struct rvcpu *v, unsigned index)
 	v->head = v->n_ring = 0;
 	v->tid = 0;
 	v->random = ring_hash(R.seed + 1, index + 1) | 1;
+	v->stall_random = ring_hash(R.seed + 2, index + 1) | 1;
 	v->clock = clocks[R.event];
 	v->sampled_at = *v->clock;
 	v->overflow = *v->clock + next_period(v) * (R.event == RING_EV_CYCLES ? 4 : 1);
@@ -53,7 +54,7 @@ void ring_vcpu_reset(struct rvcpu *v, unsigned index)
 
 void ring_stall(struct rvcpu *v)
 {
-	uint64_t r = next_random(v) >> 20;
+	uint64_t r = next_random(&v->stall_random) >> 20;
 
 	v->quarters += 4 * (10 + r % 61);
 	v->stall_due = v->quarters + 1 + (r >> 8) % (2 * STALL_EVERY);
@@ -70,7 +71,7 @@ static uint32_t overflow_insn(const struct rvcpu *v, const struct rblock *b)
 	/* stalls and mispredictions were charged before the block's first instruction */
 	at = *v->clock - (R.event == RING_EV_CYCLES ? b->cost : b->n_insns);
 	for (i = 0; i + 1 < b->n_insns; i++) {
-		at += R.event == RING_EV_CYCLES ? ring_insn_cost(b->start + b->offset[i]) : 1;
+		at += R.event == RING_EV_CYCLES ? ring_insn_cost(b, b->start + b->offset[i]) : 1;
 		if (at >= v->overflow)
 			break;
 	}
@@ -149,7 +150,8 @@ void ring_overflow(struct rvcpu *v, const struct rblock *b)
 			if (*v->clock < v->overflow)
 				break;
 			at = overflow_insn(v, b);
-			v->skid = R.skid ? (int64_t)(1 + (next_random(v) >> 20) % R.skid) : 0;
+			v->skid = R.skid ? (int64_t)(1 + (next_random(&v->random) >> 20) % R.skid)
+					 : 0;
 		}
 		at += v->skid;
 		if (at >= b->n_insns) {

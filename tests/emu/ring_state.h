@@ -52,6 +52,8 @@ struct rblock {
 	uint16_t n_insns;
 	uint8_t type, direct; /* of the last instruction */
 	uint64_t last, end, target;
+	uint64_t key;     /* address less this is what the cost model hashes: the same at every load
+			     address */
 	uint16_t *offset; /* of each instruction from start */
 	/*
 	 * x86: the emulator gives up on an instruction that would cross into the next page and
@@ -91,7 +93,7 @@ struct rvcpu {
 	uint64_t sampled_at; /* *clock at the previous sample */
 	uint64_t overflow;   /* clock value of the next overflow */
 	int64_t skid; /* instructions still to go before the ring is captured; -1 = none pending */
-	uint64_t random;
+	uint64_t random, stall_random;
 	uint32_t tid;
 	uint64_t n_samples;
 	struct rchunk *first, *chunk;
@@ -129,7 +131,7 @@ extern struct ring_state R;
 
 void *ring_alloc(size_t size); /* zeroed; never fails, ends the run instead */
 uint64_t ring_hash(uint64_t a, uint64_t b);
-uint32_t ring_insn_cost(uint64_t addr);
+uint32_t ring_insn_cost(const struct rblock *b, uint64_t addr);
 
 /* ring_sample.c */
 void ring_vcpu_reset(struct rvcpu *v, unsigned index);
@@ -138,6 +140,7 @@ void ring_stall(struct rvcpu *v);
 
 /* ring_maps.c */
 void ring_maps_start(void);
+uint64_t ring_maps_key(uint64_t addr); /* for struct rblock's key */
 int ring_is_handler(uint64_t addr);
 void ring_syscall(emu_qemu_id id, unsigned vcpu, int64_t num, uint64_t a1, uint64_t a2, uint64_t a3,
 	uint64_t a4, uint64_t a5, uint64_t a6, uint64_t a7, uint64_t a8);
