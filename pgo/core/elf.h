@@ -1,11 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the pipeline needs to know of an ELF file; the only file that calls libelf.
+ * What the pipeline needs to know of an ELF file.
  *
  * Build-id (GNU note, walked by owner and type), loadable segments and the address arithmetic
  * between file offsets and ELF virtual addresses, sections, function symbols, PLT entries.  64-bit,
  * little-endian, x86-64 and AArch64; others are refused by name. The object is read-only after
  * opening and may be shared by threads.
+ *
+ * The file is mapped, not read: what is never asked for is never touched.  Nothing in it is
+ * trusted; every offset and count is checked here, which is why no ELF library stands in between.
+ * It must not be cut short while it is open (a build that replaces it by a rename is fine).
  */
 #ifndef PGO_CORE_ELF_H
 #define PGO_CORE_ELF_H
@@ -94,9 +98,10 @@ const uint8_t *pgo_elf_code(const struct pgo_elf *e, uint64_t vaddr, size_t *ret
 /* Bytes of any allocated section with contents (jump tables in .rodata). */
 const uint8_t *pgo_elf_data(const struct pgo_elf *e, uint64_t vaddr, size_t *ret_len);
 /*
- * The function symbol that covers `vaddr`: global before weak before local, then the longest, then
- * names without a dot; NULL if none.  Symbols of size 0 reach to the next symbol.  For aliases at
- * one address constructors and destructors prefer C2/D2.
+ * The function symbol that covers `vaddr`: functions before labels, those with a size before those
+ * without, global before weak before local, then the longest, then names without a dot; NULL if
+ * none.  Symbols of size 0 reach to the next symbol.  For aliases at one address constructors and
+ * destructors prefer C2/D2.  One binary search.
  */
 const struct pgo_symbol *pgo_elf_symbol(const struct pgo_elf *e, uint64_t vaddr);
 const struct pgo_section *pgo_elf_section(const struct pgo_elf *e, const char *name);

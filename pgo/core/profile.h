@@ -150,7 +150,7 @@ static inline int pgo_reader_next(struct pgo_reader *r, struct pgo_sample *ret, 
 /* NULL is fine. */
 void pgo_reader_close(struct pgo_reader *r);
 /* Over a profile in memory: keeps `p` and `name`, which outlive it; if `take` is set, takes `p` and
- * frees it on close. */
+ * frees it on close, or at once if this fails. */
 struct pgo_reader *pgo_profile_reader(
 	struct pgo_profile *p, const char *name, bool take, struct pgo_err *err);
 
