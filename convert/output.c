@@ -257,13 +257,24 @@ int pgo_outputs_encode(struct pgo_outputs *o, const struct pgo_convert *c, struc
 
 int pgo_outputs_write(const struct pgo_outputs *o, struct pgo_err *err)
 {
-	for (size_t i = 0; i < o->n; i++) {
-		int rc = pgo_file_write(o->of[i].path, o->of[i].data.data, o->of[i].data.len, err);
+	struct pgo_outfile *files[PGO_MAX_OUTPUTS] = {NULL};
+	int rc = 0;
 
-		if (rc < 0)
-			return rc;
+	/* All bytes are on disk before the first file takes its name: a full disk changes nothing.
+	 */
+	for (size_t i = 0; i < o->n && rc == 0; i++) {
+		files[i] = pgo_outfile_open(o->of[i].path, err);
+		rc = files[i] != NULL ? pgo_outfile_write(files[i], o->of[i].data.data,
+						o->of[i].data.len, err)
+				      : PGO_EIO;
 	}
-	return 0;
+	for (size_t i = 0; i < o->n && rc == 0; i++) {
+		rc = pgo_outfile_commit(files[i], err);
+		files[i] = NULL;
+	}
+	for (size_t i = 0; i < o->n; i++)
+		pgo_outfile_abort(files[i]);
+	return rc;
 }
 
 void pgo_outputs_json(const struct pgo_outputs *o, struct pgo_json *j)
