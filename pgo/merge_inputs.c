@@ -18,12 +18,12 @@ struct job {
 };
 
 /* A recording holds several profiles: each gets a name of its own. */
-static void part_digest(char ret[80], const char *digest, const struct pgo_input *in, size_t part)
+static void part_digest(char ret[96], const char *digest, const struct pgo_input *in, size_t part)
 {
 	if (in->n == 1)
-		snprintf(ret, 80, "%s", digest);
+		snprintf(ret, 96, "%s", digest);
 	else
-		snprintf(ret, 80, "%s#%zu", digest, part);
+		snprintf(ret, 96, "%s#%zu", digest, part);
 }
 
 static int plan_part(struct job *job, const struct pgo_merge_input *in, struct pgo_reader *r,
@@ -49,7 +49,7 @@ typedef int part_fn(struct job *job, const struct pgo_merge_input *in, struct pg
 static int each_part(
 	struct job *job, const struct pgo_merge_input *in, part_fn *fn, struct pgo_err *err)
 {
-	char digest[65], part[80];
+	char digest[65], part[96];
 	struct pgo_input input;
 	int rc = 0;
 
