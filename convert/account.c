@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The account of a conversion: one screen for people, one object for machines, from the same
+ * tables. */
+#include "convert/convert.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+/* A named kind of loss; the row is silent when nothing was lost. */
+struct row {
+	const char *key, *text;
+	uint64_t count;
+};
+
+static double percent(uint64_t part, uint64_t whole)
+{
+	return whole != 0 ? 100.0 * (double)part / (double)whole : 0.0;
+}
+
+static void count_row(struct pgo_buf *out, const char *text, uint64_t count, uint64_t whole)
+{
+	pgo_buf_printf(
+		out, "    %-44s %14" PRIu64 "  %6.2f%%\n", text, count, percent(count, whole));
+}
+
+/* One kind of thing that was read: how much, used, and where the rest went. */
+static void flow_text(struct pgo_buf *out, const char *what, uint64_t read, uint64_t used,
+	const uint64_t *loss, const struct row *more, size_t n_more)
+{
+	if (read == 0)
+		return;
+	pgo_buf_printf(out, "  %-46s %14" PRIu64 "\n", what, read);
+	count_row(out, "used", used, read);
+	for (int i = PGO_LOSS_NONE + 1; i < PGO_N_LOSSES; i++)
+		if (loss[i] != 0)
+			count_row(out, pgo_loss_name((enum pgo_loss)i), loss[i], read);
+	for (size_t i = 0; i < n_more; i++)
+		if (more[i].count != 0)
+			count_row(out, more[i].text, more[i].count, read);
+}
+
+static void flow_json(struct pgo_json *j, const char *key, uint64_t read, uint64_t used,
+	const uint64_t *loss, const struct row *more, size_t n_more)
+{
+	pgo_json_key(j, key);
+	pgo_json_object(j);
+	pgo_json_kv_u64(j, "read", read);
+	pgo_json_kv_u64(j, "used", used);
+	for (int i = PGO_LOSS_NONE + 1; i < PGO_N_LOSSES; i++)
+		pgo_json_kv_u64(j, pgo_loss_key((enum pgo_loss)i), loss[i]);
+	for (size_t i = 0; i < n_more; i++)
+		pgo_json_kv_u64(j, more[i].key, more[i].count);
+	pgo_json_end_object(j);
+}
+
+#define N_BOGUS 5
+
+static void bogus_rows(const struct pgo_account *a, struct row ret[N_BOGUS])
+{
+	const struct row rows[N_BOGUS] = {
+		{"backward", "end before they start", a->ranges_backward},
+		{"too_long", "over 1 MiB long", a->ranges_too_long},
+		{"no_function", "in no function", a->ranges_no_function},
+		{"cross_function", "run from one function into another", a->ranges_cross_function},
+		{"cross_jump", "run over a jump, call or return", a->ranges_cross_jump},
+	};
+
+	memcpy(ret, rows, sizeof rows);
+}
+
+void pgo_account_text(const struct pgo_account *a, struct pgo_buf *out)
+{
+	struct row bogus[N_BOGUS];
+
+	bogus_rows(a, bogus);
+	pgo_buf_printf(out, "%" PRIu64 " input%s, %" PRIu64 " distinct samples, %s\n", a->inputs,
+		a->inputs == 1 ? "" : "s", a->samples_read,
+		a->lbr ? "with branch records"
+		       : "without branch records: block counts are estimates");
+	flow_text(
+		out, "taken branches", a->branches_read, a->branches_used, a->branch_loss, NULL, 0);
+	if (a->branches_entering != 0 || a->branches_leaving != 0)
+		pgo_buf_printf(out,
+			"    (of the used, %" PRIu64 " come from outside the program and %" PRIu64
+			" leave it)\n",
+			a->branches_entering, a->branches_leaving);
+	flow_text(out, "fall-through ranges", a->ranges_read, a->ranges_used, a->range_loss, bogus,
+		N_BOGUS);
+	flow_text(out, "instruction samples", a->plain_read, a->plain_used, a->plain_loss, NULL, 0);
+	pgo_buf_printf(out,
+		"  %.2f%% mapped; %zu functions, %zu hold 99%% of %" PRIu64
+		" executed instructions; density %.1f\n",
+		a->mapped_share * 100, a->functions, a->functions_hot, a->executions, a->density);
+	if (a->debug_file != NULL)
+		pgo_buf_printf(out,
+			"  debug information from %s; %.2f%% of executions have no source line\n",
+			a->debug_file, percent(a->no_line, a->executions));
+	if (a->n_hottest != 0)
+		pgo_buf_puts(out, "  hottest functions, by executed instructions\n");
+	for (size_t i = 0; i < a->n_hottest; i++)
+		pgo_buf_printf(out, "    %6.2f%% %14" PRIu64 "  %s\n", a->hottest[i].share * 100,
+			a->hottest[i].count, a->hottest[i].name);
+}
+
+void pgo_account_json(const struct pgo_account *a, struct pgo_json *j)
+{
+	struct row bogus[N_BOGUS];
+
+	bogus_rows(a, bogus);
+	pgo_json_object(j);
+	pgo_json_kv_u64(j, "inputs", a->inputs);
+	pgo_json_kv_u64(j, "samples", a->samples_read);
+	pgo_json_kv_bool(j, "branch_records", a->lbr);
+	flow_json(j, "branches", a->branches_read, a->branches_used, a->branch_loss, NULL, 0);
+	pgo_json_kv_u64(j, "branches_entering", a->branches_entering);
+	pgo_json_kv_u64(j, "branches_leaving", a->branches_leaving);
+	flow_json(j, "ranges", a->ranges_read, a->ranges_used, a->range_loss, bogus, N_BOGUS);
+	flow_json(j, "plain", a->plain_read, a->plain_used, a->plain_loss, NULL, 0);
+	pgo_json_kv_u64(j, "instructions_hit", a->instructions_hit);
+	pgo_json_kv_u64(j, "executions", a->executions);
+	pgo_json_kv_u64(j, "no_line", a->no_line);
+	pgo_json_kv_u64(j, "functions", a->functions);
+	pgo_json_kv_u64(j, "functions_hot", a->functions_hot);
+	pgo_json_kv_double(j, "density", a->density);
+	pgo_json_kv_double(j, "mapped_share", a->mapped_share);
+	pgo_json_kv_str(j, "debug_file", a->debug_file);
+	pgo_json_key(j, "hottest");
+	pgo_json_array(j);
+	for (size_t i = 0; i < a->n_hottest; i++) {
+		pgo_json_object(j);
+		pgo_json_kv_str(j, "name", a->hottest[i].name);
+		pgo_json_kv_u64(j, "executions", a->hottest[i].count);
+		pgo_json_kv_double(j, "share", a->hottest[i].share);
+		pgo_json_end_object(j);
+	}
+	pgo_json_end_array(j);
+	pgo_json_end_object(j);
+}

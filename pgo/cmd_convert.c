@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "pgo/cmd.h"
+
+#include "convert/convert.h"
+#include "convert/output.h"
+#include "pgo/core/diag.h"
+#include "pgo/input.h"
+
+#include <inttypes.h>
+
+/* Below this share of mapped samples something is wrong with the setup more often than not. */
+#define MAPPED_WARN 0.95
+
+struct convert_values {
+	const char *binary, *debug, *gcc, *clang, *clang_format, *bolt;
+	uint64_t gcc_release;
+};
+
+#define AT(field) offsetof(struct convert_values, field)
+
+static const struct pgo_opt opts[] = {
+	{"The program", 0, NULL, NULL, PGO_OPT_GROUP, 0},
+	{"binary", 'b', "APP", "the program that was profiled, with its build-id", PGO_OPT_STR,
+		AT(binary)},
+	{"debug", 0, "FILE|DIR", "its separate debug file, or a directory to search", PGO_OPT_STR,
+		AT(debug)},
+	{"Outputs", 0, NULL, NULL, PGO_OPT_GROUP, 0},
+	{"gcc", 0, "OUT", "write a profile for gcc -fauto-profile", PGO_OPT_STR, AT(gcc)},
+	{"gcc-release", 0, "N", "major version of the gcc that reads it (default: the gcc on PATH)",
+		PGO_OPT_U64, AT(gcc_release)},
+	{"clang", 0, "OUT", "write a profile for clang -fprofile-sample-use", PGO_OPT_STR,
+		AT(clang)},
+	{"clang-format", 0, "FORMAT", "extbinary (default), text or binary", PGO_OPT_STR,
+		AT(clang_format)},
+	{"bolt", 0, "OUT", "write a profile for llvm-bolt -data", PGO_OPT_STR, AT(bolt)},
+	PGO_OPT_END,
+};
+
+static const struct pgo_opt_table table = {
+	"convert",
+	"[OPTION]... IN... --binary APP",
+	"Turns profiles of a program into what gcc, clang and llvm-bolt read, all in one pass, and "
+	"says where every sample went.",
+	opts,
+};
+
+static int check_usage(const struct convert_values *o, int n_inputs, struct pgo_err *err)
+{
+	if (o->binary == NULL)
+		return pgo_err_set(err, PGO_EUSAGE,
+			"no program; give the one that was profiled with --binary APP");
+	if (n_inputs == 0)
+		return pgo_err_set(err, PGO_EUSAGE,
+			"no profile to convert; name pprof files, perf.data or brstack text");
+	if (o->gcc_release > 1000)
+		return pgo_err_set(err, PGO_EUSAGE,
+			"--gcc-release %" PRIu64 " is no release of gcc; give its major version",
+			o->gcc_release);
+	return 0;
+}
+
+static int add_inputs(
+	struct pgo_convert *c, const char *binary, char **paths, int n, struct pgo_err *err)
+{
+	int rc = 0;
+
+	for (int i = 0; i < n && rc == 0; i++) {
+		struct pgo_input in;
+
+		pgo_progress("reading profiles", (uint64_t)i, (uint64_t)n, "files");
+		rc = pgo_input_open(paths[i], &binary, 1, &in, err);
+		if (rc < 0)
+			break;
+		for (size_t k = 0; k < in.n && rc == 0; k++)
+			rc = pgo_convert_add(c, in.readers[k], err);
+		pgo_input_close(&in);
+	}
+	pgo_progress_end();
+	return rc;
+}
+
+static void print_json(
+	const struct pgo_account *a, const struct pgo_outputs *outputs, struct pgo_buf *out)
+{
+	struct pgo_json j;
+
+	pgo_json_init(&j, out, false);
+	pgo_json_object(&j);
+	pgo_json_kv_u64(&j, "schema", 1);
+	pgo_json_kv_str(&j, "kind", "conversion");
+	pgo_json_key(&j, "account");
+	pgo_account_json(a, &j);
+	pgo_json_key(&j, "outputs");
+	pgo_outputs_json(outputs, &j);
+	pgo_json_end_object(&j);
+	pgo_json_finish(&j);
+}
+
+static void print_text(
+	const struct pgo_account *a, const struct pgo_outputs *outputs, struct pgo_buf *out)
+{
+	pgo_account_text(a, out);
+	for (size_t i = 0; i < outputs->n; i++) {
+		const struct pgo_output *o = &outputs->of[i];
+
+		pgo_buf_printf(out, "  wrote %s for %s", o->path,
+			o->kind == PGO_OUTPUT_BOLT ? "llvm-bolt" : pgo_output_kind_name(o->kind));
+		if (o->kind == PGO_OUTPUT_GCC)
+			pgo_buf_printf(out, " %u", o->gcc_release);
+		pgo_buf_printf(out, ": %" PRIu64 " %s, %zu bytes\n", o->records,
+			o->kind == PGO_OUTPUT_BOLT ? "edges" : "functions", o->data.len);
+	}
+}
+
+static int print(const struct pgo_opt_globals *g, const struct pgo_account *a,
+	const struct pgo_outputs *outputs)
+{
+	struct pgo_buf out;
+	int code;
+
+	if (a->mapped_share < MAPPED_WARN)
+		pgo_warn("only %.1f%% of the profile belongs to the program; the account names "
+			 "where the rest went",
+			a->mapped_share * 100);
+	pgo_buf_init(&out, (size_t)1 << 26);
+	if (g->json)
+		print_json(a, outputs, &out);
+	else
+		print_text(a, outputs, &out);
+	code = pgo_cmd_print(&pgo_cmd_convert, g, out.data, out.len);
+	pgo_buf_fini(&out);
+	return code;
+}
+
+static int run(int argc, char **argv)
+{
+	struct convert_values o = {0};
+	struct pgo_err err = PGO_ERR_INIT;
+	struct pgo_outputs outputs = {0};
+	struct pgo_convert_options co;
+	struct pgo_convert *c = NULL;
+	struct pgo_opt_globals g;
+	int first, dashdash, code;
+
+	if (pgo_cmd_begin(&pgo_cmd_convert, argc, argv, &o, &g, &first, &dashdash, &code) != 0)
+		return code;
+	if (check_usage(&o, argc - first, &err) < 0 ||
+		pgo_outputs_init(&outputs, o.gcc, (unsigned)o.gcc_release, o.clang, o.clang_format,
+			o.bolt, &err) < 0)
+		goto fail;
+	co = (struct pgo_convert_options){o.binary, o.debug, pgo_outputs_want_fnprof(&outputs),
+		pgo_outputs_want_fdata(&outputs)};
+	c = pgo_convert_new(&co, &err);
+	if (c == NULL || add_inputs(c, o.binary, argv + first, argc - first, &err) < 0 ||
+		pgo_convert_run(c, &err) < 0 || pgo_outputs_encode(&outputs, c, &err) < 0 ||
+		pgo_outputs_write(&outputs, &err) < 0)
+		goto fail;
+	code = print(&g, pgo_convert_account(c), &outputs);
+	goto out;
+fail:
+	code = pgo_cmd_fail(&pgo_cmd_convert, &g, &err);
+out:
+	pgo_convert_free(c);
+	pgo_outputs_fini(&outputs);
+	return code;
+}
+
+const struct pgo_cmd pgo_cmd_convert = {
+	"convert", "make profiles for gcc, clang and llvm-bolt", &table, run};
