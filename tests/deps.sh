@@ -94,7 +94,9 @@ missing() {
 	need 1 required libzydis-dev have_zydis
 
 	need 2 required g++ have_command g++
-	need 2 required qemu-user have_command qemu-x86_64
+	need 2 required binutils have_command strip
+	need 2 optional qemu-user have_command qemu-x86_64
+	need 2 optional valgrind have_count
 	need 2 optional clang-N have_newest clang clang
 	need 2 optional lld-N have_newest ld.lld lld
 	need 2 optional llvm-N have_newest llvm-profdata llvm
@@ -109,7 +111,6 @@ missing() {
 	need 3 optional valgrind have_command valgrind
 	need 3 optional zstd have_command zstd
 	need 3 optional elfutils have_command eu-readelf
-	need 3 optional binutils have_command objdump
 	need 3 optional autofdo have_command create_gcov
 	need 3 optional golang-go have_command go
 	need 3 optional clang-14 have_clang_14
@@ -117,6 +118,11 @@ missing() {
 
 have_tool() {
 	"$here/tools.sh" "$1" >/dev/null
+}
+
+# Something to count instructions with: Debian 13's qemu-user has no plugins.
+have_count() {
+	qemu-x86_64 -h 2>/dev/null | grep -q -e -plugin || have_command valgrind
 }
 
 # zydis came without a pkg-config file at first.

@@ -8,8 +8,9 @@
 # on three "hosts" on two days, the profiles are put into a store, pgo makes compiler and llvm-bolt
 # input of them, the program is rebuilt, profiled again, verified and measured.
 #
-# Branch data comes from `perf record -b` where the machine can, otherwise from an emulator that
-# keeps a branch ring like the processor's (tests/emu/README.md says what that is and is not).
+# Branch data comes from `perf record -b` where the machine can; otherwise from an emulator that
+# keeps a branch ring like the processor's (tests/emu/README.md says what that is and is not); where
+# qemu-user has no plugins (Debian 13), by stopping and stepping the program (stepring.c; slow).
 # Needs no root.  A missing clang or llvm-bolt costs its rows of the table, nothing else.
 #
 # Environment: DEMO_ROUNDS (wall-time runs per program, default 7), DEMO_SIZE (bytes of a training
@@ -89,13 +90,21 @@ record() {
 
 	mkdir -p "$D/perf/$program" "$D/log/record"
 	start=$(($(cat "$D/now") - day * 86400))
-	if [ "$LBR" = 1 ]; then
+	case $RING in
+	processor)
 		quietly "$log" perf record -q -e cycles:u -c 200003 -b -o "$out" -- \
-			"$D/$program/quarry" run "$(input "$host" "$day")" 40
+			"$D/$program/quarry" run "$(input "$host" "$day")" 80
 		return
-	fi
-	quietly "$log" tests/emu/record.sh -e instructions -p 20011 -s "$seed" -o "$D/perf/$name.ring" -- \
-		"$D/$program/quarry" run "$(input "$host" "$day")" 2
+		;;
+	emulator)
+		quietly "$log" tests/emu/record.sh -e instructions -p 20011 -s "$seed" \
+			-o "$D/perf/$name.ring" -- "$D/$program/quarry" run "$(input "$host" "$day")" 4
+		;;
+	stepping)
+		quietly "$log" "$D/stepring" -n 3000 -t 20 -s "$seed" -o "$D/perf/$name.ring" -- \
+			"$D/$program/quarry" run "$(input "$host" "$day")" 200
+		;;
+	esac
 	quietly "$log" "$B/emu/mkperf" --host "$host" --start-time "$start" --aslr "$seed" \
 		-o "$out" "$D/perf/$name.ring"
 	rm -f "$D/perf/$name.ring"
@@ -119,7 +128,16 @@ stage_setup() {
 	fi
 	quietly make make -s -j"$JOBS" B="$B"
 	quietly make make -s -j"$JOBS" B="$B" emu
-	say "  pgo is $PGO; branch data: $(if [ "$LBR" = 1 ]; then echo "the processor's"; else echo "the emulated ring"; fi)"
+	find_ring
+	if [ "$RING" = stepping ]; then
+		quietly stepring "$GCC" -std=gnu17 -D_GNU_SOURCE -O2 -I. "$here/stepring.c" \
+			tests/emu/emuelf.c -lZydis -o "$D/stepring"
+	fi
+	case $RING in
+	processor) say "  branch data: the processor's own, by perf record -b" ;;
+	emulator) say "  branch data: this machine gives none, so from an emulated processor's ring" ;;
+	stepping) say "  branch data: this machine gives none and its qemu-user has no plugins: by stepping (slow)" ;;
+	esac
 }
 
 # One program of one compiler: FOLDER CC CXX FLAGS...
@@ -217,7 +235,7 @@ stage_run() {
 }
 
 bolt_flags=(-reorder-blocks=ext-tsp -reorder-functions=cdsort -split-functions -split-all-cold
-	-icf=1 -dyno-stats -update-debug-sections)
+	-icf -dyno-stats -update-debug-sections)
 
 bolt() {
 	local from=before/gcc
@@ -314,8 +332,20 @@ PROGRAMS=(before/gcc after/gcc before/clang after/clang after/bolt)
 # Instructions and taken branches of one run, to a file.
 count() {
 	local out=$D/measure/${1//\//-}
-	tests/emu/record.sh --count -- "$D/$1/quarry" run "$D/input/measure.log" 1 >"$out.out" 2>"$out.count" ||
-		fail "counting $1 failed; see $out.count"
+	if have_plugins; then
+		quietly count tests/emu/record.sh --count "$out.count" -- \
+			"$D/$1/quarry" run "$D/input/measure.log" 1
+	elif command -v valgrind >/dev/null; then
+		# its reader of debug information is not needed and may be older than the compiler
+		strip -g -o "$out.stripped" "$D/$1/quarry"
+		quietly "count-${1//\//-}" valgrind --tool=lackey "--log-file=$out.lackey" \
+			"$out.stripped" run "$D/input/measure.log" 1
+		sed -n -e 's/,//g' -e 's/.*guest instrs: *\([0-9]*\).*/instructions \1/p' \
+			-e 's/.* taken: *\([0-9]*\).*/taken-branches \1/p' "$out.lackey" >"$out.count"
+	else
+		: >"$out.count"
+	fi
+	"$D/$1/quarry" run "$D/input/measure.log" 1 >"$out.out"
 }
 
 stage_measure() {
@@ -352,9 +382,9 @@ row() {
 		-v wall="$D/measure/wall" '
 		function counts(file, to,   line, w) {
 			while ((getline line < file) > 0) {
-				split(line, w, /[ \t=:]+/)
+				split(line, w, " ")
 				if (w[1] == "instructions") to["i"] = w[2]
-				if (w[1] == "taken_branches" || w[1] == "branches") to["b"] = w[2]
+				if (w[1] == "taken-branches") to["b"] = w[2]
 			}
 			close(file)
 		}
@@ -386,7 +416,11 @@ table() {
 	row "$clang -O2 -fprofile-sample-use" after/clang before/clang
 	row "$(origin bolt) -O2, then $boltname" after/bolt "before/$(origin bolt)"
 	say ""
-	say "Instructions and taken branches: of one run on an input that no host had, counted by the emulator."
+	if have_plugins; then
+		say "Instructions and taken branches: of one run on an input that no host had, counted exactly."
+	else
+		say "Instructions and conditional branches taken: of one run on an input that no host had, by valgrind."
+	fi
 	say "Wall time: native, on the same input, 16 rounds; median of $DEMO_ROUNDS runs each, taking turns."
 }
 
@@ -411,8 +445,21 @@ find_tools() {
 	CLANGXX=$(tests/tools.sh clang++ || true)
 	BOLT=$(tests/tools.sh llvm-bolt || true)
 	if [ -z "$CLANGXX" ]; then CLANG=; fi
-	LBR=0
-	if [ -x tests/emu/have_lbr.sh ] && tests/emu/have_lbr.sh >/dev/null 2>&1; then LBR=1; fi
+	find_ring
+}
+
+have_plugins() {
+	qemu-x86_64 -h 2>/dev/null | grep -q -e -plugin
+}
+
+find_ring() {
+	if tests/emu/have_lbr.sh >/dev/null 2>&1; then
+		RING=processor
+	elif have_plugins; then
+		RING=emulator
+	else
+		RING=stepping
+	fi
 }
 
 prepare() {

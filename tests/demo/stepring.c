@@ -3,15 +3,18 @@
  * stepring: branch rings of a program that runs at full speed, on a machine that has neither branch
  * records nor an emulator with plugins.
  *
- *	stepring -o OUT.ring [-n SAMPLES] [-p MICROSECONDS] [-s SEED] -- PROGRAM ARG...
+ *	stepring -o OUT.ring [-n SAMPLES] [-t SECONDS] [-p MICROSECONDS] [-s SEED] -- PROGRAM ARG...
  *
  * The program runs natively. Every few hundred microseconds (jittered) it is stopped and
- * single-stepped until it has taken 32 branches; these are one sample. After SAMPLES of them it is
- * left alone. Writes the dump of tests/emu/ringdump.h, which mkperf turns into a perf.data.
+ * single-stepped until it has taken 32 branches; these are one sample. After SAMPLES of them, or
+ * SECONDS, it is left alone. Writes the dump of tests/emu/ringdump.h, which mkperf turns into a perf.data.
  *
  * True in it: the branches, their order, and the places in proportion to the time spent there.
  * Not in it: mispredictions, cycles, exact edge counts, and the kernel. The ring is what ran just
  * after the clock struck, not just before. x86-64, one thread, no root.
+ *
+ * A step costs some microseconds on most machines (a thousand samples in a few seconds), but up to a
+ * millisecond in some virtual machines; -t is for those.
  */
 #include "tests/emu/emuelf.h"
 #include "tests/emu/ringdump.h"
@@ -332,12 +335,12 @@ static void start(char **argv)
 }
 
 /* Returns the wait status that ended it, or -1 while the program still runs. */
-static int sample(size_t want, unsigned period_us, uint64_t seed)
+static int sample(size_t want, unsigned seconds, unsigned period_us, uint64_t seed)
 {
 	uint64_t began = now_ns(), rng = seed * UINT64_C(0x9e3779b97f4a7c15) | 1;
 	int status = -1;
 
-	while (n_shots < want) {
+	while (n_shots < want && now_ns() - began < seconds * UINT64_C(1000000000)) {
 		unsigned us = period_us / 2 + random_below(&rng, period_us + 1);
 		struct timespec t = {0, (long)us * 1000};
 		int sig;
@@ -371,27 +374,29 @@ static int sample(size_t want, unsigned period_us, uint64_t seed)
 
 int main(int argc, char **argv)
 {
-	unsigned period_us = 400;
+	unsigned period_us = 400, seconds = 3600;
 	size_t want = 3000;
 	uint64_t seed = 1;
 	const char *out = NULL;
 	int c, status;
 
-	while ((c = getopt(argc, argv, "+o:n:p:s:")) != -1) {
+	while ((c = getopt(argc, argv, "+o:n:p:s:t:")) != -1) {
 		if (c == 'o')
 			out = optarg;
 		else if (c == 'n')
 			want = strtoul(optarg, NULL, 10);
 		else if (c == 'p')
 			period_us = (unsigned)strtoul(optarg, NULL, 10);
+		else if (c == 't')
+			seconds = (unsigned)strtoul(optarg, NULL, 10);
 		else if (c == 's')
 			seed = strtoull(optarg, NULL, 10);
 		else
 			out = NULL, optind = argc;
 	}
 	if (!out || optind >= argc || !want || !period_us || period_us > 100000) {
-		fprintf(stderr, "usage: stepring -o OUT.ring [-n SAMPLES] [-p MICROSECONDS] "
-				"[-s SEED] -- PROGRAM ARG...\n");
+		fprintf(stderr, "usage: stepring -o OUT.ring [-n SAMPLES] [-t SECONDS] "
+				"[-p MICROSECONDS] [-s SEED] -- PROGRAM ARG...\n");
 		return 2;
 	}
 	shots = calloc(want + 1, sizeof(*shots));
@@ -399,7 +404,7 @@ int main(int argc, char **argv)
 		die("memory for the samples");
 	ZydisDecoderInit(&decoder, ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64);
 	start(argv + optind);
-	status = sample(want, period_us, seed);
+	status = sample(want, seconds, period_us, seed);
 	if (status < 0) { /* it may finish in peace */
 		ptrace(PTRACE_INTERRUPT, child, NULL, NULL);
 		wait_stop(&status);
