@@ -3,13 +3,13 @@
  * Seconds and peak memory, for the demo.
  *
  *	measure stage FILE CMD ARG...
- *		Runs CMD, writes "SECONDS PEAK_KB EXIT" to FILE, and exits as CMD did.  The peak is that
- *		of the largest process among CMD and all its descendants that were waited for.
+ *		Runs CMD, writes "SECONDS PEAK_KB EXIT" to FILE, exits as CMD did.  The peak is
+ *		that of the largest process among CMD and its descendants.
  *
  *	measure race ROUNDS PROGRAM... -- ARG...
  *		Runs every PROGRAM with the same arguments ROUNDS times, taking turns, starting each
  *		round with another one, so that a busy or slow moment of the machine hits all alike.
- *		Prints "PROGRAM MEDIAN MIN MAX" in seconds for each.  Standard output of the programs
+ *		Prints "PROGRAM MEDIAN MIN MAX" in seconds for each.  What the programs print
  *		is thrown away; a failing one ends the race.
  */
 #include <errno.h>
@@ -119,7 +119,8 @@ int main(int argc, char **argv)
 
 		while (3 + n < argc && strcmp(argv[3 + n], "--") != 0)
 			n++;
-		if (rounds > 0 && rounds <= MAX_ROUNDS && n > 0 && n <= MAX_PROGRAMS && 3 + n < argc)
+		if (rounds > 0 && rounds <= MAX_ROUNDS && n > 0 && n <= MAX_PROGRAMS &&
+			3 + n < argc)
 			return race(rounds, argv + 3, n, argv + 3 + n);
 	}
 	fprintf(stderr, "usage: measure stage FILE CMD ARG...\n"

@@ -1,20 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * stepring: branch rings of a program that runs at full speed, on a machine that has neither branch
- * records nor an emulator with plugins.
+ * stepring: branch rings of a program that runs at full speed, on a machine that has neither
+ * branch records nor an emulator with plugins.
  *
  *	stepring -o OUT.ring [-n SAMPLES] [-t SECONDS] [-p MICROSECONDS] [-s SEED] -- PROGRAM ARG...
  *
  * The program runs natively. Every few hundred microseconds (jittered) it is stopped and
  * single-stepped until it has taken 32 branches; these are one sample. After SAMPLES of them, or
- * SECONDS, it is left alone. Writes the dump of tests/emu/ringdump.h, which mkperf turns into a perf.data.
+ * SECONDS, it is left alone. Writes the dump of tests/emu/ringdump.h, which mkperf turns into a
+ * perf.data.
  *
  * True in it: the branches, their order, and the places in proportion to the time spent there.
  * Not in it: mispredictions, cycles, exact edge counts, and the kernel. The ring is what ran just
  * after the clock struck, not just before. x86-64, one thread, no root.
  *
- * A step costs some microseconds on most machines (a thousand samples in a few seconds), but up to a
- * millisecond in some virtual machines; -t is for those.
+ * A step costs some microseconds where debug exceptions reach the guest directly, but up to a
+ * millisecond in nested virtual machines; -t is for those.
  */
 #include "tests/emu/emuelf.h"
 #include "tests/emu/ringdump.h"

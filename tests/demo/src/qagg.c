@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Groups: an open-addressing table of small keys; each aggregate is a row in a table of functions. */
+/* Groups: an open-addressing table of small keys; an aggregate is a row in a table of functions. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -77,9 +77,12 @@ static int64_t result_median(const struct q_acc *acc)
 }
 
 static const struct q_agg_ops table[] = {
-	{"count", init_zero, step_count, result_a}, {"sum", init_zero, step_sum, result_a},
-	{"min", init_min, step_min, result_a}, {"max", init_zero, step_max, result_a},
-	{"avg", init_zero, step_sum, result_avg}, {"median", init_zero, step_median, result_median},
+	{"count", init_zero, step_count, result_a},
+	{"sum", init_zero, step_sum, result_a},
+	{"min", init_min, step_min, result_a},
+	{"max", init_zero, step_max, result_a},
+	{"avg", init_zero, step_sum, result_avg},
+	{"median", init_zero, step_median, result_median},
 };
 
 const struct q_agg_ops *q_agg_by_name(struct q_span name)

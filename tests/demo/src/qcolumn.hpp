@@ -102,7 +102,7 @@ class Packed : public Column
 {
       public:
 	Packed(const std::vector<int64_t> &v, int64_t base, unsigned n_bits)
-		: base_(base), bits_(n_bits, v.size())
+	    : base_(base), bits_(n_bits, v.size())
 	{
 		for (size_t i = 0; i < v.size(); i++)
 			bits_.set(i, uint64_t(v[i]) - uint64_t(base));
@@ -129,7 +129,7 @@ class Dictionary : public Column
 {
       public:
 	Dictionary(const std::vector<int64_t> &v, const std::vector<int64_t> &sorted)
-		: table_(sorted), bits_(width(sorted.size() - 1), v.size())
+	    : table_(sorted), bits_(width(sorted.size() - 1), v.size())
 	{
 		for (size_t i = 0; i < v.size(); i++)
 			bits_.set(i, rank(v[i]));
@@ -166,7 +166,7 @@ class Dictionary : public Column
 	Bits bits_;
 };
 
-/* Equal neighbours once.  Scans go forward, so the last run is where the next row most likely is. */
+/* Equal neighbours once.  Scans go forward, so the last run is most likely the next row's, too. */
 class Runs : public Column
 {
       public:
@@ -206,7 +206,8 @@ class Runs : public Column
 	mutable size_t last_ = 0;
 };
 
-/* Ascending numbers as steps of two bytes (65535: look in the exceptions), restarting every 32 rows. */
+/* Ascending numbers as steps of two bytes (65535: look in the exceptions), restarting every 32
+ * rows. */
 class Steps : public Column
 {
 	static constexpr int64_t kRest = 65535;

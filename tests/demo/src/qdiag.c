@@ -6,8 +6,15 @@
 #include "quarry.h"
 
 static const char *const problem_name[Q_N_PROBLEMS] = {
-	"time",  "number",  "range",    "escape",      "quote",
-	"key",   "missing", "too long", "out of order",
+	"time",
+	"number",
+	"range",
+	"escape",
+	"quote",
+	"key",
+	"missing",
+	"too long",
+	"out of order",
 };
 
 void *q_alloc(size_t size)
@@ -40,7 +47,7 @@ void q_diag_note(struct q_diag *d, enum q_problem what, struct q_span where)
 	}
 	text[n] = 0;
 	snprintf(d->kept[d->n_kept++], sizeof(d->kept[0]), "line %llu: %s: '%s'",
-		 (unsigned long long)d->line, problem_name[what], text);
+		(unsigned long long)d->line, problem_name[what], text);
 }
 
 void q_diag_print(const struct q_diag *d, FILE *out)

@@ -28,8 +28,7 @@ bool may_hold(const q_node *n, const Segment &s)
 		return may_hold(n->l, s) && may_hold(n->r, s);
 	if (n->op == Q_OP_OR)
 		return may_hold(n->l, s) || may_hold(n->r, s);
-	if (n->op < Q_OP_EQ || n->op > Q_OP_GE || n->l->op != Q_OP_FIELD ||
-		n->r->op != Q_OP_CONST)
+	if (n->op < Q_OP_EQ || n->op > Q_OP_GE || n->l->op != Q_OP_FIELD || n->r->op != Q_OP_CONST)
 		return true;
 	const Column &c = *s.col[n->l->value];
 	int64_t v = n->r->value;
@@ -155,7 +154,8 @@ struct ByValue {
 				continue;
 			if (!is_text(q->key[i].tree()))
 				return x < y;
-			return compare(q_dict_text(dict, uint32_t(x)), q_dict_text(dict, uint32_t(y))) < 0;
+			return compare(q_dict_text(dict, uint32_t(x)),
+				       q_dict_text(dict, uint32_t(y))) < 0;
 		}
 		return false;
 	}

@@ -10,7 +10,15 @@
 #include "quarry.h"
 
 static const char *const field_name[Q_N_FIELDS] = {
-	"time", "host", "op", "path", "route", "user", "status", "bytes", "dur",
+	"time",
+	"host",
+	"op",
+	"path",
+	"route",
+	"user",
+	"status",
+	"bytes",
+	"dur",
 };
 
 struct parse {
@@ -57,7 +65,7 @@ static struct q_node *fail(struct parse *p, const char *what, struct q_node *l, 
 	q_expr_free(r);
 	if (!p->err[0])
 		snprintf(p->err, 128, "expected %s before '%.*s'", what,
-			 p->l->end - p->l->p > 30 ? 30 : (int)(p->l->end - p->l->p), p->l->p);
+			p->l->end - p->l->p > 30 ? 30 : (int)(p->l->end - p->l->p), p->l->p);
 	return NULL;
 }
 
@@ -180,8 +188,11 @@ static struct q_node *parse_atom(struct parse *p)
 		const char *name;
 		enum q_op op;
 	} calls[] = {
-		{"len", Q_OP_LEN}, {"match", Q_OP_MATCH}, {"bucket", Q_OP_BUCKET},
-		{"min", Q_OP_MIN}, {"max", Q_OP_MAX},
+		{"len", Q_OP_LEN},
+		{"match", Q_OP_MATCH},
+		{"bucket", Q_OP_BUCKET},
+		{"min", Q_OP_MIN},
+		{"max", Q_OP_MAX},
 	};
 	struct q_node *n;
 	int f;
@@ -258,8 +269,8 @@ struct level {
 
 static const struct level products[] = {{'*', Q_OP_MUL}, {'/', Q_OP_DIV}, {'%', Q_OP_MOD}, {0, 0}};
 static const struct level sums[] = {{'+', Q_OP_ADD}, {'-', Q_OP_SUB}, {0, 0}};
-static const struct level relations[] = {{'=' + 256, Q_OP_EQ}, {'!' + 256, Q_OP_NE},
-	{'<', Q_OP_LT}, {'<' + 256, Q_OP_LE}, {'>', Q_OP_GT}, {'>' + 256, Q_OP_GE}, {0, 0}};
+static const struct level relations[] = {{'=' + 256, Q_OP_EQ}, {'!' + 256, Q_OP_NE}, {'<', Q_OP_LT},
+	{'<' + 256, Q_OP_LE}, {'>', Q_OP_GT}, {'>' + 256, Q_OP_GE}, {0, 0}};
 static const struct level *const levels[] = {relations, sums, products};
 
 static struct q_node *parse_level(struct parse *p, unsigned level)

@@ -7,7 +7,7 @@
 
 struct kind {
 	const char *name;
-	unsigned format[3]; /* per mille: access, pairs, object */
+	unsigned format[3];                             /* per mille: access, pairs, object */
 	unsigned get, error, slow, escape, fault, late; /* per mille */
 	unsigned n_users, n_hosts;
 };
@@ -122,29 +122,34 @@ static void line(struct text *out, uint64_t *s, const struct kind *k, uint64_t m
 		ms -= below(s, 5000);
 	if (chance(s, k->fault)) {
 		static const char *const faults[] = {"2026-13-01T00:00:00.000Z h GET / 200 1 1ms",
-			"ts=17 host=x op=GET path=/ status=9999", "{\"t\":1,\"h\":\"x", "= = =",
-			"# a comment", "", "{\"t\":1,\"h\":\"x\",\"o\":\"G\",\"p\":\"\\q\",\"s\":[]}",
+			"ts=17 host=x op=GET path=/ status=9999", "{\"t\":1,\"h\":\"x",
+			"= = =", "# a comment", "",
+			"{\"t\":1,\"h\":\"x\",\"o\":\"G\",\"p\":\"\\q\",\"s\":[]}",
 			"ts=1x host=a op=GET path=/%zz"};
 		put(out, "%s\n", faults[below(s, 8)]);
 		return;
 	}
 	if (form < k->format[0]) {
 		iso(out, ms);
-		put(out, " web-%u %s %s %u %u %u.%02ums \"agent/%u (%s; rv %u)\"\n", host, op, p, st,
-			bytes, dur / 1000, dur / 10 % 100, user % 9, user % 3 ? "linux" : "other",
-			user);
+		put(out, " web-%u %s %s %u %u %u.%02ums \"agent/%u (%s; rv %u)\"\n", host, op, p,
+			st, bytes, dur / 1000, dur / 10 % 100, user % 9,
+			user % 3 ? "linux" : "other", user);
 	} else if (form < k->format[0] + k->format[1]) {
 		put(out, "ts=%llu host=api-%u op=%s path=%s status=%u bytes=%u%s dur=%uus",
 			(unsigned long long)(ms + UINT64_C(1772323200000)), host, op, p, st,
 			bytes > 40000 ? bytes / 1024 : bytes, bytes > 40000 ? "k" : "", dur);
-		put(out, chance(s, k->escape) ? " user=\"u\\t%u \\\"x\\\"\" trace=%x\n" :
-						    " user=user%u trace=%x\n",
+		put(out,
+			chance(s, k->escape) ? " user=\"u\\t%u \\\"x\\\"\" trace=%x\n"
+					     : " user=user%u trace=%x\n",
 			user, user * 77u);
 	} else {
-		put(out, "{\"t\":%llu,\"h\":\"batch-%u\",\"o\":\"%s\",\"p\":\"%s\",\"s\":%u,\"n\":%u,",
+		put(out,
+			"{\"t\":%llu,\"h\":\"batch-%u\",\"o\":\"%s\",\"p\":\"%s\",\"s\":%u,\"n\":%"
+			"u,",
 			(unsigned long long)(ms + UINT64_C(1772323200000)), host, op, p, st, bytes);
-		put(out, chance(s, k->escape) ? "\"d\":%u,\"u\":\"j\\u00f6b %u \\\"n\\\"\"}\n" :
-						    "\"d\":%u,\"u\":\"job %u\"}\n",
+		put(out,
+			chance(s, k->escape) ? "\"d\":%u,\"u\":\"j\\u00f6b %u \\\"n\\\"\"}\n"
+					     : "\"d\":%u,\"u\":\"job %u\"}\n",
 			dur * 8, user);
 	}
 }

@@ -19,7 +19,8 @@ namespace
 const char *const default_queries[] = {
 	"where status >= 500 group host, status agg count, max(dur), avg(bytes) top 10",
 	"where op == \"GET\" and dur > 900 group path agg sum(bytes), count, avg(dur) top 5",
-	"where match(path, \"/api/*/users/*[0-4]\") or status == 404 group user agg count, min(dur) "
+	"where match(path, \"/api/*/users/*[0-4]\") or status == 404 group user agg count, "
+	"min(dur) "
 	"top 8",
 	"where bytes * 10 / (dur + 1) > 30 and not (op in (\"PUT\", \"PATCH\")) "
 	"group bucket(time, 60000) agg sum(bytes), max(bytes), median(dur) top 12",
@@ -90,7 +91,8 @@ struct Session {
 	uint64_t round(bool verbose) const
 	{
 		std::unique_ptr<q_dict, void (*)(q_dict *)> dict(q_dict_new(), q_dict_free);
-		std::unique_ptr<q_router, void (*)(q_router *)> router(q_router_new(), q_router_free);
+		std::unique_ptr<q_router, void (*)(q_router *)> router(
+			q_router_new(), q_router_free);
 		Store store;
 		q_parser parser = {};
 		std::string back;
@@ -126,7 +128,8 @@ struct Session {
 		return sum ? sum : 1;
 	}
 
-	static bool one(const char *text, const Store &store, q_dict *dict, bool verbose, uint64_t &sum)
+	static bool one(
+		const char *text, const Store &store, q_dict *dict, bool verbose, uint64_t &sum)
 	{
 		Query q;
 		std::string error;
@@ -155,8 +158,8 @@ struct Session {
 
 	static void columns(const Store &store)
 	{
-		static const char *const names[] = {"time", "host", "op", "path", "route", "user",
-			"status", "bytes", "dur"};
+		static const char *const names[] = {
+			"time", "host", "op", "path", "route", "user", "status", "bytes", "dur"};
 
 		for (size_t f = 0; f < Q_N_FIELDS && !store.segments().empty(); f++) {
 			size_t bytes = 0;
@@ -202,14 +205,15 @@ int run(int argc, char **argv)
 int main(int argc, char **argv)
 {
 	if (argc == 5 && strcmp(argv[1], "gen") == 0) {
-		if (q_generate(stdout, strtoull(argv[2], nullptr, 10), strtoul(argv[3], nullptr, 10),
-			    argv[4]) == 0)
+		if (q_generate(stdout, strtoull(argv[2], nullptr, 10),
+			    strtoul(argv[3], nullptr, 10), argv[4]) == 0)
 			return 0;
 		fprintf(stderr, "quarry: no kind '%s': web, api, batch or mixed\n", argv[4]);
 		return 2;
 	}
 	if ((argc == 4 || argc == 5) && strcmp(argv[1], "run") == 0)
 		return run(argc, argv);
-	fprintf(stderr, "usage: quarry gen SEED BYTES KIND\n       quarry run FILE ROUNDS [QUERY]\n");
+	fprintf(stderr,
+		"usage: quarry gen SEED BYTES KIND\n       quarry run FILE ROUNDS [QUERY]\n");
 	return 2;
 }

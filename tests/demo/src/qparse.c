@@ -73,8 +73,8 @@ static int time_field(struct q_parser *p, struct q_span s, int64_t *ret_v)
 		return in_range(p, s, *ret_v, 0, INT64_C(4102444800000));
 	}
 	if (!digits(s.p, 4, &y) || !digits(s.p + 5, 2, &mo) || !digits(s.p + 8, 2, &d) ||
-	    !digits(s.p + 11, 2, &h) || !digits(s.p + 14, 2, &mi) || !digits(s.p + 17, 2, &sec) ||
-	    s.p[10] != 'T') {
+		!digits(s.p + 11, 2, &h) || !digits(s.p + 14, 2, &mi) ||
+		!digits(s.p + 17, 2, &sec) || s.p[10] != 'T') {
 		q_diag_note(&p->diag, Q_BAD_TIME, s);
 		return 0;
 	}
@@ -223,13 +223,19 @@ static int dur_field(struct q_parser *p, struct q_span s, int64_t *ret_v)
 }
 
 static field_fn *const field_table[Q_N_FIELDS] = {
-	[Q_TIME] = time_field,	   [Q_HOST] = word_field,   [Q_OP] = op_field,
-	[Q_PATH] = path_field,	   [Q_ROUTE] = word_field,  [Q_USER] = word_field,
-	[Q_STATUS] = status_field, [Q_BYTES] = bytes_field, [Q_DUR] = dur_field,
+	[Q_TIME] = time_field,
+	[Q_HOST] = word_field,
+	[Q_OP] = op_field,
+	[Q_PATH] = path_field,
+	[Q_ROUTE] = word_field,
+	[Q_USER] = word_field,
+	[Q_STATUS] = status_field,
+	[Q_BYTES] = bytes_field,
+	[Q_DUR] = dur_field,
 };
 
-static int set(struct q_parser *p, struct q_record *r, unsigned *seen, enum q_field f,
-	       struct q_span s)
+static int set(
+	struct q_parser *p, struct q_record *r, unsigned *seen, enum q_field f, struct q_span s)
 {
 	if (*seen & 1u << f) {
 		q_diag_note(&p->diag, Q_BAD_KEY, s);
@@ -243,9 +249,15 @@ static int set(struct q_parser *p, struct q_record *r, unsigned *seen, enum q_fi
 static int key(struct q_span s)
 {
 	static const char *const long_key[Q_N_FIELDS] = {
-		[Q_TIME] = "ts",     [Q_HOST] = "host",   [Q_OP] = "op",
-		[Q_PATH] = "path",   [Q_USER] = "user",   [Q_STATUS] = "status",
-		[Q_BYTES] = "bytes", [Q_DUR] = "dur",	  [Q_ROUTE] = "?",
+		[Q_TIME] = "ts",
+		[Q_HOST] = "host",
+		[Q_OP] = "op",
+		[Q_PATH] = "path",
+		[Q_USER] = "user",
+		[Q_STATUS] = "status",
+		[Q_BYTES] = "bytes",
+		[Q_DUR] = "dur",
+		[Q_ROUTE] = "?",
 	};
 
 	if (s.n == 1) {
@@ -277,8 +289,8 @@ static int key(struct q_span s)
 
 static int access_line(struct q_parser *p, struct q_span line, struct q_record *r, unsigned *seen)
 {
-	static const enum q_field order[] = {Q_TIME,   Q_HOST,	Q_OP, Q_PATH,
-					     Q_STATUS, Q_BYTES, Q_DUR};
+	static const enum q_field order[] = {
+		Q_TIME, Q_HOST, Q_OP, Q_PATH, Q_STATUS, Q_BYTES, Q_DUR};
 	struct q_lex l;
 	struct q_tok t;
 

@@ -76,8 +76,8 @@ static enum q_tok_kind string(struct q_lex *l, struct q_tok *t)
 		char c = *p, wide[3] = {c};
 
 		if (c == '"') {
-			t->text = copied ? (struct q_span){l->buf, n} :
-					   (struct q_span){start, (size_t)(p - start)};
+			t->text = copied ? (struct q_span){l->buf, n}
+					 : (struct q_span){start, (size_t)(p - start)};
 			l->p = p + 1;
 			return t->kind = Q_T_STRING;
 		}
@@ -112,7 +112,7 @@ static enum q_tok_kind string(struct q_lex *l, struct q_tok *t)
 				/* fall through */
 			default:
 				q_diag_note(l->diag, Q_BAD_ESCAPE,
-					    (struct q_span){start, (size_t)(p - start)});
+					(struct q_span){start, (size_t)(p - start)});
 				w = 1;
 				wide[0] = '?';
 			}
@@ -120,7 +120,7 @@ static enum q_tok_kind string(struct q_lex *l, struct q_tok *t)
 		if (copied) {
 			if (n + w > sizeof(l->buf)) {
 				q_diag_note(l->diag, Q_TOO_LONG,
-					    (struct q_span){start, (size_t)(p - start)});
+					(struct q_span){start, (size_t)(p - start)});
 				return t->kind = Q_T_BAD;
 			}
 			for (unsigned i = 0; i < w; i++)
@@ -139,7 +139,8 @@ static enum q_tok_kind number(struct q_lex *l, struct q_tok *t)
 
 	while (p < l->end && class_of((unsigned char)*p) == DIGIT) {
 		if (v > (uint64_t)INT64_MAX / 10 - 1) {
-			q_diag_note(l->diag, Q_BAD_NUMBER, (struct q_span){l->p, (size_t)(p - l->p)});
+			q_diag_note(
+				l->diag, Q_BAD_NUMBER, (struct q_span){l->p, (size_t)(p - l->p)});
 			return t->kind = Q_T_BAD;
 		}
 		v = v * 10 + (uint64_t)(*p++ - '0');
@@ -149,7 +150,7 @@ static enum q_tok_kind number(struct q_lex *l, struct q_tok *t)
 	/* "12ms", "10.1.2.3", "web-3": whatever goes on with letters was a word after all */
 	if (p < l->end && class_of((unsigned char)*p) == LETTER && *p != '/') {
 		while (p < l->end && (class_of((unsigned char)*p) == LETTER ||
-				      class_of((unsigned char)*p) == DIGIT))
+					     class_of((unsigned char)*p) == DIGIT))
 			p++;
 		t->text.n = (size_t)(p - t->text.p);
 		l->p = p;
@@ -191,7 +192,7 @@ enum q_tok_kind q_lex_next(struct q_lex *l, struct q_tok *t)
 		return number(l, t);
 	case LETTER:
 		while (p < l->end && (class_of((unsigned char)*p) == LETTER ||
-				      class_of((unsigned char)*p) == DIGIT || *p == '-'))
+					     class_of((unsigned char)*p) == DIGIT || *p == '-'))
 			p++;
 		t->text = (struct q_span){l->p, (size_t)(p - l->p)};
 		l->p = p;

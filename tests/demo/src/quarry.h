@@ -185,7 +185,7 @@ struct q_row {
 };
 
 int q_field_by_name(struct q_span name); /* -1: none */
-/* Reads one expression starting at *tok, leaves the token behind it there.  NULL: message in err. */
+/* Reads one expression from *tok on, leaves the token behind it there.  NULL: message in err. */
 struct q_node *q_expr_parse(struct q_lex *l, struct q_tok *tok, struct q_dict *dict, char err[128]);
 void q_expr_free(struct q_node *n);
 unsigned q_expr_cost(const struct q_node *n);
