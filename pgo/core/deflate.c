@@ -43,7 +43,11 @@ static int run(z_stream *z, int (*step)(z_stream *, int), const void *data, size
 	int r;
 
 	do {
-		char *to = pgo_buf_reserve(out, BLOCK);
+		size_t left = out->max - out->len;
+		uInt n_out = left < BLOCK ? (uInt)left : BLOCK;
+		/* A full buffer may be all that is needed: one byte more would tell. */
+		char extra;
+		char *to = n_out != 0 ? pgo_buf_reserve(out, n_out) : &extra;
 		uInt n_in = clip(len);
 
 		if (to == NULL)
@@ -51,12 +55,18 @@ static int run(z_stream *z, int (*step)(z_stream *, int), const void *data, size
 		z->next_in = (Bytef *)(uintptr_t)next;
 		z->avail_in = n_in;
 		z->next_out = (Bytef *)to;
-		z->avail_out = BLOCK;
+		z->avail_out = n_out != 0 ? n_out : 1;
 		r = step(z, n_in == len ? Z_FINISH : Z_NO_FLUSH);
 		next += n_in - z->avail_in;
 		len -= n_in - z->avail_in;
-		out->len += BLOCK - z->avail_out;
-		made += BLOCK - z->avail_out;
+		if (n_out == 0 && z->avail_out == 0) {
+			(void)pgo_buf_reserve(out, 1); /* marks the buffer as over its maximum */
+			return Z_MEM_ERROR;
+		}
+		if (n_out == 0)
+			continue;
+		out->len += n_out - z->avail_out;
+		made += n_out - z->avail_out;
 		if (made > max)
 			return Z_BUF_ERROR;
 		/* Z_BUF_ERROR with a full output only asks for more room. */

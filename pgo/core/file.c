@@ -245,7 +245,7 @@ static int open_target(struct pgo_outfile *f, struct pgo_err *err)
 	if (pgo_path_base(f->target)[0] == '\0')
 		return pgo_err_set(err, PGO_EIO, "%s: is not the name of a file to write", f->path);
 	/* Renaming would replace a file that its owner has protected. */
-	if (access(f->target, F_OK) == 0 && access(f->target, W_OK) < 0)
+	if (access(f->target, F_OK) == 0 && faccessat(AT_FDCWD, f->target, W_OK, AT_EACCESS) < 0)
 		return fail(err, f->path, "cannot be replaced");
 	r = open_temp(f, err);
 	if (r == 0 && stat(f->target, &st) == 0)

@@ -590,22 +590,26 @@ int pgo_zstd_feed(
 
 	/* A full output may hide more inside the decoder, so go on until one is not full. */
 	do {
-		char *p = pgo_buf_reserve(out, BLOCK);
+		size_t left = out->max - out->len;
+		size_t n = left < BLOCK ? left : BLOCK;
+		char extra;
+		char *p = n != 0 ? pgo_buf_reserve(out, n) : &extra;
 		size_t r;
 
 		if (p == NULL)
 			return pgo_buf_check(out, "inflated zstd data", err);
-		to = (ZSTD_outBuffer){p, BLOCK, 0};
+		to = (ZSTD_outBuffer){p, n != 0 ? n : 1, 0};
 		r = ZSTD_decompressStream(z->ctx, &to, &in);
 		if (ZSTD_isError(r))
 			return zstd_failure(err, "compressed record", r, z->in + in.pos);
-		out->len += to.pos;
-		out->data[out->len] = '\0';
 		z->out += to.pos;
-		if (z->out > z->max)
+		if (z->out > z->max || (n == 0 && to.pos != 0))
 			return pgo_err_set(err, PGO_ELIMIT,
 				"zstd records inflate to more than the limit of %llu bytes",
-				(unsigned long long)z->max);
+				(unsigned long long)(n == 0 ? out->max : z->max));
+		out->len += to.pos;
+		if (out->data != NULL)
+			out->data[out->len] = '\0';
 	} while (in.pos < in.size || to.pos == to.size);
 	z->in += len;
 	return 0;
