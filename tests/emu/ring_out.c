@@ -184,8 +184,7 @@ static void write_pad(FILE *f)
 
 static void write_dump(FILE *f)
 {
-	struct ring_header h = {.magic = RING_MAGIC,
-		.header_size = sizeof(h),
+	struct ring_header h = {.header_size = sizeof(h),
 		.isa = R.isa == RING_ISA_AARCH64 ? EM_AARCH64 : EM_X86_64,
 		.event = R.event,
 		.flags = R.flags,
@@ -204,6 +203,7 @@ static void write_dump(FILE *f)
 	struct redge **edges = sorted_edges(&n_edges, &index);
 	char *cmd = read_cmdline(maps[0].path, &cmd_size);
 
+	memcpy(h.magic, RING_MAGIC, sizeof(h.magic));
 	fill_totals(&h);
 	snprintf(h.comm, sizeof(h.comm), "%.15s", base ? base + 1 : "unknown");
 	fwrite(&h, sizeof(h), 1, f);
