@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The formula of the weights alone, in operations that give the same bits on every machine: integer
+ * arithmetic, and IEEE additions, multiplications and divisions in a fixed order.  libm's exp2 may
+ * differ in the last bit between releases, and a weight that differs by one is another output.
+ */
+#ifndef PGO_MERGE_WEIGHT_H
+#define PGO_MERGE_WEIGHT_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* 2^-(age / half_life), exact to 2^-31; 1 for an age below 0 or a half-life of 0. */
+double pgo_weight_age(int64_t age_ns, int64_t half_life_ns);
+/* min(1, kappa x median / own): brings a host that stands for more than kappa times the median back
+ * to that. 1 if any of them is not positive. */
+double pgo_weight_cap(double own, double median, double kappa);
+/* The middle of `n` values in ascending order; of an even number, half the sum of the two. */
+double pgo_weight_median(const double *sorted, size_t n);
+/* value / max on the scale of PGO_WEIGHT_ONE, to the nearest, at least 1. */
+uint64_t pgo_weight_scale(double value, double max);
+
+#endif
