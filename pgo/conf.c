@@ -176,9 +176,11 @@ static int read_all(cfg_t *cfg, struct pgo_conf *c, struct pgo_err *err)
 
 int pgo_conf_load(const char *path, struct pgo_conf *ret, struct pgo_err *err)
 {
+	/* The library wants a default that it could write to. */
+	char no_items[] = "{}";
 	cfg_opt_t target_opts[] = {
-		CFG_STR_LIST("sources", "{}", CFGF_NONE),
-		CFG_STR_LIST("select", "{}", CFGF_NONE),
+		CFG_STR_LIST("sources", no_items, CFGF_NONE),
+		CFG_STR_LIST("select", no_items, CFGF_NONE),
 		CFG_STR("since", "21d", CFGF_NONE),
 		CFG_STR("until", "now", CFGF_NONE),
 		CFG_STR("binary", "", CFGF_NONE),
