@@ -26,7 +26,8 @@ const char *pgo_output_kind_name(enum pgo_output_kind kind)
 
 unsigned pgo_gcc_release_on_path(void)
 {
-	char *argv[] = {"gcc", "-dumpversion", NULL};
+	char program[] = "gcc", option[] = "-dumpversion";
+	char *argv[] = {program, option, NULL};
 	posix_spawn_file_actions_t actions;
 	char text[32] = "";
 	unsigned long release = 0;
