@@ -3,68 +3,148 @@
 
 #include "pgo/core/alloc.h"
 #include "pgo/core/diag.h"
+#include "pgo/core/file.h"
 #include "pgo/core/sha256.h"
 #include "pgo/input.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+
+/* Enough of a file's state to see that it changed between two readings. */
+struct stamp {
+	size_t input;
+	off_t size;
+	struct timespec mtime;
+	ino_t inode;
+	bool regular, twin;
+	char digest[65];
+};
 
 struct job {
 	const struct pgo_merge_input *in;
+	struct stamp *stamps; /* per input */
 	size_t n;
 	const char *binary;
 	struct pgo_merged *out;
 	struct pgo_merge *merge;
+	size_t seq; /* parts seen in this pass */
 };
 
-/* A recording holds several profiles: each gets a name of its own. */
-static void part_digest(char ret[96], const char *digest, const struct pgo_input *in, size_t part)
+static void look(const char *path, struct stamp *s)
 {
-	if (in->n == 1)
-		snprintf(ret, 96, "%s", digest);
-	else
-		snprintf(ret, 96, "%s#%zu", digest, part);
+	struct stat st;
+
+	if (strcmp(path, "-") == 0 || stat(path, &st) < 0 || !S_ISREG(st.st_mode))
+		return;
+	s->regular = true;
+	s->size = st.st_size;
+	s->mtime = st.st_mtim;
+	s->inode = st.st_ino;
 }
 
-static int plan_part(struct job *job, const struct pgo_merge_input *in, struct pgo_reader *r,
-	const char *digest, struct pgo_err *err)
+static int digest_of(const struct job *job, size_t i, struct pgo_err *err)
 {
-	return pgo_plan_add(&job->out->plan, r, digest, in->host, err);
+	struct stamp *s = &job->stamps[i];
+
+	if (s->digest[0] != '\0' || !s->regular)
+		return 0;
+	if (job->in[i].digest == NULL)
+		return pgo_sha256_file(job->in[i].path, s->digest, err);
+	snprintf(s->digest, sizeof s->digest, "%s", job->in[i].digest);
+	return 0;
 }
 
-static int sum_part(struct job *job, const struct pgo_merge_input *in, struct pgo_reader *r,
-	const char *digest, struct pgo_err *err)
-{
-	const struct pgo_plan_input *p = pgo_plan_find(&job->out->plan, digest);
+/* ---------------------------------------------------------------- what is done with a part */
 
-	if (p == NULL)
-		return pgo_err_set(
-			err, PGO_EIO, "%s changed while it was being merged; run again", in->path);
-	return p->weight != 0 ? pgo_merge_add(job->merge, r, p->weight, err) : 0;
+typedef int part_fn(struct job *job, size_t i, struct pgo_reader *r, const char *digest,
+	const char *name, struct pgo_err *err);
+
+static int plan_part(struct job *job, size_t i, struct pgo_reader *r, const char *digest,
+	const char *name, struct pgo_err *err)
+{
+	const struct pgo_plan_source src = {
+		.name = name,
+		.digest = digest,
+		.host = job->in[i].host,
+		.time_ns = job->in[i].time_ns,
+	};
+
+	return pgo_plan_add(&job->out->plan, r, &src, err);
 }
 
-typedef int part_fn(struct job *job, const struct pgo_merge_input *in, struct pgo_reader *r,
-	const char *digest, struct pgo_err *err);
-
-static int each_part(
-	struct job *job, const struct pgo_merge_input *in, part_fn *fn, struct pgo_err *err)
+static int sum_planned(struct job *job, size_t i, struct pgo_reader *r, const char *digest,
+	const char *name, struct pgo_err *err)
 {
-	char digest[65], part[96];
+	const struct pgo_plan *plan = &job->out->plan;
+	uint64_t weight;
+
+	(void)digest;
+	(void)name;
+	if (job->seq >= plan->n)
+		return pgo_err_set(err, PGO_EIO, "%s changed while it was being merged; run again",
+			job->in[i].path);
+	weight = pgo_plan_of(plan, job->seq)->weight;
+	return weight != 0 ? pgo_merge_add(job->merge, r, weight, err) : 0;
+}
+
+static int sum_plain(struct job *job, size_t i, struct pgo_reader *r, const char *digest,
+	const char *name, struct pgo_err *err)
+{
+	(void)i;
+	(void)digest;
+	(void)name;
+	return pgo_merge_add(job->merge, r, 1, err);
+}
+
+/* ---------------------------------------------------------------- passes */
+
+/* A recording holds several profiles: each gets a digest and a name of its own. */
+static int one_part(struct job *job, size_t i, const struct pgo_input *input, size_t part,
+	part_fn *fn, struct pgo_err *err)
+{
+	const struct pgo_merge_input *in = &job->in[i];
+	const char *name = in->name;
+	char *digest, *full;
+	int rc;
+
+	if (name == NULL)
+		name = in->path[0] == '/' ? pgo_path_base(in->path) : in->path;
+	if (input->n == 1) {
+		digest = pgo_strdup(job->stamps[i].digest);
+		full = pgo_strdup(name);
+	} else {
+		const char *group = strrchr(input->names[part], '#');
+
+		digest = pgo_asprintf("%s#%zu", job->stamps[i].digest, part);
+		full = pgo_asprintf("%s%s", name, group != NULL ? group : "");
+	}
+	rc = digest == NULL || full == NULL
+		     ? pgo_err_nomem(err)
+		     : fn(job, i, input->readers[part],
+			       job->stamps[i].digest[0] != '\0' ? digest : NULL, full, err);
+	pgo_free(digest);
+	pgo_free(full);
+	return rc;
+}
+
+static int each_part(struct job *job, size_t i, part_fn *fn, struct pgo_err *err)
+{
+	struct stamp now = {0}, *s = &job->stamps[i];
 	struct pgo_input input;
-	int rc = 0;
+	int rc;
 
-	if (in->digest != NULL)
-		snprintf(digest, sizeof digest, "%s", in->digest);
-	else
-		rc = pgo_sha256_file(in->path, digest, err);
-	if (rc == 0)
-		rc = pgo_input_open(in->path, &job->binary, job->binary != NULL, &input, err);
+	look(job->in[i].path, &now);
+	if (now.regular != s->regular || now.size != s->size || now.inode != s->inode ||
+		memcmp(&now.mtime, &s->mtime, sizeof now.mtime) != 0)
+		return pgo_err_set(err, PGO_EIO, "%s changed while it was being merged; run again",
+			job->in[i].path);
+	rc = pgo_input_open(job->in[i].path, &job->binary, job->binary != NULL, &input, err);
 	if (rc < 0)
 		return rc;
-	for (size_t i = 0; i < input.n && rc == 0; i++) {
-		part_digest(part, digest, &input, i);
-		rc = fn(job, in, input.readers[i], part, err);
-	}
+	for (size_t part = 0; part < input.n && rc == 0; part++, job->seq++)
+		rc = one_part(job, i, &input, part, fn, err);
 	pgo_input_close(&input);
 	return rc;
 }
@@ -73,40 +153,133 @@ static int each_input(struct job *job, const char *what, part_fn *fn, struct pgo
 {
 	int rc = 0;
 
+	job->seq = 0;
 	for (size_t i = 0; i < job->n && rc == 0; i++) {
 		pgo_progress(what, i, job->n, "profiles");
-		rc = each_part(job, &job->in[i], fn, err);
+		if (!job->stamps[i].twin)
+			rc = each_part(job, i, fn, err);
 	}
 	pgo_progress_end();
 	return rc;
+}
+
+static int plan(struct job *job, struct pgo_err *err)
+{
+	int rc = 0;
+
+	for (size_t i = 0; i < job->n && rc == 0; i++) {
+		if (!job->stamps[i].regular && strcmp(job->in[i].path, "-") == 0)
+			rc = pgo_err_set(err, PGO_EUSAGE,
+				"standard input cannot be read twice, which weights and their "
+				"explanation need; save it to a file");
+		else
+			rc = digest_of(job, i, err);
+	}
+	if (rc == 0)
+		rc = each_input(job, "planning", plan_part, err);
+	return rc == 0 ? pgo_plan_finish(&job->out->plan, err) : rc;
+}
+
+/* ---------------------------------------------------------------- twins without a plan */
+
+static int cmp_size(const void *pa, const void *pb)
+{
+	const struct stamp *a = pa, *b = pb;
+
+	if (a->size != b->size)
+		return a->size < b->size ? -1 : 1;
+	return (a->input > b->input) - (a->input < b->input);
+}
+
+static int cmp_digest(const void *pa, const void *pb)
+{
+	const struct stamp *a = pa, *b = pb;
+	int c = strcmp(a->digest, b->digest);
+
+	return c != 0 ? c : (a->input > b->input) - (a->input < b->input);
+}
+
+/* Only files of one size can be twins, so most need no digest. */
+static int digest_same_sizes(struct job *job, const struct stamp *by_size, struct pgo_err *err)
+{
+	int rc = 0;
+
+	for (size_t i = 0; i < job->n && rc == 0; i++) {
+		const struct stamp *s = &by_size[i];
+		bool same = (i > 0 && by_size[i - 1].size == s->size) ||
+			    (i + 1 < job->n && by_size[i + 1].size == s->size);
+
+		if (same && s->regular)
+			rc = digest_of(job, s->input, err);
+	}
+	return rc;
+}
+
+static int mark_twins(struct job *job, struct pgo_err *err)
+{
+	struct stamp *sorted = pgo_calloc(job->n, sizeof *sorted);
+	int rc;
+
+	if (sorted == NULL)
+		return pgo_err_nomem(err);
+	memcpy(sorted, job->stamps, job->n * sizeof *sorted);
+	qsort(sorted, job->n, sizeof *sorted, cmp_size);
+	rc = digest_same_sizes(job, sorted, err);
+	memcpy(sorted, job->stamps, job->n * sizeof *sorted);
+	qsort(sorted, job->n, sizeof *sorted, cmp_digest);
+	for (size_t i = 1; i < job->n && rc == 0; i++) {
+		if (sorted[i].digest[0] == '\0' ||
+			strcmp(sorted[i].digest, sorted[i - 1].digest) != 0)
+			continue;
+		job->stamps[sorted[i].input].twin = true;
+		pgo_warn("%s has the same bytes as %s; it is counted once",
+			job->in[sorted[i].input].path, job->in[sorted[i - 1].input].path);
+	}
+	pgo_free(sorted);
+	return rc;
+}
+
+/* ---------------------------------------------------------------- the whole */
+
+static int run(struct job *job, const struct pgo_plan_options *po,
+	const struct pgo_merge_options *mo, struct pgo_err *err)
+{
+	struct pgo_merge_options options = *mo;
+	int rc = po != NULL ? plan(job, err) : mark_twins(job, err);
+
+	if (rc < 0)
+		return rc;
+	options.weight_one = job->out->plan.weight_one;
+	job->merge = pgo_merge_new(&options, err);
+	if (job->merge == NULL)
+		return PGO_ENOMEM;
+	rc = each_input(job, "merging", po != NULL ? sum_planned : sum_plain, err);
+	if (rc < 0)
+		return rc;
+	job->out->profile = pgo_merge_finish(job->merge, err);
+	job->out->stats = *pgo_merge_stats_of(job->merge);
+	/* The sentence is set; without one the code does not matter. */
+	return job->out->profile != NULL ? 0 : err != NULL ? err->code : PGO_EEMPTY;
 }
 
 int pgo_merge_inputs(const struct pgo_merge_input *in, size_t n, const char *binary,
 	const struct pgo_plan_options *po, const struct pgo_merge_options *mo,
 	struct pgo_merged *ret, struct pgo_err *err)
 {
+	const struct pgo_plan_options none = {0};
 	struct job job = {.in = in, .n = n, .binary = binary, .out = ret};
-	struct pgo_merge_options options = *mo;
 	int rc;
 
 	memset(ret, 0, sizeof *ret);
-	pgo_plan_init(&ret->plan, po);
-	rc = each_input(&job, "planning", plan_part, err);
-	if (rc == 0)
-		rc = pgo_plan_finish(&ret->plan, err);
-	if (rc < 0)
-		goto out;
-	options.weight_one = ret->plan.weighted ? PGO_WEIGHT_ONE : 1;
-	job.merge = pgo_merge_new(&options, err);
-	rc = job.merge != NULL ? each_input(&job, "merging", sum_part, err) : PGO_ENOMEM;
-	if (rc == 0) {
-		ret->profile = pgo_merge_finish(job.merge, err);
-		rc = ret->profile != NULL ? 0 : PGO_EEMPTY;
+	pgo_plan_init(&ret->plan, po != NULL ? po : &none);
+	job.stamps = pgo_calloc(n, sizeof *job.stamps);
+	for (size_t i = 0; i < n && job.stamps != NULL; i++) {
+		job.stamps[i].input = i;
+		look(in[i].path, &job.stamps[i]);
 	}
-	if (rc == 0)
-		ret->stats = *pgo_merge_stats_of(job.merge);
-out:
+	rc = job.stamps != NULL ? run(&job, po, mo, err) : pgo_err_nomem(err);
 	pgo_merge_free(job.merge);
+	pgo_free(job.stamps);
 	if (rc < 0)
 		pgo_merged_fini(ret);
 	return rc;

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Files -> plan -> one merged profile: what `pgo merge` and the pipeline share.  Every file is read
- * twice, first for its totals, then for its samples, so that no more than one input is held at a
- * time.
+ * Files -> plan -> one merged profile: what `pgo merge` and the pipeline share.
+ *
+ * With a plan every file is read twice, first for its totals, then for its samples, so that no more
+ * than one input is held at a time.  Without one (all weights 1) once.
  */
 #ifndef PGO_MERGE_INPUTS_H
 #define PGO_MERGE_INPUTS_H
@@ -13,18 +14,22 @@
 #include "pgo/core/profile.h"
 
 struct pgo_merge_input {
-	const char *path;
-	const char *digest; /* SHA-256, or NULL: computed */
+	const char *path;   /* "-" is standard input, without a plan only */
+	const char *digest; /* SHA-256, or NULL: computed where needed */
 	const char *host;   /* NULL: from the profile's labels */
+	const char *name;   /* in the plan; NULL: the path, or its last part if it is absolute */
+	int64_t time_ns;    /* for a profile that does not say */
 };
 
 struct pgo_merged {
-	struct pgo_plan plan;
+	struct pgo_plan plan; /* empty without options for it */
 	struct pgo_merge_stats stats;
 	struct pgo_profile *profile;
 };
 
-/* `binary` (may be NULL) helps to place the addresses of recordings. Fills *ret (pgo_merged_fini).
+/*
+ * `po` NULL: no plan, every file weighs 1 (files with the same bytes still count once). `binary`
+ * (may be NULL) helps to place the addresses of recordings. Fills *ret (pgo_merged_fini).
  */
 int pgo_merge_inputs(const struct pgo_merge_input *in, size_t n, const char *binary,
 	const struct pgo_plan_options *po, const struct pgo_merge_options *mo,

@@ -273,8 +273,13 @@ static int merge(struct run *r, struct pgo_err *err)
 			rc = pgo_err_nomem(err);
 			break;
 		}
-		in[n] = (struct pgo_merge_input){paths[n], rec->digest,
-			rec->host != NULL && rec->host[0] != '\0' ? rec->host : NULL};
+		in[n] = (struct pgo_merge_input){
+			.path = paths[n],
+			.digest = rec->digest,
+			.host = rec->host != NULL && rec->host[0] != '\0' ? rec->host : NULL,
+			.name = rec->source,
+			.time_ns = rec->time_ns,
+		};
 		n++;
 	}
 	if (rc == 0 && n == 0)
