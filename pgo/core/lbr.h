@@ -12,7 +12,8 @@
  * store may fold a call stack of three frames and a trace into one sample.
  *
  * Also read: pairs (`lbr_branches`, `lbr_ranges`: two locations [target or end, source or start]);
- * and the stack form from,to,from,to,... newest first.
+ * and the stack form of sample type `lbr/stacks`, whole rings as from,to,from,to,... newest first,
+ * which Perforator writes.  In these forms one sample may hold several traces.
  */
 #ifndef PGO_CORE_LBR_H
 #define PGO_CORE_LBR_H
@@ -23,6 +24,9 @@
 #define PGO_LBR_TYPE_MISPREDICTS "lbr_mispredicts"
 #define PGO_LBR_TYPE_CYCLES "lbr_cycles"
 #define PGO_LBR_TYPE_EXECUTIONS "lbr_executions"
+#define PGO_LBR_TYPE_BRANCHES "lbr_branches"
+#define PGO_LBR_TYPE_RANGES "lbr_ranges"
+#define PGO_LBR_TYPE_STACKS "lbr"               /* with the unit "stacks" */
 #define PGO_LBR_BRANCH_ONLY "[lbr:branch_only]" /* in place of `end`: newest entry of a ring */
 #define PGO_LBR_FALLTHROUGH_ONLY                                                                   \
 	"[lbr:fallthrough_only]" /* in place of `source`: unknown, not counted as a branch */
@@ -44,30 +48,40 @@ enum pgo_lbr_end {
 struct pgo_lbr_columns {
 	uint32_t traces, mispredicts, cycles, executions; /* value indices */
 	uint32_t branches, ranges;                        /* the two-location form */
+	uint32_t stacks;                                  /* the stack form */
 	uint8_t *end_kind;                                /* per location: enum pgo_lbr_end */
 	size_t n_locations;
 };
 
-/* Looks the columns up and classifies every location once. `has` = any branch column is there. */
+/* Looks the columns up and classifies every location once. `has` = there is one that counts traces,
+ * branches, ranges or stacks. */
 int pgo_lbr_columns_init(struct pgo_lbr_columns *c, const struct pgo_profile *p, bool *ret_has,
 	struct pgo_err *err) PGO_MUST_CHECK;
 void pgo_lbr_columns_fini(struct pgo_lbr_columns *c);
 
-/* One trace (or, from the pairs form, a branch or a range) read from a sample. */
+/* One trace (or, from the other forms, a branch or a range) read from a sample. */
 struct pgo_lbr_trace {
 	uint32_t source, target, end; /* location indices; source is PGO_NONE in a bare range, end
 					 in a bare branch */
 	int64_t count, mispredicts, cycles, executions;
 };
-/* 1 and a trace if the sample carries one, 0 if not (its lbr columns are 0), or a negative code for
- * a malformed one (not three locations). */
+/*
+ * The traces of a sample, one a call; set `*at` to 0 before the first.  1 and a trace, 0 when there
+ * is none left (or none at all: the branch columns are 0), or a negative code for a malformed one
+ * (not three locations, a negative count, a pseudo-location where it has no meaning).
+ */
+int pgo_lbr_trace_next(const struct pgo_lbr_columns *c, const struct pgo_profile *p,
+	const struct pgo_sample *s, uint32_t *at, struct pgo_lbr_trace *ret,
+	struct pgo_err *err) PGO_MUST_CHECK;
+/* The same for the traces form alone, where a sample holds one trace at most; samples of the other
+ * forms are PGO_EMISMATCH if they hold more. */
 int pgo_lbr_trace_of(const struct pgo_lbr_columns *c, const struct pgo_profile *p,
 	const struct pgo_sample *s, struct pgo_lbr_trace *ret, struct pgo_err *err) PGO_MUST_CHECK;
 
 /*
- * Builds the trace side of a profile: aggregates traces by (source, target, end) and then writes
- * one sample each into a profile, in an order that depends on the content only.  Ends are (image,
- * vaddr) pairs; image indices are the caller's, below PGO_LBR_FIRST_PSEUDO.
+ * Builds the trace side of a profile: sums traces by (source, target, end) and gives them as rows,
+ * in an order that depends on the content only.  Ends are (image, vaddr) pairs; image indices are
+ * the caller's, below PGO_LBR_FIRST_PSEUDO.
  */
 #define PGO_LBR_FIRST_PSEUDO 0xfffffff0u
 #define PGO_LBR_PSEUDO(end_kind) (PGO_LBR_FIRST_PSEUDO + (uint32_t)(end_kind))
@@ -81,8 +95,8 @@ struct pgo_lbr_point {
 struct pgo_lbr_table;
 struct pgo_lbr_table *pgo_lbr_table_new(struct pgo_err *err);
 void pgo_lbr_table_free(struct pgo_lbr_table *t);
-/* Adds; `executions` is in the caller's fixed-point unit and only written out if any is non-zero. 0
- * or PGO_ENOMEM. */
+/* Adds, stopping at 2^64 - 1; `executions` is in the caller's fixed-point unit.  0 or PGO_ENOMEM.
+ */
 int pgo_lbr_table_add(struct pgo_lbr_table *t, struct pgo_lbr_point source,
 	struct pgo_lbr_point target, struct pgo_lbr_point end, uint64_t count, uint64_t mispredicts,
 	uint64_t cycles, uint64_t executions) PGO_MUST_CHECK;

@@ -60,9 +60,13 @@ struct pgo_resolver {
 
 /*
  * Resolves every location of `p` against `elf`.  A mapping is the target's if its build-id (plain,
- * or inside the JSON object that Pyroscope writes) equals the ELF's; if the mapping has no
+ * or inside the JSON object that Pyroscope writes) equals the ELF's; if one of the two has no
  * build-id, if its base name equals that of the ELF or of `alias` (may be NULL) - then `by_name` is
- * set.
+ * set.  "Most" addresses of a mapping means: more than half of its distinct locations.
+ *
+ * A mapping that spans several segments is read by file offset, or, where that finds less code, by
+ * distance from its start.  A location without address whose only name is `BASENAME+0xVADDR` has
+ * that address.
  */
 int pgo_resolver_init(struct pgo_resolver *r, const struct pgo_profile *p,
 	const struct pgo_elf *elf, const char *alias, struct pgo_err *err) PGO_MUST_CHECK;
