@@ -25,11 +25,19 @@ MAKEFLAGS += --no-builtin-rules
 
 VERSION := 0.1.0
 
-# Targets that must work before anything is installed.
-SETUP_GOALS := deps help clean demo check install-deps
+# Targets that must work before anything is installed; they call this file again for the rest.
+SETUP_GOALS := deps help clean demo check ci
 GOALS := $(or $(MAKECMDGOALS),all)
+JOBS ?= $(shell nproc 2>/dev/null || echo 2)
+# As many jobs as processors, unless make was told otherwise.
+SUBMAKE = $(MAKE) --no-print-directory $(if $(filter -j% --jobserver%,$(MAKEFLAGS)),,-j$(JOBS))
 
 PKGS := libelf libdw libzstd zlib libisal libxxhash libconfuse jansson libprotobuf-c
+ifneq ($(filter-out $(SETUP_GOALS),$(GOALS)),)
+ifneq ($(shell $(PKG_CONFIG) --exists $(PKGS) 2>/dev/null && command -v $(PROTOC_C)),$(shell command -v $(PROTOC_C) || echo none))
+$(error libraries to build with are missing; run: make deps)
+endif
+endif
 PKG_CFLAGS := $(shell $(PKG_CONFIG) --cflags $(PKGS) 2>/dev/null)
 PKG_LIBS := $(shell $(PKG_CONFIG) --libs $(PKGS) 2>/dev/null) -lZydis
 
@@ -71,7 +79,7 @@ PROG_OBJS := $(PROG_SRCS:%.c=$(B)/obj/%.o)
 PROG_LIB_OBJS := $(filter-out $(B)/obj/pgo/main.o,$(PROG_OBJS))
 
 .PHONY: all
-all: $(B)/pgo
+all: $(B)/pgo ## the program (default)
 
 $(B)/pgo: $(PROG_OBJS) $(B)/libpgo.a
 	$(call say,LINK,$@)
@@ -123,10 +131,92 @@ $(B)/tests/fuzz_%: $(B)/obj/tests/fuzz/fuzz_%.o $(B)/obj/tests/fuzz/regress.o $(
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^ $(PKG_LIBS) $(LDLIBS)
 
+# The same targets under libFuzzer (`make fuzz` builds them with clang in a directory of their own).
+FUZZ_ENGINES := $(FUZZ_SRCS:tests/fuzz/%.c=$(B)/fuzz/%)
+
+$(B)/fuzz/fuzz_%: $(B)/obj/tests/fuzz/fuzz_%.o $(B)/libpgo.a
+	@mkdir -p $(@D)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -fsanitize=fuzzer -o $@ $^ $(PKG_LIBS) $(LDLIBS)
+
 .SECONDARY:
 -include $(UNIT_SRCS:%.c=$(B)/obj/%.d) $(FUZZ_SRCS:%.c=$(B)/obj/%.d) $(TEST_LIB_OBJS:.o=.d)
 -include tests/emu/emu.mk
 
-.PHONY: clean
-clean:
+# What the tests need beside the program.  The instrument under tests/emu is optional for them.
+.PHONY: tests-built check-built
+tests-built: all units fuzz-bins emu
+check-built: tests-built
+	@B=$(B) tests/run.sh
+
+.PHONY: deps check check-san check-tsan lint fuzz bench demo ci
+deps: ## installs what building needs, or says the command that does
+	@tests/deps.sh build
+
+check: ## installs what the tests need, builds, runs every test
+	@$(if $(NO_DEPS),:,tests/deps.sh check)
+	+@$(SUBMAKE) check-built
+
+check-san: ## unit, fuzz and command-line tests under AddressSanitizer and UBSan
+	+@$(SUBMAKE) B=build-asan SAN=address,undefined OPT=-O1 all units fuzz-bins
+	@B=build-asan tests/run.sh unit fuzz cli
+
+check-tsan: ## unit tests under ThreadSanitizer
+	+@$(SUBMAKE) B=build-tsan SAN=thread OPT=-O1 all units
+	@B=build-tsan tests/run.sh unit
+
+lint: all ## layers, names, banned calls, format, scripts, man pages
+	@B=$(B) tests/run.sh lint
+
+FUZZ_SECONDS ?= 60
+fuzz: ## every fuzz target under libFuzzer for FUZZ_SECONDS (60) each; findings in build-fuzz/
+	+@cc=$$(tests/tools.sh clang) || { echo "fuzz: clang is needed; run: tests/deps.sh check"; exit 1; }; \
+	$(SUBMAKE) B=build-fuzz CC="$$cc" SAN=fuzzer-no-link,address,undefined fuzz-engines
+	@B=build-fuzz tests/fuzz/run.sh $(FUZZ_SECONDS)
+
+.PHONY: fuzz-engines
+fuzz-engines: $(FUZZ_ENGINES)
+
+bench: all ## measures; prints ratios to the other tools that are there
+	@found=; for f in tests/bench/*.sh; do [ -e "$$f" ] || continue; found=1; B=$(B) "$$f" || exit 1; done; \
+	[ -n "$$found" ] || echo "there are no benchmarks yet"
+
+demo: ## profiles, rebuilds and verifies a sample program; ends with a table
+	@$(if $(NO_DEPS),:,tests/deps.sh demo)
+	+@$(SUBMAKE) all emu
+	@NO_DEPS=1 tests/demo/demo.sh $(B)
+
+ci: ## what continuous integration runs
+	@.ci/run
+
+# ---------------------------------------------------------------- installing
+
+BINDIR = $(DESTDIR)$(PREFIX)/bin
+SHARE = $(DESTDIR)$(PREFIX)/share
+MAN_PAGES := $(sort $(wildcard pgo/man/*.[1-9]))
+# pgo/man/pgo.conf.5 -> man5/pgo.conf.5
+INSTALLED_MAN = $(foreach m,$(MAN_PAGES),$(SHARE)/man/man$(subst .,,$(suffix $(m)))/$(notdir $(m)))
+
+.PHONY: install uninstall
+install: all ## program, man pages, completion; DESTDIR and PREFIX (/usr/local) say where
+	$(INSTALL) -d $(BINDIR)
+	$(INSTALL) -m 755 $(B)/pgo $(BINDIR)/pgo
+	@set -e; for m in $(MAN_PAGES); do d=$(SHARE)/man/man$${m##*.}; \
+		$(INSTALL) -d $$d; echo "$(INSTALL) -m 644 $$m $$d"; $(INSTALL) -m 644 $$m $$d; done
+	$(INSTALL) -d $(SHARE)/bash-completion/completions $(SHARE)/zsh/site-functions $(SHARE)/fish/vendor_completions.d
+	$(INSTALL) -m 644 pgo/completion/pgo.bash $(SHARE)/bash-completion/completions/pgo
+	$(INSTALL) -m 644 pgo/completion/_pgo $(SHARE)/zsh/site-functions/_pgo
+	$(INSTALL) -m 644 pgo/completion/pgo.fish $(SHARE)/fish/vendor_completions.d/pgo.fish
+
+uninstall: ## removes what install put there
+	rm -f $(BINDIR)/pgo $(INSTALLED_MAN) $(SHARE)/bash-completion/completions/pgo \
+		$(SHARE)/zsh/site-functions/_pgo $(SHARE)/fish/vendor_completions.d/pgo.fish
+
+.PHONY: clean help
+clean: ## removes build/ (or B); other build directories stay
 	rm -rf $(B)
+
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | sort | while IFS='|' read -r t d; do \
+		printf '%-18s %s\n' "$$t" "$$d"; done
+	@sed -n '2,/^$$/s/^#\{0,1\} \{0,1\}//p' Makefile | sed -n '/V=1/,$$p'
