@@ -75,7 +75,7 @@ PROG_SRCS := $(sort $(wildcard pgo/*.c))
 GEN_SRCS := $(B)/gen/profile.pb-c.c
 LIB_OBJS := $(LIB_SRCS:%.c=$(B)/obj/%.o) $(B)/obj/gen/profile.pb-c.o
 PROG_OBJS := $(PROG_SRCS:%.c=$(B)/obj/%.o)
-# Everything but main(): tests of the program's own parts link it.
+# Everything but main(), as an archive: tests of the program's own parts take what they need.
 PROG_LIB_OBJS := $(filter-out $(B)/obj/pgo/main.o,$(PROG_OBJS))
 
 .PHONY: all
@@ -84,6 +84,10 @@ all: $(B)/pgo ## the program (default)
 $(B)/pgo: $(PROG_OBJS) $(B)/libpgo.a
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^ $(PKG_LIBS) $(LDLIBS)
+
+$(B)/libprogram.a: $(PROG_LIB_OBJS)
+	$(call say,AR,$@)
+	$(Q)rm -f $@ && $(AR) rcs $@ $^
 
 $(B)/libpgo.a: $(LIB_OBJS)
 	$(call say,AR,$@)
@@ -121,7 +125,7 @@ FUZZ_BINS := $(FUZZ_SRCS:tests/fuzz/%.c=$(B)/tests/%)
 units: $(UNIT_BINS)
 fuzz-bins: $(FUZZ_BINS)
 
-$(B)/tests/test_%: $(B)/obj/tests/unit/test_%.o $(TEST_LIB_OBJS) $(PROG_LIB_OBJS) $(B)/libpgo.a
+$(B)/tests/test_%: $(B)/obj/tests/unit/test_%.o $(TEST_LIB_OBJS) $(B)/libprogram.a $(B)/libpgo.a
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^ $(PKG_LIBS) -lcmocka $(LDLIBS)
