@@ -1,13 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What came from where: one record per stored profile (the raw layout's manifest, one JSON object a
- * line), and labels that travel with a profile.
+ * What came from where: one record per stored profile (the raw layout's manifest), and labels that
+ * travel with a profile.
  *
  * The raw layout is a directory:
- *   objects/ab/abcdef...      the profile's bytes exactly as the store gave them, named by their
- * SHA-256 manifest.jsonl            one line per object, sorted by (time, digest): source, host,
- * service, version, build-ids, time, duration, sample types, bytes Both appear by rename; a killed
- * run leaves objects without lines, which the next run adopts.
+ *	objects/ab/abcdef...   a profile's bytes exactly as the store gave them, under their SHA-256
+ *	manifest.jsonl         one JSON object a line for each of them, sorted by (time, digest)
+ * Both appear by rename.  A line:
+ *	{"v":1,"digest":"abcdef...","kind":"pprof","source":"profiles/web-3/cpu.pb.gz",
+ *	 "host":"web-3","service":"shop","version":"1.2","time_ns":...,"duration_ns":...,
+ *	 "bytes":...,"source_size":...,"source_mtime_ns":...,"labels":[["zone","a"]],
+ *	 "build_ids":["..."],"sample_types":["cpu/nanoseconds"]}
+ * Every line carries the schema version, so that lines may be cut out, joined and appended to.
  */
 #ifndef PGO_CORE_MANIFEST_H
 #define PGO_CORE_MANIFEST_H
@@ -25,7 +29,7 @@ struct pgo_kv {
 };
 
 struct pgo_record {
-	char digest[65]; /* SHA-256 of the object's bytes */
+	char digest[65]; /* SHA-256 of the object's bytes; "" where it is only known, not stored */
 	char *kind;      /* "pprof", "perf.data", "brstack", "gperftools" */
 	char *source;    /* where it was: a path relative to the store's root, or a URL without
 			    credentials */
@@ -52,18 +56,33 @@ void pgo_manifest_fini(struct pgo_manifest *m);
 /* Fields are zero; strings are set with pgo_record_set (copies). Index-stable until the next add.
  * NULL = out of memory. */
 struct pgo_record *pgo_manifest_add(struct pgo_manifest *m);
+/* Takes the newest record back. */
+void pgo_manifest_remove_last(struct pgo_manifest *m);
 int pgo_record_set(char **field, const char *value, struct pgo_err *err) PGO_MUST_CHECK;
 int pgo_record_label(struct pgo_record *r, const char *key, const char *value,
+	struct pgo_err *err) PGO_MUST_CHECK;
+/* Appends a copy of `text` to one of the record's lists. */
+int pgo_record_list_add(char ***list, size_t *n, size_t *room, const char *text,
 	struct pgo_err *err) PGO_MUST_CHECK;
 const char *pgo_record_get_label(const struct pgo_record *r,
 	const char *key); /* also "host", "service", "version"; NULL if absent */
 void pgo_manifest_sort(struct pgo_manifest *m);
-/* The record with that digest, or NULL. */
+/* The record with that digest, or NULL; looks at one after the other. */
 struct pgo_record *pgo_manifest_find(const struct pgo_manifest *m, const char *digest);
+
+/* One record as a line with its newline. */
+void pgo_record_line(const struct pgo_record *r, struct pgo_buf *out);
+/* DIR/objects/ab/abcdef...: gives a string (pgo_free), NULL when out of memory. */
+char *pgo_object_path(const char *dir, const char *digest);
 
 /* A missing file is an empty manifest.  A damaged line is PGO_EFORMAT with its number; a newer
  * schema is refused by version. */
 int pgo_manifest_load(struct pgo_manifest *m, const char *path, struct pgo_err *err) PGO_MUST_CHECK;
+/* The same for a file that lines were appended to when the process was killed: a last line without
+ * its newline is left out. */
+int pgo_manifest_load_torn(
+	struct pgo_manifest *m, const char *path, struct pgo_err *err) PGO_MUST_CHECK;
+/* Sorts, and writes atomically. */
 int pgo_manifest_save(struct pgo_manifest *m, const char *path, struct pgo_err *err) PGO_MUST_CHECK;
 
 #endif
