@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # The instrument for branch data without the hardware (README.md here). `make emu` builds it under $(B)/emu.
 # It is no part of the program and is never built with sanitizers: the emulator could not load them.
 
