@@ -1,20 +1,27 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Samples of any recorder -> pprof: perf.data (file and pipe mode), `perf script` brstack text,
- *gperftools CPU profiles; a file that is a pprof already passes through.  Told apart by content.
+ * gperftools CPU profiles; a file that is a pprof already passes through.  Told apart by content.
  *
- *	recording file --(perf_data.c, perf_text.c, gperf.c)--> whole samples --(import.c)--> one
- *profile per (process group, build-id set)
+ *	recording --(perf_data.c, perf_text.c, gperf.c)--> whole samples (fetch/recording.h)
+ *	          --(import_space.c)--> addresses made places in files
+ *	          --(import_ring.c)---> sums --(import_write.c)--> one profile per process group
  *
- * A whole sample has its branch ring in one piece (struct pgo_ring) when import sees it; rings are
- *then split into traces (pgo/core/lbr.h) and summed. What needs the whole ring, such as weighting
- *entries by their chance of having been seen, has its place in import.c between the two.
+ * A process group is the processes of one name (that of the first thread) with one main program (a
+ * file of one build-id).  A whole sample has its branch ring in one piece (struct pgo_ring) when
+ * import sees it; rings are then split into traces (pgo/core/lbr.h) and summed.  What needs the
+ * whole ring, such as weighting entries by their chance of having been seen, has its place in
+ * import_ring() between the two.
  *
- * Output addresses: ELF vaddrs with elf-mapped mappings (start = vaddr of the mapped bytes, real
- *file_offset) if the ELF is at hand and its build-id agrees (the recorded path, or --binary); else
- *file offsets with start = file_offset, which every merge also gets right whatever the address
- *randomisation. has_functions is false and no location of ours has lines, which is what stores need
- *to keep addresses.
+ * Columns: samples/count; one for each event that was sampled, holding periods (cpu/nanoseconds for
+ * clocks, else EVENT/count); and if there are branch rings lbr_traces, lbr_mispredicts and, where
+ * the processor says so, lbr_cycles.
+ *
+ * Output addresses: ELF vaddrs with elf-mapped mappings (start = vaddr of the segment, real
+ * file_offset) if the ELF is at hand and its build-id agrees (--binary, or the recorded path); else
+ * file offsets with start = file_offset, which every merge also gets right whatever the address
+ * randomisation.  has_functions is false and no location of ours has lines, which is what stores
+ * need to keep addresses.
  */
 #ifndef PGO_FETCH_IMPORT_H
 #define PGO_FETCH_IMPORT_H
@@ -62,7 +69,9 @@ struct pgo_import_stats {
 		branches_wrong_path, branches_duplicate_top, branches_filtered;
 	uint64_t ranges_bogus; /* fall-throughs that run backwards or over 1 MiB: their branch is
 				  kept, the range is not */
-	uint64_t lost_records; /* samples the kernel says it dropped */
+	uint64_t frames_kernel, frames_no_mapping; /* callers left out of stacks that are used */
+	uint64_t lost_records;                     /* samples the kernel says it dropped */
+	uint64_t late_records; /* older than what had been processed: may have met the wrong maps */
 };
 
 struct pgo_imported {

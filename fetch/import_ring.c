@@ -1,0 +1,408 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Samples -> sums.  A sample gives a stack (its address and its callers) and, if it has a branch
+ * ring, traces: entry k of a ring, newest first, is the branch source_k -> target_k, after which
+ * execution ran from target_k to source_(k-1).  The newest one's run is cut by the sample: its end
+ * is not known.
+ *
+ * What does not become a trace, and what that does to its neighbours:
+ *
+ *	wrong path      never happened: taken out, the older entry's run goes on to the next newer
+ *one duplicate top   entries 0 and 1 identical and far backwards (a defect of some processors):
+ *	                entry 0 is dropped
+ *	address 0       dropped; the older entry's end is not known
+ *	kernel          entries inside the kernel are dropped.  user -> kernel .. kernel -> user: if
+ *it came back to where it left (an interrupt) or just behind (a system call), the run around it is
+ *one run; else the older run ends where the user left, and the return is a branch from outside,
+ *which a lone return also is no mapping      both sides in code of no file: dropped.  One side: the
+ *branch is kept with "external" for the other side bogus range     backwards, over 1 MiB, or from
+ *one file into another: the branch is kept, its end is not known
+ */
+#include "fetch/import_impl.h"
+#include "pgo/core/vec.h"
+
+#include <string.h>
+
+/* ---------------------------------------------------------------- traces */
+
+static inline uint64_t trace_hash(uint64_t source, uint64_t target, uint64_t end)
+{
+	uint64_t h = source * 0x9e3779b97f4a7c15u;
+
+	h = (h ^ h >> 29 ^ target) * 0xbf58476d1ce4e5b9u;
+	h = (h ^ h >> 32 ^ end) * 0x94d049bb133111ebu;
+	return h ^ h >> 29;
+}
+
+static int grow_slots(struct pgo_imp_group *g)
+{
+	size_t n = g->n_slots != 0 ? g->n_slots * 2 : 4096;
+	struct pgo_imp_slot *slots = pgo_calloc(n, sizeof *slots);
+
+	if (slots == NULL)
+		return -1;
+	for (size_t i = 0; i < g->n_traces; i++) {
+		const struct pgo_imp_trace *t = &g->traces[i];
+		uint64_t h = trace_hash(t->source, t->target, t->end);
+		size_t at = h & (n - 1);
+
+		while (slots[at].index1 != 0)
+			at = (at + 1) & (n - 1);
+		slots[at].index1 = (uint32_t)i + 1;
+		slots[at].tag = (uint32_t)(h >> 32);
+	}
+	pgo_free(g->slots);
+	g->slots = slots;
+	g->n_slots = n;
+	return 0;
+}
+
+static struct pgo_imp_trace *new_trace(
+	struct pgo_imp_group *g, uint64_t source, uint64_t target, uint64_t end)
+{
+	struct pgo_imp_trace *t;
+
+	if (g->n_traces >= UINT32_MAX - 1)
+		return NULL;
+	t = PGO_VEC_PUSH(g->traces, g->n_traces, g->traces_room);
+	if (t == NULL)
+		return NULL;
+	t->source = source;
+	t->target = target;
+	t->end = end;
+	return t;
+}
+
+/* Adds one occurrence; 0 or -1 when out of memory. */
+static inline int add_trace(struct pgo_imp_group *g, uint64_t source, uint64_t target, uint64_t end,
+	const struct pgo_branch *b)
+{
+	uint64_t h = trace_hash(source, target, end);
+	struct pgo_imp_trace *t;
+	size_t at;
+
+	if (g->n_traces * 2 >= g->n_slots && grow_slots(g) < 0)
+		return -1;
+	for (at = h & (g->n_slots - 1);; at = (at + 1) & (g->n_slots - 1)) {
+		struct pgo_imp_slot slot = g->slots[at];
+
+		if (slot.index1 == 0) {
+			t = new_trace(g, source, target, end);
+			if (t == NULL)
+				return -1;
+			g->slots[at].index1 = (uint32_t)g->n_traces;
+			g->slots[at].tag = (uint32_t)(h >> 32);
+			break;
+		}
+		t = &g->traces[slot.index1 - 1];
+		if (slot.tag == (uint32_t)(h >> 32) && t->source == source && t->target == target &&
+			t->end == end)
+			break;
+	}
+	t->count++;
+	t->mispredicts += b->flags & PGO_BRANCH_MISPREDICTED;
+	t->cycles += b->cycles;
+	return 0;
+}
+
+/* ---------------------------------------------------------------- rings */
+
+struct splitter {
+	struct pgo_imp_group *g;
+	struct pgo_import_stats *stats;
+	uint64_t end; /* of the next older entry's run */
+	bool ring_all;
+	bool returned;     /* a kernel -> user entry waits for where it had left */
+	uint64_t back_at;  /* its target, */
+	uint64_t back_end; /* and the end of the run after it */
+	const struct pgo_branch *back_entry;
+	uint64_t used;
+};
+
+static int emit(struct splitter *s, uint64_t source, uint64_t target, uint64_t end,
+	const struct pgo_branch *b)
+{
+	if (!s->ring_all)
+		end = POINT_BRANCH_ONLY;
+	if (POINT_IS_ADDRESS(end) && (!POINT_IS_ADDRESS(target) || end - target > RANGE_MAX)) {
+		s->stats->ranges_bogus++;
+		end = POINT_BRANCH_ONLY;
+	}
+	s->used++;
+	return add_trace(s->g, source, target, end, b);
+}
+
+/* The user came back from the kernel, and nothing says from where it had gone. */
+static int emit_return(struct splitter *s)
+{
+	s->returned = false;
+	return emit(s, POINT_EXTERNAL, s->back_at, s->back_end, s->back_entry);
+}
+
+/* An entry with a side in the kernel. */
+static int kernel_entry(
+	struct splitter *s, uint64_t source, uint64_t target, const struct pgo_branch *b)
+{
+	int rc = 0;
+
+	if (POINT_IS_ADDRESS(target)) { /* kernel -> user */
+		if (s->returned)
+			rc = emit_return(s);
+		s->returned = true;
+		s->back_at = target;
+		s->back_end = s->end;
+		s->back_entry = b;
+		s->end = POINT_BRANCH_ONLY;
+		return rc;
+	}
+	s->stats->branches_kernel++;
+	if (source == POINT_KERNEL) { /* within */
+		s->end = POINT_BRANCH_ONLY;
+		return 0;
+	}
+	/* user -> kernel */
+	if (s->returned && POINT_IS_ADDRESS(source) && s->back_at - source <= 15) {
+		s->returned = false;
+		s->stats->branches_kernel++;
+		s->end = s->back_end;
+		return 0;
+	}
+	if (s->returned)
+		rc = emit_return(s);
+	s->end = POINT_IS_ADDRESS(source) ? source : POINT_BRANCH_ONLY;
+	return rc;
+}
+
+static int user_entry(
+	struct splitter *s, uint64_t source, uint64_t target, const struct pgo_branch *b)
+{
+	uint64_t end = s->end;
+
+	s->end = POINT_IS_ADDRESS(source) ? source : POINT_BRANCH_ONLY;
+	if (POINT_IS_ADDRESS(source) && POINT_IS_ADDRESS(target))
+		return emit(s, source, target, end, b);
+	if (POINT_IS_ADDRESS(target))
+		return emit(s, b->type == PGO_BRANCH_RET ? POINT_EXTERNAL_RETURN : POINT_EXTERNAL,
+			target, end, b);
+	if (POINT_IS_ADDRESS(source))
+		return emit(s, source, POINT_EXTERNAL, POINT_BRANCH_ONLY, b);
+	s->stats->branches_no_mapping++;
+	return 0;
+}
+
+static int split(struct splitter *s, const struct pgo_imp_branch *at, const struct pgo_branch *b)
+{
+	int rc = 0;
+
+	if (b->spec == PGO_SPEC_WRONG_PATH) {
+		s->stats->branches_wrong_path++;
+		return 0;
+	}
+	if (POINT_IS_ADDRESS(at->source) && POINT_IS_ADDRESS(at->target) && !s->returned)
+		return user_entry(s, at->source, at->target, b);
+	if (at->source != POINT_ZERO && at->target != POINT_ZERO &&
+		(at->source == POINT_KERNEL || at->target == POINT_KERNEL))
+		return kernel_entry(s, at->source, at->target, b);
+	if (s->returned)
+		rc = emit_return(s);
+	if (rc < 0 || (at->source != POINT_ZERO && at->target != POINT_ZERO))
+		return rc < 0 ? rc : user_entry(s, at->source, at->target, b);
+	s->stats->branches_zero++;
+	s->end = POINT_BRANCH_ONLY;
+	return 0;
+}
+
+static bool duplicate_top(const struct pgo_ring *r)
+{
+	const struct pgo_branch *e = r->entry;
+
+	return r->n >= 2 && e[0].from == e[1].from && e[0].to == e[1].to && e[0].from > e[0].to &&
+	       e[0].from - e[0].to > 0x1000;
+}
+
+/*
+ * One whole ring: `ring` as recorded, `at[k]` its entries as points (of images, the same in every
+ * process), `event` with its unit (what the chance of being sampled follows) and the longest ring
+ * seen, `sample` with its period.  This is where entries can be given weights by their chance of
+ * having been in a ring: everything such an estimate needs passes here, once, in the order of the
+ * file, before anything is summed.  An estimate with two passes reads the recording twice, with
+ * this function collecting first and weighting then; the weight of an entry goes into the trace
+ * that emit() adds, as a further sum of struct pgo_imp_trace.
+ */
+static int import_ring(struct pgo_imp *imp, struct pgo_imp_group *g, struct pgo_imp_event *event,
+	const struct pgo_rec_sample *sample, const struct pgo_ring *ring,
+	const struct pgo_imp_branch *at, uint64_t *ret_used)
+{
+	struct splitter s = {
+		.g = g, .stats = imp->stats, .end = POINT_BRANCH_ONLY, .ring_all = event->ring_all};
+	uint32_t first = 0;
+	int rc = 0;
+
+	(void)sample;
+	if (ring->n > event->ring_depth)
+		event->ring_depth = ring->n;
+	if (duplicate_top(ring)) {
+		imp->stats->branches_duplicate_top++;
+		first = 1;
+	}
+	for (uint32_t k = first; k < ring->n && rc == 0; k++)
+		rc = split(&s, &at[k], &ring->entry[k]);
+	if (rc == 0 && s.returned)
+		rc = emit_return(&s);
+	imp->stats->branches_used += s.used;
+	*ret_used = s.used;
+	return rc;
+}
+
+static int resolve_ring(struct pgo_imp *imp, struct pgo_imp_process *p, const struct pgo_ring *ring)
+{
+	struct pgo_imp_branch *at;
+
+	if (PGO_VEC_RESERVE(imp->ring, imp->ring_room, ring->n) < 0)
+		return -1;
+	at = imp->ring;
+	for (uint32_t k = 0; k < ring->n; k++) {
+		at[k].source = pgo_imp_point(p, ring->entry[k].from);
+		at[k].target = pgo_imp_point(p, ring->entry[k].to);
+	}
+	return 0;
+}
+
+/* ---------------------------------------------------------------- stacks */
+
+struct stack_key {
+	const struct pgo_imp_group *g;
+	const uint64_t *points;
+	uint32_t n, event;
+};
+
+static bool stack_eq(const void *ctx, uint32_t index, const void *key)
+{
+	const struct stack_key *k = key;
+	const struct pgo_imp_stack *s = &k->g->stacks[index];
+
+	(void)ctx;
+	return s->n == k->n && s->event == k->event &&
+	       memcmp(k->g->points + s->first, k->points, k->n * sizeof *k->points) == 0;
+}
+
+static int add_stack(struct pgo_imp_group *g, const uint64_t *points, uint32_t n, uint32_t event,
+	uint64_t count, uint64_t value)
+{
+	struct stack_key key = {g, points, n, event};
+	uint64_t hash =
+		(n == 1 ? pgo_hash_u64(points[0]) : pgo_hash(points, n * sizeof *points)) + event;
+	uint32_t i = pgo_map_find(&g->stack_map, hash, stack_eq, NULL, &key);
+	struct pgo_imp_stack *s;
+
+	if (i == PGO_MAP_NONE) {
+		i = (uint32_t)g->n_stacks;
+		s = PGO_VEC_PUSH(g->stacks, g->n_stacks, g->stacks_room);
+		if (s == NULL || PGO_VEC_RESERVE(g->points, g->points_room, g->n_points + n) < 0 ||
+			pgo_map_add(&g->stack_map, hash, i) < 0)
+			return -1;
+		memcpy(g->points + g->n_points, points, n * sizeof *points);
+		s->first = g->n_points;
+		s->n = n;
+		s->event = event;
+		g->n_points += n;
+	}
+	g->stacks[i].count += count;
+	g->stacks[i].value += value;
+	return 0;
+}
+
+/* The sample's own address and its callers; frames in no file are left out and counted. */
+static int resolve_stack(struct pgo_imp *imp, struct pgo_imp_process *p,
+	const struct pgo_rec_sample *s, uint32_t *ret_n)
+{
+	uint64_t leaf = s->ip != 0 || s->n_chain == 0 ? s->ip : s->chain[0];
+	uint32_t n = 0;
+
+	*ret_n = 0;
+	if (PGO_VEC_RESERVE(imp->stack, imp->stack_room, s->n_chain + 1) < 0)
+		return -1;
+	imp->stack[0] = pgo_imp_point(p, leaf);
+	if (!POINT_IS_ADDRESS(imp->stack[0]))
+		return 0;
+	n = 1;
+	for (uint32_t i = 1; i < s->n_chain; i++) {
+		/* A return address is behind the call: step back into it. */
+		uint64_t point = pgo_imp_point(p, s->chain[i] - (s->chain[i] != 0));
+
+		if (POINT_IS_ADDRESS(point))
+			imp->stack[n++] = point;
+		else
+			imp->stats->frames_no_mapping++;
+	}
+	*ret_n = n;
+	return 0;
+}
+
+/* ---------------------------------------------------------------- samples */
+
+static void note_time(struct pgo_imp_group *g, uint64_t time)
+{
+	if (time == 0)
+		return;
+	if (g->first_time == 0 || time < g->first_time)
+		g->first_time = time;
+	if (time > g->last_time)
+		g->last_time = time;
+}
+
+int pgo_imp_on_sample(void *ctx, const struct pgo_rec_sample *s, struct pgo_err *err)
+{
+	struct pgo_imp *imp = ctx;
+	struct pgo_import_stats *st = imp->stats;
+	struct pgo_imp_process *p;
+	struct pgo_imp_group *g;
+	struct pgo_imp_event *e;
+	uint64_t ring_used = 0;
+	uint32_t n_stack = 0;
+	bool kernel;
+
+	st->samples += s->count;
+	st->branches += s->ring.n;
+	st->frames_kernel += s->n_chain_kernel;
+	if (s->event >= imp->n_events || !imp->events[s->event].wanted) {
+		st->samples_other_event += s->count;
+		st->branches_filtered += s->ring.n;
+		return 0;
+	}
+	e = &imp->events[s->event];
+	if (s->pid == 0) { /* the idle task */
+		st->samples_idle += s->count;
+		st->branches_filtered += s->ring.n;
+		return 0;
+	}
+	if (s->ip == 0 && s->n_chain == 0 && s->ring.n == 0) {
+		st->samples_no_data += s->count;
+		return 0;
+	}
+	p = pgo_imp_process(imp, s->pid, err);
+	g = p != NULL ? pgo_imp_group(imp, p, err) : NULL;
+	if (g == NULL)
+		return PGO_ENOMEM;
+	if (s->ring.n > 0 &&
+		(resolve_ring(imp, p, &s->ring) < 0 ||
+			import_ring(imp, g, e, s, &s->ring, imp->ring, &ring_used) < 0))
+		return pgo_err_nomem(err);
+	kernel = s->mode == PGO_MODE_KERNEL || s->mode == PGO_MODE_GUEST || s->ip >> 63 != 0;
+	if (!kernel && resolve_stack(imp, p, s, &n_stack) < 0)
+		return pgo_err_nomem(err);
+	if (n_stack == 0 && ring_used == 0) {
+		if (kernel)
+			st->samples_kernel += s->count;
+		else
+			st->samples_no_mapping += s->count;
+		return 0;
+	}
+	if (n_stack > 0 && add_stack(g, imp->stack, n_stack, s->event, s->count, s->period) < 0)
+		return pgo_err_nomem(err);
+	st->samples_used += s->count;
+	e->n_used += s->count;
+	e->sum_periods += s->period;
+	note_time(g, s->time);
+	return 0;
+}
