@@ -10,6 +10,7 @@
 #include "pgo/core/vec.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -303,6 +304,8 @@ static int import(struct pgo_imp *imp, struct pgo_stream *stream, struct pgo_imp
 	imp->stats->records_unknown = imp->info.unknown;
 	imp->stats->lost_records = imp->info.lost;
 	imp->stats->late_records = imp->info.late;
+	snprintf(ret->host, sizeof ret->host, "%s",
+		imp->o->host != NULL ? imp->o->host : imp->info.host);
 	if (rc == 0)
 		rc = check_usable(imp, err);
 	if (rc < 0)

@@ -79,6 +79,7 @@ struct pgo_imported {
 	char **groups;                 /* name of each: comm or file name */
 	size_t n, room;
 	enum pgo_input_kind kind;
+	char host[256]; /* as the options or the file say; "" = unknown */
 	struct pgo_import_stats stats;
 };
 

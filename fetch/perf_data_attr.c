@@ -27,11 +27,6 @@ enum {
 #define EVENTS_MAX 65536u
 #define IDS_MAX (1u << 24)
 
-static bool has_prefix(const char *s, const char *prefix)
-{
-	return strncmp(s, prefix, strlen(prefix)) == 0;
-}
-
 static enum pgo_event_unit unit_of_name(const char *name)
 {
 	static const struct {
