@@ -67,7 +67,9 @@ struct pgo_imp_process {
 	uint32_t main_image; /* the first file mapped since exec, or PGO_NONE */
 	uint32_t group;      /* or PGO_NONE: not decided since the last change */
 	struct pgo_imp_maps *maps;
-	struct pgo_imp_map last; /* where the last address was found; len 0 = nowhere */
+	/* Where the last address was found, and where the one before that was not: branches go to
+	 * and fro between two files.  len 0 = nowhere. */
+	struct pgo_imp_map last, before;
 };
 
 struct pgo_imp_trace { /* begins with its key */

@@ -28,7 +28,7 @@ int pgo_imp_space_init(struct pgo_imp *imp, struct pgo_err *err)
 
 static void drop_maps(struct pgo_imp *imp, struct pgo_imp_process *p)
 {
-	p->last.len = 0;
+	p->last.len = p->before.len = 0;
 	if (p->maps == NULL)
 		return;
 	if (--p->maps->refs == 0) {
@@ -188,7 +188,7 @@ static struct pgo_imp_maps *own_maps(
 		old->refs--;
 	}
 	p->maps = new;
-	p->last.len = 0;
+	p->last.len = p->before.len = 0;
 	return new;
 }
 
@@ -275,7 +275,7 @@ int pgo_imp_on_map(void *ctx, const struct pgo_rec_map *m, struct pgo_err *err)
 	maps = p != NULL ? own_maps(imp, p, err) : NULL;
 	if (maps == NULL)
 		return PGO_ENOMEM;
-	p->last.len = 0;
+	p->last.len = p->before.len = 0;
 	rc = cut_out(imp, maps, m->addr, m->len, err);
 	if (rc < 0 || !is_file(m->filename))
 		return rc;
@@ -395,8 +395,14 @@ int pgo_imp_on_build_id(void *ctx, const char *filename, const char *build_id, s
 
 uint64_t pgo_imp_point_slow(struct pgo_imp_process *p, uint64_t addr)
 {
+	struct pgo_imp_map last = p->last;
 	size_t i;
 
+	if (addr - p->before.start < p->before.len) {
+		p->last = p->before;
+		p->before = last;
+		return addr + p->last.base;
+	}
 	if (addr == 0)
 		return POINT_ZERO;
 	if (addr >> 63 != 0)
@@ -407,6 +413,7 @@ uint64_t pgo_imp_point_slow(struct pgo_imp_process *p, uint64_t addr)
 	if (i == p->maps->n || addr < p->maps->map[i].start)
 		return POINT_UNMAPPED;
 	p->last = p->maps->map[i];
+	p->before = last;
 	return addr + p->last.base;
 }
 

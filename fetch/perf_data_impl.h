@@ -2,7 +2,8 @@
 /*
  * Inside the perf.data reader: what its files share.
  *
- *	perf_data.c         opening, sections, the walk over records in blocks, compressed records
+ *	perf_data.c         opening, sections, reading the data in blocks
+ *	perf_data_walk.c    record after record; compressed records
  *	perf_data_attr.c    events: attributes, ids, names; features of the header
  *	perf_data_order.c   holding records until their time has come
  *	perf_data_sample.c  one record -> the sink
@@ -93,6 +94,7 @@ enum {
 };
 
 #define PGO_PERF_RECORD_MAX 65535u
+#define PGO_PERF_BLOCK ((size_t)1 << 20)
 #define PGO_PERF_NO_FIELD 0xffu
 
 /* An event: its attribute, and where its fields are in a sample. */
@@ -240,6 +242,13 @@ int pgo_perf_feature(struct pgo_perf *p, uint64_t feature, const uint8_t *data, 
 /* A BUILD_ID record (also the elements of the feature of that name). */
 int pgo_perf_build_id(
 	struct pgo_perf *p, const uint8_t *rec, size_t size, struct pgo_err *err) PGO_MUST_CHECK;
+
+/* perf_data_walk.c */
+
+/* Takes every whole record out of bytes[which]. */
+int pgo_perf_walk(struct pgo_perf *p, unsigned which, struct pgo_err *err) PGO_MUST_CHECK;
+/* Tells the sink of every event it has not heard of. */
+int pgo_perf_announce_all(struct pgo_perf *p, struct pgo_err *err) PGO_MUST_CHECK;
 
 /* perf_data_order.c */
 

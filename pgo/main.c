@@ -57,6 +57,7 @@
 #include <unistd.h>
 
 const struct pgo_cmd *const pgo_cmds[] = {
+	&pgo_cmd_import,
 	&pgo_cmd_verify,
 	NULL,
 };
