@@ -69,11 +69,10 @@ struct pgo_fn {
 	struct pgo_fn_call *calls;
 	uint32_t n_pos, pos_room, n_calls, calls_room;
 	struct pgo_fn_index pos_index, calls_index;
-	uint64_t checksum; /* of the control-flow graph */
-	uint32_t attributes;
+	uint64_t checksum;   /* of the control-flow graph, in probe-based profiles */
+	uint32_t attributes; /* LLVM's marks of a context: 1 was inlined, 2 should be, 4 copied */
 	uint16_t depth;      /* 0 = top level */
-	bool has_checksum;   /* read from probe-based profiles, kept for rewriting */
-	bool has_attributes; /* likewise, and from context-sensitive ones */
+	bool has_checksum;
 };
 
 struct pgo_fnprof {
@@ -150,6 +149,8 @@ int pgo_fn_merge(struct pgo_fnprof *p, struct pgo_fn *into, const struct pgo_fnp
 /* Sum of the record's position counts and those of everything inlined into it: GCC's total. */
 uint64_t pgo_fn_position_sum(const struct pgo_fn *f);
 
+/* Byte order of the texts; of hashes, order of the numbers. */
+int pgo_fnprof_compare_names(const struct pgo_fnprof *p, uint32_t a, uint32_t b);
 /* Sorts functions by (total descending, name, file), positions by (line, disc), calls by (line,
  * disc, callee name), targets by (count descending, name). */
 void pgo_fnprof_sort(struct pgo_fnprof *p);

@@ -58,10 +58,7 @@ static int merge_marks(struct pgo_fnprof *p, struct pgo_fn *into, const struct p
 		into->has_checksum = true;
 		into->checksum = from->checksum;
 	}
-	if (from->has_attributes) {
-		into->has_attributes = true;
-		into->attributes |= from->attributes;
-	}
+	into->attributes |= from->attributes;
 	return 0;
 }
 
@@ -149,9 +146,16 @@ static int compare_u64(uint64_t a, uint64_t b)
 	return a < b ? -1 : a > b;
 }
 
-static int compare_str(const struct pgo_fnprof *p, uint32_t a, uint32_t b)
+int pgo_fnprof_compare_names(const struct pgo_fnprof *p, uint32_t a, uint32_t b)
 {
-	return a == b ? 0 : strcmp(pgo_fnprof_str(p, a), pgo_fnprof_str(p, b));
+	const struct pgo_str *x = &p->strs.strs[a], *y = &p->strs.strs[b];
+
+	if (a == b)
+		return 0;
+	/* Hashes are decimal: a longer one is a larger one. */
+	if (p->md5_names && x->len != y->len)
+		return x->len < y->len ? -1 : 1;
+	return strcmp(x->s, y->s);
 }
 
 static int compare_fn(const void *a, const void *b, void *ctx)
@@ -160,8 +164,8 @@ static int compare_fn(const void *a, const void *b, void *ctx)
 	int c = compare_u64(y->total, x->total);
 
 	if (c == 0)
-		c = compare_str(ctx, x->name, y->name);
-	return c != 0 ? c : compare_str(ctx, x->file, y->file);
+		c = pgo_fnprof_compare_names(ctx, x->name, y->name);
+	return c != 0 ? c : pgo_fnprof_compare_names(ctx, x->file, y->file);
 }
 
 static int compare_pos(const void *a, const void *b)
@@ -176,7 +180,7 @@ static int compare_call(const void *a, const void *b, void *ctx)
 	const struct pgo_fn_call *x = a, *y = b;
 	int c = compare_u64((uint64_t)x->line << 32 | x->disc, (uint64_t)y->line << 32 | y->disc);
 
-	return c != 0 ? c : compare_str(ctx, x->callee->name, y->callee->name);
+	return c != 0 ? c : pgo_fnprof_compare_names(ctx, x->callee->name, y->callee->name);
 }
 
 static int compare_target(const void *a, const void *b, void *ctx)
@@ -184,7 +188,7 @@ static int compare_target(const void *a, const void *b, void *ctx)
 	const struct pgo_fn_target *x = a, *y = b;
 	int c = compare_u64(y->count, x->count);
 
-	return c != 0 ? c : compare_str(ctx, x->name, y->name);
+	return c != 0 ? c : pgo_fnprof_compare_names(ctx, x->name, y->name);
 }
 
 static void sort_fn(struct pgo_fnprof *p, struct pgo_fn *f)

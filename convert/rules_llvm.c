@@ -60,7 +60,6 @@ static int sum(struct rules *r, struct pgo_fn *to, const struct pgo_fn *from)
 		to->has_checksum = true;
 		to->checksum = from->checksum;
 	}
-	to->has_attributes |= from->has_attributes;
 	to->attributes |= from->attributes;
 	for (uint32_t i = 0; i < from->n_pos; i++)
 		if (sum_position(r, to, &from->pos[i]) < 0)

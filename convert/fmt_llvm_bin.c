@@ -1,0 +1,626 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * LLVM's binary sample profiles, as clang -fprofile-sample-use and llvm-profdata read them. Numbers
+ * are ULEB128 unless marked; indices count from 0.
+ *
+ *	raw:       magic 0x..ff  103  summary  names  { function }* to the end of the file
+ *
+ *	ext:       magic 0x..04  103  u64le n  n x { u64le type, flags, offset, size }  payloads
+ *	           1 summary  2 names  6 contexts  4 offsets  32 functions  3 symbols  5 metadata
+ *	           compressed (flag bit 0): size, size of the zlib stream, the stream
+ *	           rows are read in table order; one of size 0 is skipped, an unknown type too
+ *
+ *	summary:   total max max_head n_counts n_functions n  n x { cutoff min_count n_counts }
+ *	names:     n  n x { text NUL }      MD5: n x number, or with the fixed flag n x u64le
+ *	contexts:  n  n x { n_frames  n_frames x { name line disc } }     outermost first, leaf 0 0
+ *	function:  head body                (with contexts its name is a context's index)
+ *	body:      name total n_pos  n_pos x { line disc count n_targets  n_targets x { name count }
+ *} n_calls  n_calls x { line disc body } offsets:   n  n x { name or context, offset of the
+ *function in the payload of functions } symbols:   { text NUL }*            functions that are
+ *known and were never sampled metadata:  { name or context, marks }* marks:     [checksum]
+ *[attributes] [without contexts: n_calls  n_calls x { line disc name marks }]
+ */
+#include "convert/fmt_cursor.h"
+#include "convert/fmt_llvm.h"
+
+#include "pgo/core/alloc.h"
+#include "pgo/core/buf.h"
+#include "pgo/core/inflate.h"
+#include "pgo/core/vec.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+/* zlib shrinks to no less than a thousandth; a claim beyond that is false. */
+#define ZLIB_RATIO_MAX 1040
+/* The longest text one calling context is spelled out to. */
+#define CONTEXT_TEXT_MAX ((size_t)1 << 20)
+
+struct start { /* of a function in its section: what the offset table should say */
+	uint64_t offset, index;
+};
+
+struct reader {
+	struct pgo_cursor *c; /* what is being read: the file, or a section's payload */
+	struct pgo_fnprof *p;
+	uint32_t *names; /* string ids */
+	size_t n_names;
+	uint32_t *contexts; /* string ids of the bracketed texts */
+	size_t n_contexts;
+	bool in_contexts; /* functions are named by context */
+	struct start *offsets;
+	size_t n_offsets;
+	bool have_offsets;
+	struct start *starts;
+	size_t n_starts, starts_room;
+	struct pgo_fn_target *targets;
+	size_t targets_room;
+};
+
+static void out_of_memory(struct reader *r)
+{
+	if (!r->c->failed) {
+		(void)pgo_err_nomem(r->c->err);
+		(void)pgo_err_prefix(r->c->err, "%s", r->c->what);
+		r->c->failed = true;
+	}
+}
+
+static void *room_for(struct reader *r, size_t n, size_t size)
+{
+	void *a = r->c->failed ? NULL : pgo_calloc(n, size);
+
+	if (a == NULL)
+		out_of_memory(r);
+	return a;
+}
+
+static uint32_t intern(struct reader *r, const char *s, size_t len)
+{
+	uint32_t id = pgo_strtab_add(&r->p->strs, s, len);
+
+	if (id == PGO_STR_NONE)
+		out_of_memory(r);
+	return id == PGO_STR_NONE ? 0 : id;
+}
+
+/* ------------------------------------------------------------------ tables */
+
+/* What it says follows from the counts, so it is checked for form and forgotten. */
+static void read_summary(struct reader *r)
+{
+	uint64_t n;
+
+	for (int i = 0; i < 5; i++)
+		(void)pgo_cursor_uleb(r->c, "the summary");
+	n = pgo_cursor_fits(r->c, pgo_cursor_uleb(r->c, "the summary"), 3, "summary rows");
+	for (uint64_t i = 0; i < n * 3 && !r->c->failed; i++)
+		(void)pgo_cursor_uleb(r->c, "the summary");
+}
+
+static uint32_t read_text(struct reader *r, const char *thing)
+{
+	const uint8_t *end;
+	uint32_t id;
+
+	if (r->c->failed)
+		return 0;
+	end = memchr(r->c->at, '\0', pgo_cursor_left(r->c));
+	if (end == NULL) {
+		PGO_CURSOR_FAIL(r->c, "the file ends inside %s", thing);
+		return 0;
+	}
+	id = intern(r, (const char *)r->c->at, (size_t)(end - r->c->at));
+	r->c->at = end + 1;
+	return id;
+}
+
+static uint32_t read_hash(struct reader *r, bool fixed)
+{
+	uint64_t v = fixed ? pgo_cursor_u64le(r->c, "the name table")
+			   : pgo_cursor_uleb(r->c, "the name table");
+	char text[24];
+
+	return intern(r, text, (size_t)snprintf(text, sizeof text, "%" PRIu64, v));
+}
+
+static void read_names(struct reader *r, uint64_t flags)
+{
+	bool md5 = (flags & PGO_LLVM_NAMES_MD5) != 0, fixed = (flags & PGO_LLVM_NAMES_FIXED) != 0;
+	uint64_t n = pgo_cursor_uleb(r->c, "the name table");
+
+	n = pgo_cursor_fits(r->c, n, md5 && fixed ? 8 : 1, "names");
+	pgo_free(r->names);
+	r->names = room_for(r, n, sizeof *r->names);
+	r->n_names = r->names != NULL ? n : 0;
+	r->p->md5_names = md5;
+	r->p->unique_suffixes = (flags & PGO_LLVM_NAMES_UNIQUE) != 0;
+	for (size_t i = 0; i < r->n_names && !r->c->failed; i++)
+		r->names[i] = md5 ? read_hash(r, fixed) : read_text(r, "the name table");
+}
+
+static uint32_t read_name(struct reader *r, const char *thing)
+{
+	uint64_t i = pgo_cursor_uleb(r->c, thing);
+
+	if (!r->c->failed && (i >= r->n_names || r->names[i] == 0))
+		PGO_CURSOR_FAIL(r->c, "name %" PRIu64 " of %zu in %s", i, r->n_names, thing);
+	return r->c->failed ? 0 : r->names[i];
+}
+
+static uint32_t read_context(struct reader *r, struct pgo_buf *text)
+{
+	uint64_t n = pgo_cursor_uleb(r->c, "a context");
+
+	n = pgo_cursor_fits(r->c, n, 3, "frames");
+	if (!r->c->failed && n == 0)
+		PGO_CURSOR_FAIL(r->c, "a context without frames");
+	pgo_buf_clear(text);
+	pgo_buf_putc(text, '[');
+	for (uint64_t i = 0; i < n && !r->c->failed; i++) {
+		uint32_t name = read_name(r, "a context");
+		uint64_t line = pgo_cursor_uleb(r->c, "a context");
+		uint64_t disc = pgo_cursor_uleb(r->c, "a context");
+
+		pgo_buf_puts(text, pgo_fnprof_str(r->p, name));
+		if (i + 1 == n)
+			break;
+		pgo_buf_printf(text, ":%" PRIu64, line);
+		if (disc != 0)
+			pgo_buf_printf(text, ".%" PRIu64, disc);
+		pgo_buf_puts(text, " @ ");
+	}
+	pgo_buf_putc(text, ']');
+	if (!r->c->failed && text->failed)
+		PGO_CURSOR_FAIL(r->c, "a context of more than %zu bytes", text->max);
+	return r->c->failed ? 0 : intern(r, text->data, text->len);
+}
+
+static void read_contexts(struct reader *r)
+{
+	uint64_t n = pgo_cursor_uleb(r->c, "the context table");
+	struct pgo_buf text;
+
+	n = pgo_cursor_fits(r->c, n, 4, "contexts");
+	pgo_buf_init(&text, CONTEXT_TEXT_MAX);
+	pgo_free(r->contexts);
+	r->contexts = room_for(r, n, sizeof *r->contexts);
+	r->n_contexts = r->contexts != NULL ? n : 0;
+	for (size_t i = 0; i < r->n_contexts && !r->c->failed; i++)
+		r->contexts[i] = read_context(r, &text);
+	pgo_buf_fini(&text);
+}
+
+static int by_offset(const void *a, const void *b)
+{
+	const struct start *x = a, *y = b;
+
+	if (x->offset != y->offset)
+		return x->offset < y->offset ? -1 : 1;
+	return x->index < y->index ? -1 : x->index > y->index;
+}
+
+static void read_offsets(struct reader *r)
+{
+	uint64_t n = pgo_cursor_uleb(r->c, "the offset table");
+
+	n = pgo_cursor_fits(r->c, n, 2, "function offsets");
+	pgo_free(r->offsets);
+	r->offsets = room_for(r, n, sizeof *r->offsets);
+	r->n_offsets = r->offsets != NULL ? n : 0;
+	for (size_t i = 0; i < r->n_offsets && !r->c->failed; i++) {
+		r->offsets[i].index = pgo_cursor_uleb(r->c, "the offset table");
+		r->offsets[i].offset = pgo_cursor_uleb(r->c, "the offset table");
+	}
+	if (r->n_offsets > 1)
+		qsort(r->offsets, r->n_offsets, sizeof *r->offsets, by_offset);
+	r->have_offsets = true;
+}
+
+/* clang goes straight to the functions it needs: a wrong offset would show there, not here. */
+static void check_offsets(struct reader *r)
+{
+	if (!r->have_offsets || r->c->failed)
+		return;
+	if (r->n_offsets != r->n_starts ||
+		(r->n_starts != 0 &&
+			memcmp(r->offsets, r->starts, r->n_starts * sizeof *r->starts) != 0))
+		PGO_CURSOR_FAIL(r->c, "the offset table does not fit the functions");
+	r->have_offsets = false;
+}
+
+/* ------------------------------------------------------------------ functions */
+
+static void read_position(struct reader *r, struct pgo_fn *f)
+{
+	uint64_t line = pgo_cursor_uleb(r->c, "a position");
+	uint64_t disc = pgo_cursor_uleb(r->c, "a position");
+	uint64_t count = pgo_cursor_uleb(r->c, "a position");
+	uint64_t n = pgo_cursor_uleb(r->c, "a position");
+	struct pgo_fn_pos *x;
+
+	if (!r->c->failed && (line > 0xffff || disc > UINT32_MAX))
+		PGO_CURSOR_FAIL(
+			r->c, "line offset %" PRIu64 ".%" PRIu64 " is out of range", line, disc);
+	n = pgo_cursor_fits(r->c, n, 2, "call targets");
+	if (r->c->failed)
+		return;
+	if (PGO_VEC_RESERVE(r->targets, r->targets_room, n) < 0) {
+		out_of_memory(r);
+		return;
+	}
+	for (uint64_t i = 0; i < n && !r->c->failed; i++) {
+		r->targets[i].name = read_name(r, "a call target");
+		r->targets[i].count = pgo_cursor_uleb(r->c, "a call target");
+	}
+	if (r->c->failed)
+		return;
+	x = pgo_fn_position(r->p, f, (uint32_t)line, (uint32_t)disc);
+	if (x == NULL || pgo_fn_targets_add(r->p, x, r->targets, (uint32_t)n) < 0)
+		out_of_memory(r);
+	else
+		x->count = pgo_sat_add(x->count, count);
+}
+
+static void read_body(struct reader *r, struct pgo_fn *f);
+
+static void read_call(struct reader *r, struct pgo_fn *f)
+{
+	uint64_t line = pgo_cursor_uleb(r->c, "a call site");
+	uint64_t disc = pgo_cursor_uleb(r->c, "a call site");
+	uint32_t name = read_name(r, "a call site");
+	struct pgo_fn *callee;
+
+	if (!r->c->failed && (line > 0xffff || disc > UINT32_MAX))
+		PGO_CURSOR_FAIL(
+			r->c, "line offset %" PRIu64 ".%" PRIu64 " is out of range", line, disc);
+	if (!r->c->failed && f->depth >= PGO_FN_DEPTH_MAX)
+		PGO_CURSOR_FAIL(r->c, "inlined functions nest more than %d deep", PGO_FN_DEPTH_MAX);
+	if (r->c->failed)
+		return;
+	callee = pgo_fn_inlined(r->p, f, (uint32_t)line, (uint32_t)disc, name);
+	if (callee == NULL)
+		out_of_memory(r);
+	else
+		read_body(r, callee);
+}
+
+/* What follows the name of a body. */
+static void read_body(struct reader *r, struct pgo_fn *f)
+{
+	uint64_t total = pgo_cursor_uleb(r->c, "a function");
+	uint64_t n = pgo_cursor_fits(r->c, pgo_cursor_uleb(r->c, "a function"), 4, "positions");
+
+	f->total = pgo_sat_add(f->total, total);
+	if (!r->c->failed && (n > UINT32_MAX / 4 || pgo_fn_reserve(r->p, f, (uint32_t)n, 0) < 0))
+		out_of_memory(r);
+	for (uint64_t i = 0; i < n && !r->c->failed; i++)
+		read_position(r, f);
+	n = pgo_cursor_fits(r->c, pgo_cursor_uleb(r->c, "a function"), 6, "call sites");
+	for (uint64_t i = 0; i < n && !r->c->failed; i++)
+		read_call(r, f);
+}
+
+static void read_function(struct reader *r, const uint8_t *section)
+{
+	uint64_t offset = (uint64_t)(r->c->at - section), index;
+	uint64_t head = pgo_cursor_uleb(r->c, "a function");
+	size_t n = r->in_contexts ? r->n_contexts : r->n_names;
+	struct start *s;
+	struct pgo_fn *f;
+	uint32_t name;
+
+	index = pgo_cursor_uleb(r->c, "a function");
+	if (r->c->failed)
+		return;
+	if (index >= n) {
+		PGO_CURSOR_FAIL(r->c, "%s %" PRIu64 " of %zu in a function",
+			r->in_contexts ? "context" : "name", index, n);
+		return;
+	}
+	name = r->in_contexts ? r->contexts[index] : r->names[index];
+	if (name == 0) {
+		PGO_CURSOR_FAIL(r->c, "a function without a name");
+		return;
+	}
+	s = PGO_VEC_PUSH(r->starts, r->n_starts, r->starts_room);
+	f = pgo_fnprof_fn(r->p, name);
+	if (s == NULL || f == NULL) {
+		out_of_memory(r);
+		return;
+	}
+	s->offset = offset;
+	s->index = index;
+	f->head = pgo_sat_add(f->head, head);
+	read_body(r, f);
+}
+
+static void read_functions(struct reader *r)
+{
+	const uint8_t *section = r->c->at;
+
+	r->n_starts = 0;
+	while (!r->c->failed && pgo_cursor_left(r->c) != 0)
+		read_function(r, section);
+	check_offsets(r);
+}
+
+/* ------------------------------------------------------------------ metadata and symbols */
+
+/* `f` may be NULL: marks of a call site without counts. */
+static void read_marks(struct reader *r, struct pgo_fn *f, uint64_t flags, unsigned depth)
+{
+	uint64_t checksum = 0, attributes = 0, n;
+
+	if (flags & PGO_LLVM_METADATA_PROBES)
+		checksum = pgo_cursor_uleb(r->c, "metadata");
+	if (flags & PGO_LLVM_METADATA_ATTRIBUTES)
+		attributes = pgo_cursor_uleb(r->c, "metadata");
+	if (!r->c->failed && attributes > UINT32_MAX)
+		PGO_CURSOR_FAIL(r->c, "attributes wider than 32 bits");
+	if (r->c->failed)
+		return;
+	if (f != NULL) {
+		f->checksum = checksum;
+		f->has_checksum = (flags & PGO_LLVM_METADATA_PROBES) != 0;
+		f->attributes = (uint32_t)attributes;
+	}
+	if (r->in_contexts)
+		return;
+	n = pgo_cursor_fits(r->c, pgo_cursor_uleb(r->c, "metadata"), 4, "call sites");
+	for (uint64_t i = 0; i < n && !r->c->failed; i++) {
+		uint64_t line = pgo_cursor_uleb(r->c, "metadata");
+		uint64_t disc = pgo_cursor_uleb(r->c, "metadata");
+		uint32_t name = read_name(r, "metadata");
+		struct pgo_fn *g = NULL;
+
+		if (f != NULL && !r->c->failed)
+			g = pgo_fn_inlined_find(f, (uint32_t)line, (uint32_t)disc, name);
+		if (depth >= PGO_FN_DEPTH_MAX)
+			PGO_CURSOR_FAIL(r->c, "metadata nests too deep");
+		else if (!r->c->failed)
+			read_marks(r, g, flags, depth + 1);
+	}
+}
+
+static void read_metadata(struct reader *r, uint64_t flags)
+{
+	while (!r->c->failed && pgo_cursor_left(r->c) != 0) {
+		uint64_t i = pgo_cursor_uleb(r->c, "metadata");
+		size_t n = r->in_contexts ? r->n_contexts : r->n_names;
+
+		if (!r->c->failed && i >= n)
+			PGO_CURSOR_FAIL(r->c, "metadata of function %" PRIu64 " of %zu", i, n);
+		if (!r->c->failed)
+			read_marks(r,
+				pgo_fnprof_find(r->p,
+					pgo_fnprof_str(r->p,
+						r->in_contexts ? r->contexts[i] : r->names[i])),
+				flags, 0);
+	}
+}
+
+static void read_symbols(struct reader *r)
+{
+	while (!r->c->failed && pgo_cursor_left(r->c) != 0) {
+		uint32_t name = read_text(r, "the symbol list");
+
+		if (!r->c->failed && pgo_fnprof_add_cold(r->p, name) < 0)
+			out_of_memory(r);
+	}
+}
+
+/* ------------------------------------------------------------------ files */
+
+static void read_payload(struct reader *r, uint64_t type, uint64_t flags)
+{
+	switch (type) {
+	case PGO_LLVM_SUMMARY:
+		r->in_contexts = r->p->context_sensitive = (flags & PGO_LLVM_SUMMARY_CONTEXTS) != 0;
+		r->p->partial = (flags & PGO_LLVM_SUMMARY_PARTIAL) != 0;
+		r->p->fs_discriminators = (flags & PGO_LLVM_SUMMARY_FS) != 0;
+		r->p->preinlined = (flags & PGO_LLVM_SUMMARY_PREINLINED) != 0;
+		read_summary(r);
+		break;
+	case PGO_LLVM_NAMES:
+		read_names(r, flags);
+		break;
+	case PGO_LLVM_CONTEXTS:
+		read_contexts(r);
+		break;
+	case PGO_LLVM_OFFSETS:
+		read_offsets(r);
+		break;
+	case PGO_LLVM_FUNCTIONS:
+		read_functions(r);
+		break;
+	case PGO_LLVM_SYMBOLS:
+		read_symbols(r);
+		break;
+	case PGO_LLVM_METADATA:
+		read_metadata(r, flags);
+		break;
+	default: /* from a later LLVM; it, too, would step over */
+		r->c->at = r->c->end;
+	}
+	if (!r->c->failed && pgo_cursor_left(r->c) != 0)
+		PGO_CURSOR_FAIL(r->c, "%zu bytes too many in a section of type %" PRIu64,
+			pgo_cursor_left(r->c), type);
+}
+
+static void inflate_section(struct reader *r, struct pgo_buf *out)
+{
+	uint64_t size = pgo_cursor_uleb(r->c, "a compressed section");
+	uint64_t packed = pgo_cursor_uleb(r->c, "a compressed section");
+
+	if (!r->c->failed && packed != pgo_cursor_left(r->c))
+		PGO_CURSOR_FAIL(r->c, "%" PRIu64 " compressed bytes are announced, %zu are here",
+			packed, pgo_cursor_left(r->c));
+	if (!r->c->failed && size / ZLIB_RATIO_MAX > packed)
+		PGO_CURSOR_FAIL(
+			r->c, "%" PRIu64 " bytes cannot come out of %" PRIu64, size, packed);
+	if (r->c->failed)
+		return;
+	pgo_buf_init(out, size);
+	if (pgo_zlib_inflate(r->c->what, r->c->at, packed, size, out, r->c->err) < 0)
+		r->c->failed = true;
+	else if (out->len != size)
+		PGO_CURSOR_FAIL(r->c, "a compressed section of %zu bytes that should have %" PRIu64,
+			out->len, size);
+}
+
+struct row {
+	uint64_t type, flags, offset, size;
+};
+
+static void read_section(struct reader *r, struct pgo_cursor *file, const struct row *row)
+{
+	struct pgo_cursor c = *file;
+	struct pgo_buf inflated = {0};
+
+	/* Messages give offsets in the file, or in the section if it was compressed. */
+	c.at = c.start + row->offset;
+	c.end = c.at + row->size;
+	r->c = &c;
+	if (row->flags & PGO_LLVM_COMPRESSED) {
+		inflate_section(r, &inflated);
+		if (!c.failed)
+			pgo_cursor_init(&c, c.what, inflated.data, inflated.len, c.err);
+	}
+	if (!c.failed)
+		read_payload(r, row->type, row->flags);
+	file->failed = c.failed;
+	r->c = file;
+	pgo_buf_fini(&inflated);
+}
+
+/* Rows may not claim bytes outside the file, nor the same bytes twice. */
+static void check_rows(struct pgo_cursor *c, const struct row *rows, size_t n)
+{
+	size_t file = (size_t)(c->end - c->start);
+
+	for (size_t i = 0; i < n && !c->failed; i++) {
+		if (rows[i].size == 0)
+			continue;
+		if (rows[i].offset < pgo_cursor_offset(c) || rows[i].offset > file ||
+			rows[i].size > file - rows[i].offset)
+			PGO_CURSOR_FAIL(c,
+				"section %zu (type %" PRIu64 ") lies at %" PRIu64 " with %" PRIu64
+				" bytes, outside the file of %zu: it seems cut off",
+				i, rows[i].type, rows[i].offset, rows[i].size, file);
+		for (size_t k = 0; k < i && !c->failed; k++)
+			if (rows[k].size != 0 && rows[i].offset < rows[k].offset + rows[k].size &&
+				rows[k].offset < rows[i].offset + rows[i].size)
+				PGO_CURSOR_FAIL(c, "sections %zu and %zu overlap", k, i);
+	}
+}
+
+#define N_ROWS_MAX 64
+
+static void read_ext(struct reader *r)
+{
+	struct pgo_cursor *c = r->c;
+	struct row rows[N_ROWS_MAX];
+	uint64_t n = pgo_cursor_u64le(c, "the section table");
+	bool functions = false;
+
+	if (!c->failed && n > N_ROWS_MAX)
+		PGO_CURSOR_FAIL(c, "%" PRIu64 " sections; at most %d make sense", n, N_ROWS_MAX);
+	for (uint64_t i = 0; i < n && !c->failed; i++) {
+		rows[i].type = pgo_cursor_u64le(c, "the section table");
+		rows[i].flags = pgo_cursor_u64le(c, "the section table");
+		rows[i].offset = pgo_cursor_u64le(c, "the section table");
+		rows[i].size = pgo_cursor_u64le(c, "the section table");
+	}
+	if (!c->failed)
+		check_rows(c, rows, n);
+	for (uint64_t i = 0; !c->failed && i < n; i++) {
+		functions |= rows[i].type == PGO_LLVM_FUNCTIONS;
+		if (rows[i].size != 0)
+			read_section(r, c, &rows[i]);
+	}
+	if (!c->failed && !functions)
+		PGO_CURSOR_FAIL(c, "no section of functions");
+	/* Bytes that no section claims are a file made longer, or a table made shorter. */
+	uint64_t claimed = pgo_cursor_offset(c);
+	for (uint64_t i = 0; !c->failed && i < n; i++)
+		claimed += rows[i].size;
+	if (!c->failed && claimed != (uint64_t)(c->end - c->start))
+		PGO_CURSOR_FAIL(c, "the sections cover %" PRIu64 " of the file's %zu bytes",
+			claimed, (size_t)(c->end - c->start));
+}
+
+static struct pgo_fnprof *bin_read(
+	const char *what, const void *data, size_t len, struct pgo_err *err)
+{
+	struct pgo_cursor c;
+	struct reader r = {.c = &c};
+	uint64_t magic, version;
+
+	pgo_cursor_init(&c, what, data, len, err);
+	r.p = pgo_fnprof_new(err);
+	if (r.p == NULL)
+		return NULL;
+	/* A position of four bytes becomes one of 40, a body of five a record of 150; compression
+	 * comes on top. */
+	r.p->arena.budget = ((size_t)256 << 20) + len * 64;
+	magic = pgo_cursor_uleb(&c, "the header");
+	version = pgo_cursor_uleb(&c, "the header");
+	if (!c.failed && magic != PGO_LLVM_MAGIC_RAW && magic != PGO_LLVM_MAGIC_EXT)
+		PGO_CURSOR_FAIL(&c, "not a binary LLVM sample profile");
+	if (!c.failed && version != PGO_LLVM_VERSION)
+		PGO_CURSOR_FAIL(&c, "version %" PRIu64 " of LLVM's sample profile; %d is known",
+			version, PGO_LLVM_VERSION);
+	if (!c.failed && magic == PGO_LLVM_MAGIC_EXT) {
+		read_ext(&r);
+	} else if (!c.failed) {
+		read_summary(&r);
+		read_names(&r, 0);
+		read_functions(&r);
+	}
+	if (c.failed) {
+		pgo_fnprof_free(r.p);
+		r.p = NULL;
+	}
+	pgo_free(r.names);
+	pgo_free(r.contexts);
+	pgo_free(r.offsets);
+	pgo_free(r.starts);
+	pgo_free(r.targets);
+	return r.p;
+}
+
+static bool has_magic(const void *head, size_t len, uint64_t magic)
+{
+	struct pgo_cursor c;
+
+	pgo_cursor_init(&c, "", head, len, NULL);
+	return pgo_cursor_uleb(&c, "") == magic && !c.failed;
+}
+
+static bool raw_probe(const void *head, size_t len)
+{
+	return has_magic(head, len, PGO_LLVM_MAGIC_RAW);
+}
+
+static bool ext_probe(const void *head, size_t len)
+{
+	return has_magic(head, len, PGO_LLVM_MAGIC_EXT);
+}
+
+const struct pgo_format pgo_format_llvm_binary = {
+	.name = "llvm-binary",
+	.about = "clang -fprofile-sample-use, raw binary",
+	.probe = raw_probe,
+	.read = bin_read,
+	.write = pgo_llvm_write_raw,
+};
+
+const struct pgo_format pgo_format_llvm_extbinary = {
+	.name = "llvm-extbinary",
+	.about = "clang -fprofile-sample-use, extensible binary: the usual one",
+	.probe = ext_probe,
+	.read = bin_read,
+	.write = pgo_llvm_write_ext,
+};
