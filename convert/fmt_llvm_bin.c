@@ -138,6 +138,10 @@ static void read_names(struct reader *r, uint64_t flags)
 	r->p->unique_suffixes = (flags & PGO_LLVM_NAMES_UNIQUE) != 0;
 	for (size_t i = 0; i < r->n_names && !r->c->failed; i++)
 		r->names[i] = md5 ? read_hash(r, fixed) : read_text(r, "the name table");
+	/* Raw files have no mark for it. */
+	for (size_t i = 0; i < r->n_names && !r->c->failed && !r->p->unique_suffixes; i++)
+		r->p->unique_suffixes =
+			strstr(pgo_fnprof_str(r->p, r->names[i]), ".__uniq.") != NULL;
 }
 
 static uint32_t read_name(struct reader *r, const char *thing)

@@ -151,22 +151,10 @@ static int parse_context(struct writer *w, size_t i, struct pgo_err *err)
 
 static int compare_contexts(const void *a, const void *b, void *ctx)
 {
-	const struct writer *w = ctx;
-	const struct context *x = &w->contexts[*(const uint32_t *)a];
-	const struct context *y = &w->contexts[*(const uint32_t *)b];
+	const struct pgo_fnprof *p = ctx;
 
-	for (size_t i = 0; i < x->n && i < y->n; i++) {
-		const struct frame *f = &x->frames[i], *g = &y->frames[i];
-		int c = pgo_fnprof_compare_names(w->p, f->name, g->name);
-
-		if (c != 0)
-			return c;
-		if (f->line != g->line)
-			return f->line < g->line ? -1 : 1;
-		if (f->disc != g->disc)
-			return f->disc < g->disc ? -1 : 1;
-	}
-	return x->n < y->n ? -1 : x->n > y->n;
+	return pgo_fnprof_compare_contexts(pgo_fnprof_str(p, p->fns[*(const uint32_t *)a]->name),
+		pgo_fnprof_str(p, p->fns[*(const uint32_t *)b]->name));
 }
 
 static int read_contexts(struct writer *w, struct pgo_err *err)
@@ -190,7 +178,7 @@ static int read_contexts(struct writer *w, struct pgo_err *err)
 		at += w->contexts[i].n;
 	}
 	if (n > 1)
-		qsort_r(w->context_order, n, sizeof *w->context_order, compare_contexts, w);
+		qsort_r(w->context_order, n, sizeof *w->context_order, compare_contexts, w->p);
 	for (size_t i = 0; i < n; i++)
 		w->context_index[w->context_order[i]] = (uint32_t)i;
 	return 0;

@@ -151,6 +151,8 @@ uint64_t pgo_fn_position_sum(const struct pgo_fn *f);
 
 /* Byte order of the texts; of hashes, order of the numbers. */
 int pgo_fnprof_compare_names(const struct pgo_fnprof *p, uint32_t a, uint32_t b);
+/* Frame by frame: name, line, discriminator; the shorter first. */
+int pgo_fnprof_compare_contexts(const char *a, const char *b);
 /* Sorts functions by (total descending, name, file), positions by (line, disc), calls by (line,
  * disc, callee name), targets by (count descending, name). */
 void pgo_fnprof_sort(struct pgo_fnprof *p);

@@ -158,11 +158,77 @@ int pgo_fnprof_compare_names(const struct pgo_fnprof *p, uint32_t a, uint32_t b)
 	return strcmp(x->s, y->s);
 }
 
+struct frame {
+	const char *name;
+	size_t len;
+	unsigned long line, disc;
+};
+
+/* Takes the first frame off "main:3 @ foo:1.2 @ bar]"; false at the end. */
+static bool next_frame(const char **at, struct frame *f)
+{
+	const char *end = strstr(*at, " @ "), *colon;
+	char *dot;
+
+	*f = (struct frame){.name = *at};
+	if (**at == '\0')
+		return false;
+	if (end == NULL) {
+		f->len = strlen(*at);
+		*at += f->len;
+		return true;
+	}
+	f->len = (size_t)(end - *at);
+	*at = end + 3;
+	colon = memrchr(f->name, ':', f->len);
+	if (colon != NULL) {
+		f->len = (size_t)(colon - f->name);
+		f->line = strtoul(colon + 1, &dot, 10);
+		f->disc = *dot == '.' ? strtoul(dot + 1, NULL, 10) : 0;
+	}
+	return true;
+}
+
+static int compare_bytes(const char *a, size_t a_len, const char *b, size_t b_len)
+{
+	int c = memcmp(a, b, a_len < b_len ? a_len : b_len);
+
+	return c != 0 ? c : compare_u64(a_len, b_len);
+}
+
+int pgo_fnprof_compare_contexts(const char *a, const char *b)
+{
+	struct frame f, g;
+
+	if (*a != '[' || *b != '[')
+		return strcmp(a, b);
+	for (a++, b++;;) {
+		bool more = next_frame(&a, &f);
+		int c;
+
+		if (!next_frame(&b, &g) || !more)
+			return more - (g.len != 0);
+		/* The leaf's closing bracket is not part of its name. */
+		c = compare_bytes(f.name, f.len - (*a == '\0'), g.name, g.len - (*b == '\0'));
+		if (c == 0)
+			c = compare_u64(f.line, g.line);
+		if (c == 0)
+			c = compare_u64(f.disc, g.disc);
+		if (c != 0)
+			return c;
+	}
+}
+
 static int compare_fn(const void *a, const void *b, void *ctx)
 {
 	const struct pgo_fn *x = *(struct pgo_fn *const *)a, *y = *(struct pgo_fn *const *)b;
 	int c = compare_u64(y->total, x->total);
 
+	const struct pgo_fnprof *p = ctx;
+
+	if (c == 0 && p->context_sensitive)
+		c = pgo_fnprof_compare_contexts(
+			pgo_fnprof_str(p, x->name), pgo_fnprof_str(p, y->name));
 	if (c == 0)
 		c = pgo_fnprof_compare_names(ctx, x->name, y->name);
 	return c != 0 ? c : pgo_fnprof_compare_names(ctx, x->file, y->file);
