@@ -57,7 +57,10 @@
 #include <unistd.h>
 
 const struct pgo_cmd *const pgo_cmds[] = {
+	&pgo_cmd_convert,
 	&pgo_cmd_import,
+	&pgo_cmd_run,
+	&pgo_cmd_show,
 	&pgo_cmd_verify,
 	NULL,
 };

@@ -67,7 +67,7 @@ for command in $("$PGO" --list-commands); do
 done
 
 # A reader that leaves early ends the program without a word.
-run 3 - - sh -c "exec 3>&1; { \"$PGO\" --help 2>\"$T/late\"; echo \$? >\"$T/code\"; } | true; sleep 0.2; exit \$(cat \"$T/code\")"
+run 3 - - sh -c "{ sleep 0.2; \"$PGO\" --help 2>\"$T/late\"; echo \$? >\"$T/code\"; } | true; exit \$(cat \"$T/code\")"
 
 # Closed descriptors do not end up in a file that we open: a message must not land in an output.
 printf 'no profile' >"$T/in"
