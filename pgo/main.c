@@ -14,7 +14,9 @@
  *	pgo/cmd.[ch]           the frame that commands share: options, messages, exit codes
  *	pgo/cmd_*.c            one a subcommand: arguments -> library -> print
  *	pgo/input.[ch]         any file a user may name as a profile -> readers
- *	pgo/conf.[ch]          the configuration file of `pgo run`
+ *	pgo/merge_inputs.[ch]  files -> plan -> merged profile
+ *	pgo/conf.[ch]          the configuration file of `pgo run`; pipeline: all stages for a target
+ *	pgo/show*              views of every file the program reads or writes
  *	pgo/versions.[ch]      what --version says
  *	pgo/man, completion    manual pages; bash, zsh and fish
  *
@@ -42,6 +44,7 @@
  *	convert/lines          DWARF: address -> line and inline chain; cfg: block boundaries
  *	convert/fnprof, fdata  the two forms outputs are made of
  *	convert/format, fmt_*  a row and a file for each output format, reader and writer
+ *	convert/output         encode, read back, write all outputs or none; account: where all went
  *
  * verify: before against after
  *	verify/verify          shares, overlap, verdicts, gates; attrib, diff, stats, report
