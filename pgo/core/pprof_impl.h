@@ -96,7 +96,8 @@ struct pgo_pprof_tables {
 	uint64_t *line_function;    /* per line: function id */
 	size_t n_location_mapping, location_mapping_room, n_line_function, line_function_room;
 	struct pgo_arena scratch; /* one protobuf-c message at a time */
-	uint64_t budget, used;    /* bytes of tables */
+	bool scratch_failed;
+	uint64_t budget, used; /* bytes of tables */
 	uint64_t unknown_fields;
 	bool timed; /* time_nanos was there */
 };

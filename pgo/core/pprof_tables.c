@@ -147,7 +147,11 @@ int pgo_pprof_tables_charge(struct pgo_pprof_tables *t, uint64_t bytes, struct p
 
 static void *scratch_alloc(void *ctx, size_t size)
 {
-	return pgo_arena_alloc(ctx, size);
+	struct pgo_pprof_tables *t = ctx;
+	void *p = pgo_arena_alloc(&t->scratch, size);
+
+	t->scratch_failed |= p == NULL;
+	return p;
 }
 
 static void scratch_free(void *ctx, void *p)
@@ -156,21 +160,33 @@ static void scratch_free(void *ctx, void *p)
 	(void)p; /* the arena is reset as a whole */
 }
 
-/* One message of the kind `d`, or NULL with a sentence; valid until the next call. */
-static void *unpack(struct pgo_pprof_tables *t, const ProtobufCMessageDescriptor *d,
-	struct pgo_wire in, struct pgo_err *err)
+static int unpack_failed(
+	const struct pgo_pprof_tables *t, const char *message, size_t len, struct pgo_err *err)
 {
-	ProtobufCAllocator a = {scratch_alloc, scratch_free, &t->scratch};
+	if (!t->scratch_failed)
+		return pgo_err_set(err, PGO_EFORMAT, "a %s message is malformed", message);
+	if (len < SCRATCH_MAX / 128)
+		return pgo_err_nomem(err);
+	return pgo_err_set(
+		err, PGO_ELIMIT, "a %s message of %zu bytes needs too much memory", message, len);
+}
+
+/* Decodes one message of the kind `d`; valid until the next call. */
+static int unpack(struct pgo_pprof_tables *t, const ProtobufCMessageDescriptor *d,
+	struct pgo_wire in, void *ret, struct pgo_err *err)
+{
+	ProtobufCAllocator a = {scratch_alloc, scratch_free, t};
+	size_t len = (size_t)(in.end - in.p);
 	ProtobufCMessage *m;
 
 	pgo_arena_reset(&t->scratch);
-	m = protobuf_c_message_unpack(d, &a, (size_t)(in.end - in.p), in.p);
-	if (m != NULL)
-		t->unknown_fields += m->n_unknown_fields;
-	else
-		pgo_err_set(err, PGO_EFORMAT, "a %s message is malformed or far too large",
-			d->short_name);
-	return m;
+	t->scratch_failed = false;
+	m = protobuf_c_message_unpack(d, &a, len, in.p);
+	if (m == NULL)
+		return unpack_failed(t, d->short_name, len, err);
+	t->unknown_fields += m->n_unknown_fields;
+	memcpy(ret, &m, sizeof m);
+	return 0;
 }
 
 /* A string as the file names it; what it is shows when all strings are there. */
@@ -188,12 +204,12 @@ static int raw_string(int64_t index, uint32_t *ret, struct pgo_err *err)
 static int unpack_value_type(struct pgo_pprof_tables *t, struct pgo_wire in,
 	struct pgo_value_type *ret, struct pgo_err *err)
 {
-	const Perftools__Profiles__ValueType *m =
-		unpack(t, &perftools__profiles__value_type__descriptor, in, err);
+	const Perftools__Profiles__ValueType *m;
 	struct pgo_value_type vt;
+	int rc = unpack(t, &perftools__profiles__value_type__descriptor, in, &m, err);
 
-	if (m == NULL)
-		return PGO_EFORMAT;
+	if (rc < 0)
+		return rc;
 	if (raw_string(m->type, &vt.type, err) < 0 || raw_string(m->unit, &vt.unit, err) < 0)
 		return pgo_err_prefix(err, "a value type");
 	*ret = vt;
@@ -219,13 +235,12 @@ static int add_sample_type(struct pgo_pprof_tables *t, struct pgo_wire in, struc
 
 static int add_mapping(struct pgo_pprof_tables *t, struct pgo_wire in, struct pgo_err *err)
 {
-	const Perftools__Profiles__Mapping *m =
-		unpack(t, &perftools__profiles__mapping__descriptor, in, err);
+	const Perftools__Profiles__Mapping *m;
 	struct pgo_mapping to = {0};
-	int rc;
+	int rc = unpack(t, &perftools__profiles__mapping__descriptor, in, &m, err);
 
-	if (m == NULL)
-		return PGO_EFORMAT;
+	if (rc < 0)
+		return rc;
 	rc = pgo_pprof_ids_add(&t->mapping_ids, m->id, "mapping", err);
 	if (rc < 0)
 		return rc;
@@ -247,13 +262,12 @@ static int add_mapping(struct pgo_pprof_tables *t, struct pgo_wire in, struct pg
 
 static int add_function(struct pgo_pprof_tables *t, struct pgo_wire in, struct pgo_err *err)
 {
-	const Perftools__Profiles__Function *m =
-		unpack(t, &perftools__profiles__function__descriptor, in, err);
+	const Perftools__Profiles__Function *m;
 	struct pgo_function to = {0};
-	int rc;
+	int rc = unpack(t, &perftools__profiles__function__descriptor, in, &m, err);
 
-	if (m == NULL)
-		return PGO_EFORMAT;
+	if (rc < 0)
+		return rc;
 	rc = pgo_pprof_ids_add(&t->function_ids, m->id, "function", err);
 	if (rc < 0)
 		return rc;

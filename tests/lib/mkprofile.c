@@ -375,6 +375,8 @@ static void put_frame(FILE *out, const struct pgo_profile *p, uint32_t loc)
 
 	if (l->mapping != PGO_NONE)
 		fprintf(out, "%u@", l->mapping + 1);
+	else if (l->addr != 0 && p->n_mappings != 0)
+		fputs("0@", out); /* read back without it, it would get one */
 	if (l->addr != 0)
 		fprintf(out, "0x%" PRIx64 "%s", l->addr, l->n_lines != 0 ? "=" : "");
 	for (uint32_t i = 0; i < l->n_lines; i++) {
