@@ -29,8 +29,8 @@ enum {
 #define SECTION_MAX ((size_t)256 << 20) /* sections kept in memory: tables, never samples */
 #define PIECE_MAX ((size_t)256 << 20)   /* out of one compressed record */
 
-static const char magic_native[8] = "PERFILE2", magic_swapped[8] = "2ELIFREP";
-static const char magic_v1[8] = "PERFFILE", magic_v1_swapped[8] = "ELIFFREP";
+static const char magic_native[] = "PERFILE2", magic_swapped[] = "2ELIFREP";
+static const char magic_v1[] = "PERFFILE", magic_v1_swapped[] = "ELIFFREP";
 
 bool pgo_perf_data_probe(const void *head, size_t len)
 {
