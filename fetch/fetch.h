@@ -20,6 +20,8 @@ struct pgo_fetch_options {
 	const char *const *selects; /* `key="value"`, `key!="v"`, `key=~"re"`, `key!~"re"`: host,
 				       service, version, build_id or any label; all must hold */
 	size_t n_selects;
+	const char *const *labels; /* `key=value`, for profiles that do not have that label */
+	size_t n_labels;
 	uint64_t max_object; /* bytes of one stored object; 0 = 4 GiB */
 };
 

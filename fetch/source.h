@@ -30,9 +30,13 @@ struct pgo_source_ops {
 	int (*list)(struct pgo_source *s, int64_t since_ns, int64_t until_ns,
 		int (*each)(void *ctx, const struct pgo_listed *l, struct pgo_err *err), void *ctx,
 		struct pgo_err *err);
-	/* Copies the object's bytes into the file `to_path` (created), at most `max` bytes. */
+	/* Copies the object's bytes into the file `to_path` (created), at most `max` bytes. PGO_EIO
+	 * if that file cannot be written; every other code means the object. */
 	int (*get)(struct pgo_source *s, const char *name, const char *to_path, uint64_t max,
 		struct pgo_err *err);
+	/* Where the object can be read without copying it (pgo_free), for stores that are local;
+	 * NULL elsewhere. */
+	char *(*local)(struct pgo_source *s, const char *name);
 };
 
 struct pgo_source {

@@ -17,7 +17,7 @@ void pgo_manifest_init(struct pgo_manifest *m)
 	memset(m, 0, sizeof *m);
 }
 
-static void record_fini(struct pgo_record *r)
+void pgo_record_fini(struct pgo_record *r)
 {
 	pgo_free(r->kind);
 	pgo_free(r->source);
@@ -35,12 +35,13 @@ static void record_fini(struct pgo_record *r)
 	pgo_free(r->labels);
 	pgo_free(r->build_ids);
 	pgo_free(r->sample_types);
+	memset(r, 0, sizeof *r);
 }
 
 void pgo_manifest_fini(struct pgo_manifest *m)
 {
 	for (size_t i = 0; i < m->n_records; i++)
-		record_fini(&m->records[i]);
+		pgo_record_fini(&m->records[i]);
 	pgo_free(m->records);
 	pgo_manifest_init(m);
 }
@@ -48,11 +49,6 @@ void pgo_manifest_fini(struct pgo_manifest *m)
 struct pgo_record *pgo_manifest_add(struct pgo_manifest *m)
 {
 	return PGO_VEC_PUSH(m->records, m->n_records, m->records_room);
-}
-
-void pgo_manifest_remove_last(struct pgo_manifest *m)
-{
-	record_fini(&m->records[--m->n_records]);
 }
 
 /* ---------------------------------------------------------------- fields */

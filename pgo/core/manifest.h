@@ -56,8 +56,8 @@ void pgo_manifest_fini(struct pgo_manifest *m);
 /* Fields are zero; strings are set with pgo_record_set (copies). Index-stable until the next add.
  * NULL = out of memory. */
 struct pgo_record *pgo_manifest_add(struct pgo_manifest *m);
-/* Takes the newest record back. */
-void pgo_manifest_remove_last(struct pgo_manifest *m);
+/* For a record outside of a manifest: frees what it holds and zeroes it. */
+void pgo_record_fini(struct pgo_record *r);
 int pgo_record_set(char **field, const char *value, struct pgo_err *err) PGO_MUST_CHECK;
 int pgo_record_label(struct pgo_record *r, const char *key, const char *value,
 	struct pgo_err *err) PGO_MUST_CHECK;
