@@ -211,6 +211,11 @@ static int get_path(const char *path, const char *to_path, uint64_t max, struct 
 	rc = copy(from, path, to, to_path, max, err);
 	if (rc == 0)
 		rc = check_steady(from, &st, path, err);
+	if (rc == 0) { /* the time of a recording that does not say its own */
+		const struct timespec times[2] = {st.st_mtim, st.st_mtim};
+
+		(void)!futimens(to, times);
+	}
 out:
 	if (from >= 0)
 		close(from);

@@ -61,7 +61,9 @@
 
 const struct pgo_cmd *const pgo_cmds[] = {
 	&pgo_cmd_convert,
+	&pgo_cmd_fetch,
 	&pgo_cmd_import,
+	&pgo_cmd_merge,
 	&pgo_cmd_run,
 	&pgo_cmd_show,
 	&pgo_cmd_verify,

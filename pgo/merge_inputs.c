@@ -36,7 +36,7 @@ static void look(const char *path, struct stamp *s)
 {
 	struct stat st;
 
-	if (strcmp(path, "-") == 0 || stat(path, &st) < 0 || !S_ISREG(st.st_mode))
+	if (stat(path, &st) < 0 || !S_ISREG(st.st_mode))
 		return;
 	s->regular = true;
 	s->size = st.st_size;
@@ -167,14 +167,8 @@ static int plan(struct job *job, struct pgo_err *err)
 {
 	int rc = 0;
 
-	for (size_t i = 0; i < job->n && rc == 0; i++) {
-		if (!job->stamps[i].regular && strcmp(job->in[i].path, "-") == 0)
-			rc = pgo_err_set(err, PGO_EUSAGE,
-				"standard input cannot be read twice, which weights and their "
-				"explanation need; save it to a file");
-		else
-			rc = digest_of(job, i, err);
-	}
+	for (size_t i = 0; i < job->n && rc == 0; i++)
+		rc = digest_of(job, i, err);
 	if (rc == 0)
 		rc = each_input(job, "planning", plan_part, err);
 	return rc == 0 ? pgo_plan_finish(&job->out->plan, err) : rc;

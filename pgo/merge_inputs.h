@@ -14,7 +14,7 @@
 #include "pgo/core/profile.h"
 
 struct pgo_merge_input {
-	const char *path;   /* "-" is standard input, without a plan only */
+	const char *path;
 	const char *digest; /* SHA-256, or NULL: computed where needed */
 	const char *host;   /* NULL: from the profile's labels */
 	const char *name;   /* in the plan; NULL: the path, or its last part if it is absolute */

@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "pgo/cmd.h"
+
+#include "fetch/fetch.h"
+#include "pgo/core/json.h"
+
+#include <inttypes.h>
+
+#define PRINT_MAX ((size_t)1 << 20)
+
+struct fetch_values {
+	const char *dir;
+	struct pgo_opt_list selects, labels;
+	int64_t since, until;
+	uint64_t max_object;
+};
+
+#define AT(field) offsetof(struct fetch_values, field)
+
+static const struct pgo_opt opts[] = {
+	{"Output", 0, NULL, NULL, PGO_OPT_GROUP, 0},
+	{"output", 'o', "DIR", "where the profiles and their manifest go; made if need be",
+		PGO_OPT_STR, AT(dir)},
+	{"Selection", 0, NULL, NULL, PGO_OPT_GROUP, 0},
+	{"since", 0, "TIME", "only profiles from this time on: 7d (ago), 2026-11-20, @epoch",
+		PGO_OPT_TIME, AT(since)},
+	{"until", 0, "TIME", "only profiles from before this time", PGO_OPT_TIME, AT(until)},
+	{"select", 's', "MATCHER",
+		"only profiles with host=\"web-1\", service!=\"x\", version=~\"2.*\", "
+		"build_id=..., "
+		"or any other label (repeatable: all must hold)",
+		PGO_OPT_LIST, AT(selects)},
+	{"max-object", 0, "SIZE", "skip objects larger than this (default 4G)", PGO_OPT_SIZE,
+		AT(max_object)},
+	{"What is known about the profiles", 0, NULL, NULL, PGO_OPT_GROUP, 0},
+	{"label", 'l', "KEY=VALUE",
+		"a label for profiles that do not have it, such as service=shop (repeatable)",
+		PGO_OPT_LIST, AT(labels)},
+	PGO_OPT_END,
+};
+
+static const struct pgo_opt_table table = {
+	"fetch",
+	"[OPTION]... SOURCE... -o DIR",
+	"Copies profiles and recordings from stores into a directory, each once, under its SHA-256 "
+	"and with a line in manifest.jsonl. What an earlier run has seen is not opened again. A "
+	"source is a directory, a file or a glob pattern.",
+	opts,
+};
+
+static void print_text(
+	const struct fetch_values *o, const struct pgo_fetch_stats *s, struct pgo_buf *out)
+{
+	pgo_buf_printf(out,
+		"%s: %" PRIu64 " objects listed: %" PRIu64 " unchanged, %" PRIu64 " examined\n",
+		o->dir, s->listed, s->unchanged, s->examined);
+	if (s->examined == 0)
+		return;
+	pgo_buf_printf(out,
+		"of the examined, %" PRIu64 " fetched (%" PRIu64 " bytes), %" PRIu64
+		" the same as stored ones, %" PRIu64 " not selected, %" PRIu64
+		" no profiles, %" PRIu64 " failed\n",
+		s->fetched, s->fetched_bytes, s->duplicates, s->not_selected, s->not_profiles,
+		s->failed);
+}
+
+static void print_json(const struct pgo_fetch_stats *s, struct pgo_buf *out)
+{
+	struct pgo_json j;
+
+	pgo_json_init(&j, out, false);
+	pgo_json_object(&j);
+	pgo_json_kv_u64(&j, "schema", 1);
+	pgo_json_kv_str(&j, "kind", "fetch");
+	pgo_json_kv_u64(&j, "listed", s->listed);
+	pgo_json_kv_u64(&j, "unchanged", s->unchanged);
+	pgo_json_kv_u64(&j, "examined", s->examined);
+	pgo_json_kv_u64(&j, "fetched", s->fetched);
+	pgo_json_kv_u64(&j, "fetched_bytes", s->fetched_bytes);
+	pgo_json_kv_u64(&j, "duplicates", s->duplicates);
+	pgo_json_kv_u64(&j, "not_selected", s->not_selected);
+	pgo_json_kv_u64(&j, "not_profiles", s->not_profiles);
+	pgo_json_kv_u64(&j, "failed", s->failed);
+	pgo_json_end_object(&j);
+	pgo_json_finish(&j);
+}
+
+static int fetch(const struct fetch_values *o, const struct pgo_opt_globals *g, char **urls, int n)
+{
+	const struct pgo_fetch_options fo = {
+		.urls = (const char *const *)urls,
+		.n_urls = (size_t)n,
+		.out_dir = o->dir,
+		.since_ns = o->since,
+		.until_ns = o->until,
+		.selects = o->selects.item,
+		.n_selects = o->selects.n,
+		.labels = o->labels.item,
+		.n_labels = o->labels.n,
+		.max_object = o->max_object,
+	};
+	struct pgo_err err = PGO_ERR_INIT;
+	struct pgo_fetch_stats stats;
+	struct pgo_buf out;
+	int code;
+
+	if (n == 0)
+		(void)pgo_err_set(&err, PGO_EUSAGE, "no source given; see pgo fetch --help");
+	else if (o->dir == NULL)
+		(void)pgo_err_set(&err, PGO_EUSAGE, "say with -o DIR where the profiles shall go");
+	else if (pgo_fetch(&fo, &stats, &err) == 0)
+		pgo_err_clear(&err);
+	if (err.code != PGO_OK)
+		return pgo_cmd_fail(&pgo_cmd_fetch, g, &err);
+	pgo_buf_init(&out, PRINT_MAX);
+	if (g->json)
+		print_json(&stats, &out);
+	else if (!g->quiet)
+		print_text(o, &stats, &out);
+	code = out.failed ? PGO_EXIT_FAILED : pgo_cmd_print(&pgo_cmd_fetch, g, out.data, out.len);
+	pgo_buf_fini(&out);
+	return code;
+}
+
+static int run(int argc, char **argv)
+{
+	struct fetch_values o = {0};
+	struct pgo_opt_globals g;
+	int first, dashdash, code;
+
+	if (pgo_cmd_begin(&pgo_cmd_fetch, argc, argv, &o, &g, &first, &dashdash, &code) == 0)
+		code = fetch(&o, &g, argv + first, argc - first);
+	pgo_opt_list_free(&o.selects);
+	pgo_opt_list_free(&o.labels);
+	return code;
+}
+
+const struct pgo_cmd pgo_cmd_fetch = {
+	"fetch", "copy profiles from stores into a directory, each once", &table, run};

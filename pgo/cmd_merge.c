@@ -1,0 +1,386 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "pgo/cmd.h"
+
+#include "pgo/core/alloc.h"
+#include "pgo/core/diag.h"
+#include "pgo/core/file.h"
+#include "pgo/core/manifest.h"
+#include "pgo/core/pprof.h"
+#include "pgo/core/sha256.h"
+#include "pgo/core/vec.h"
+#include "pgo/input.h"
+#include "pgo/merge_inputs.h"
+
+#include <inttypes.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#define OUT_MAX ((size_t)8 << 30)
+#define PRINT_MAX ((size_t)1 << 30)
+#define SCHEMA 1
+
+struct merge_values {
+	const char *out, *manifest, *binary;
+	int64_t half_life, window, now;
+	double host_cap;
+	uint64_t memory;
+	bool explain, keep_labels;
+};
+
+#define AT(field) offsetof(struct merge_values, field)
+
+static const struct pgo_opt opts[] = {
+	{"Output", 0, NULL, NULL, PGO_OPT_GROUP, 0},
+	{"output", 'o', "FILE", "the merged profile, a gzipped pprof; - is standard output",
+		PGO_OPT_STR, AT(out)},
+	{"manifest", 0, "FILE", "also write a JSON account: every input, its weight and why",
+		PGO_OPT_STR, AT(manifest)},
+	{"explain", 0, NULL, "print each input's weight and why", PGO_OPT_FLAG, AT(explain)},
+	{"Weights (without these every profile counts as it is)", 0, NULL, NULL, PGO_OPT_GROUP, 0},
+	{"half-life", 0, "TIME", "a profile this much older than the newest counts half: 7d",
+		PGO_OPT_DURATION, AT(half_life)},
+	{"window", 0, "TIME", "leave out profiles older than this: 21d", PGO_OPT_DURATION,
+		AT(window)},
+	{"host-cap", 0, "FACTOR", "no host counts more than this many times the median host: 3",
+		PGO_OPT_DOUBLE, AT(host_cap)},
+	{"now", 0, "TIME", "what age is measured from (default: the newest profile)", PGO_OPT_TIME,
+		AT(now)},
+	{"Content", 0, NULL, NULL, PGO_OPT_GROUP, 0},
+	{"keep-labels", 0, NULL, "keep the labels of samples apart (default: drop them)",
+		PGO_OPT_FLAG, AT(keep_labels)},
+	{"binary", 'b', "APP", "ELF file that helps to place the addresses of recordings",
+		PGO_OPT_STR, AT(binary)},
+	{"memory", 0, "SIZE", "most memory for the tables (default 8G)", PGO_OPT_SIZE, AT(memory)},
+	PGO_OPT_END,
+};
+
+static const struct pgo_opt_table table = {
+	"merge",
+	"[OPTION]... FILE|DIR... -o OUT",
+	"Sums profiles into one, exactly: the same bytes whatever the order of the inputs. Takes "
+	"pprof files, recordings (as import does), directories of them, and what fetch made.",
+	opts,
+};
+
+/* ---------------------------------------------------------------- inputs */
+
+struct inputs {
+	struct pgo_merge_input *in;
+	size_t n, room;
+	char **paths; /* owned */
+	size_t n_paths, paths_room;
+	struct pgo_manifest *manifests; /* owned: records that inputs borrow from */
+	size_t n_manifests, manifests_room;
+};
+
+static void inputs_fini(struct inputs *s)
+{
+	for (size_t i = 0; i < s->n_paths; i++)
+		pgo_free(s->paths[i]);
+	for (size_t i = 0; i < s->n_manifests; i++)
+		pgo_manifest_fini(&s->manifests[i]);
+	pgo_free(s->in);
+	pgo_free(s->paths);
+	pgo_free(s->manifests);
+}
+
+/* Takes `path`. */
+static int add_input(
+	struct inputs *s, char *path, const struct pgo_record *record, struct pgo_err *err)
+{
+	char **keep = path != NULL ? PGO_VEC_PUSH(s->paths, s->n_paths, s->paths_room) : NULL;
+	struct pgo_merge_input *in;
+
+	if (keep == NULL) {
+		pgo_free(path);
+		return pgo_err_nomem(err);
+	}
+	*keep = path;
+	in = PGO_VEC_PUSH(s->in, s->n, s->room);
+	if (in == NULL)
+		return pgo_err_nomem(err);
+	in->path = path;
+	if (record != NULL) {
+		in->digest = record->digest;
+		in->host = record->host[0] != '\0' ? record->host : NULL;
+		in->name = record->source[0] != '\0' ? record->source : NULL;
+		in->time_ns = record->time_ns;
+	}
+	return 0;
+}
+
+/* What `pgo fetch` made: the manifest says what is in it. */
+static int add_fetched(struct inputs *s, const char *dir, const char *manifest, struct pgo_err *err)
+{
+	struct pgo_manifest *m = PGO_VEC_PUSH(s->manifests, s->n_manifests, s->manifests_room);
+	int rc;
+
+	if (m == NULL)
+		return pgo_err_nomem(err);
+	pgo_manifest_init(m);
+	rc = pgo_manifest_load(m, manifest, err);
+	for (size_t i = 0; i < m->n_records && rc == 0; i++)
+		rc = add_input(s, pgo_object_path(dir, m->records[i].digest), &m->records[i], err);
+	return rc;
+}
+
+/* Every profile in a plain directory; other files are none of our business. */
+static int add_found(struct inputs *s, const char *dir, struct pgo_err *err)
+{
+	struct pgo_paths found = {0};
+	int rc = pgo_paths_list(dir, &found, err);
+
+	for (size_t i = 0; i < found.n && rc == 0; i++) {
+		enum pgo_input_kind kind = PGO_INPUT_UNKNOWN;
+
+		rc = pgo_input_probe(found.path[i], &kind, err);
+		if (rc == 0 && kind == PGO_INPUT_UNKNOWN)
+			pgo_note("%s is no profile, skipping", found.path[i]);
+		else if (rc == 0)
+			rc = add_input(s, pgo_strdup(found.path[i]), NULL, err);
+	}
+	pgo_paths_free(&found);
+	return rc;
+}
+
+static int add_operand(struct inputs *s, const char *path, struct pgo_err *err)
+{
+	size_t before = s->n;
+	struct stat st;
+	char *manifest;
+	int rc;
+
+	if (stat(path, &st) < 0)
+		return pgo_err_errno(err, PGO_EIO, "%s cannot be read", path);
+	if (!S_ISDIR(st.st_mode))
+		return add_input(s, pgo_strdup(path), NULL, err);
+	manifest = pgo_asprintf("%s/manifest.jsonl", path);
+	if (manifest == NULL)
+		return pgo_err_nomem(err);
+	rc = pgo_path_exists(manifest) ? add_fetched(s, path, manifest, err)
+				       : add_found(s, path, err);
+	pgo_free(manifest);
+	if (rc == 0 && s->n == before)
+		rc = pgo_err_set(
+			err, PGO_EEMPTY, "%s: there is no profile in this directory", path);
+	return rc;
+}
+
+/* ---------------------------------------------------------------- what is said */
+
+struct result {
+	const struct merge_values *o;
+	struct pgo_merged merged;
+	struct pgo_buf bytes; /* the encoded profile */
+	char digest[65];
+	size_t n_files;
+};
+
+static void columns_json(const struct pgo_profile *p, struct pgo_json *j)
+{
+	pgo_json_array(j);
+	for (size_t c = 0; c < p->n_sample_types; c++) {
+		double total = 0;
+
+		for (size_t i = 0; i < p->n_samples; i++)
+			total += (double)p->sample_values[i * p->n_sample_types + c];
+		pgo_json_object(j);
+		pgo_json_kv_str(j, "type", pgo_profile_str(p, p->sample_types[c].type));
+		pgo_json_kv_str(j, "unit", pgo_profile_str(p, p->sample_types[c].unit));
+		pgo_json_kv_double(j, "total", total);
+		pgo_json_end_object(j);
+	}
+	pgo_json_end_array(j);
+}
+
+static void stats_json(const struct pgo_merge_stats *s, struct pgo_json *j)
+{
+	pgo_json_object(j);
+	pgo_json_kv_u64(j, "profiles", s->profiles);
+	pgo_json_kv_u64(j, "samples_in", s->samples_in);
+	pgo_json_kv_u64(j, "samples_zero", s->samples_zero);
+	pgo_json_kv_u64(j, "samples_out", s->samples_out);
+	pgo_json_kv_u64(j, "locations_in", s->locations_in);
+	pgo_json_kv_u64(j, "locations_outside", s->locations_outside);
+	pgo_json_kv_u64(j, "locations_out", s->locations_out);
+	pgo_json_end_object(j);
+}
+
+/* The manifest and, with --json, the result on standard output. */
+static void put_json(const struct result *r, struct pgo_buf *out)
+{
+	const struct pgo_plan *plan = &r->merged.plan;
+	struct pgo_json j;
+
+	pgo_json_init(&j, out, false);
+	pgo_json_object(&j);
+	pgo_json_kv_u64(&j, "schema", SCHEMA);
+	pgo_json_kv_str(&j, "kind", "merge");
+	pgo_json_kv_str(&j, "tool", "pgo " PGO_VERSION);
+	pgo_json_kv_str(&j, "output", r->o->out != NULL ? pgo_path_base(r->o->out) : NULL);
+	pgo_json_kv_str(&j, "digest", r->digest);
+	pgo_json_kv_u64(&j, "bytes", r->bytes.len);
+	pgo_json_key(&j, "columns");
+	columns_json(r->merged.profile, &j);
+	pgo_json_key(&j, "account");
+	stats_json(&r->merged.stats, &j);
+	if (plan->n != 0) {
+		pgo_json_kv_bool(&j, "weighted", plan->weighted);
+		pgo_json_kv_u64(&j, "weight_one", plan->weight_one);
+		pgo_json_kv_i64(&j, "half_life_ns", plan->options.half_life_ns);
+		pgo_json_kv_i64(&j, "window_ns", plan->options.window_ns);
+		pgo_json_kv_double(&j, "host_cap", plan->options.host_cap);
+		pgo_json_kv_i64(&j, "now_ns", plan->now_ns);
+		pgo_json_kv_u64(&j, "hosts", plan->n_hosts);
+		pgo_json_kv_double(&j, "effective_hosts", plan->effective_hosts);
+		pgo_json_kv_double(&j, "dominance", plan->dominance);
+		pgo_json_kv_u64(&j, "days", plan->n_days);
+		pgo_json_key(&j, "inputs");
+		pgo_plan_json(plan, &j);
+	}
+	pgo_json_end_object(&j);
+	pgo_json_finish(&j);
+}
+
+static void put_text(const struct result *r, struct pgo_buf *out)
+{
+	const struct pgo_merge_stats *s = &r->merged.stats;
+
+	if (r->o->explain)
+		pgo_plan_explain(&r->merged.plan, out);
+	pgo_buf_printf(out,
+		"%s: %" PRIu64 " profiles, %" PRIu64 " samples -> %" PRIu64 ", %" PRIu64
+		" locations -> %" PRIu64 ", %zu bytes\n",
+		r->o->out != NULL ? r->o->out : "not written", s->profiles, s->samples_in,
+		s->samples_out, s->locations_in, s->locations_out, r->bytes.len);
+}
+
+/* Addresses outside of their mapping are often the trace of a store that merged hosts without
+ * regard to their load addresses: then they are lost, and the user should know. */
+static void warn_outside(const struct pgo_merge_stats *s)
+{
+	if (s->locations_outside == 0)
+		return;
+	pgo_warn("%" PRIu64 " of %" PRIu64
+		 " locations lie outside of their mapping; they are taken "
+		 "for addresses of the ELF file, which is right for agents that write those, and "
+		 "wrong after a store has merged hosts: then fetch the hosts one by one",
+		s->locations_outside, s->locations_in);
+}
+
+/* ---------------------------------------------------------------- the command */
+
+static int encode(struct result *r, struct pgo_err *err)
+{
+	struct pgo_sha256 sha;
+	uint8_t raw[32];
+	int rc = pgo_pprof_encode(r->merged.profile, true, &r->bytes, err);
+
+	if (rc < 0)
+		return rc;
+	pgo_sha256_init(&sha);
+	pgo_sha256_add(&sha, r->bytes.data, r->bytes.len);
+	pgo_sha256_final(&sha, raw);
+	pgo_sha256_hex(raw, r->digest);
+	return 0;
+}
+
+static int write_manifest(const struct result *r, struct pgo_err *err)
+{
+	struct pgo_buf out;
+	int rc;
+
+	pgo_buf_init(&out, PRINT_MAX);
+	put_json(r, &out);
+	rc = pgo_buf_check(&out, "the manifest", err);
+	if (rc == 0)
+		rc = pgo_file_write(r->o->manifest, out.data, out.len, err);
+	pgo_buf_fini(&out);
+	return rc;
+}
+
+static int merge(struct result *r, const struct inputs *s, struct pgo_err *err)
+{
+	const struct merge_values *o = r->o;
+	const struct pgo_plan_options po = {
+		.half_life_ns = o->half_life,
+		.window_ns = o->window,
+		.now_ns = o->now,
+		.host_cap = o->host_cap,
+	};
+	const struct pgo_merge_options mo = {
+		.keep_labels = o->keep_labels,
+		.max_memory = o->memory,
+	};
+	bool plan = o->explain || o->manifest != NULL || o->half_life > 0 || o->window > 0 ||
+		    o->host_cap > 0;
+	int rc = pgo_merge_inputs(s->in, s->n, o->binary, plan ? &po : NULL, &mo, &r->merged, err);
+
+	if (rc == 0)
+		rc = encode(r, err);
+	if (rc == 0)
+		warn_outside(&r->merged.stats);
+	if (rc == 0 && o->out != NULL)
+		rc = pgo_file_write(o->out, r->bytes.data, r->bytes.len, err);
+	if (rc == 0 && o->manifest != NULL)
+		rc = write_manifest(r, err);
+	return rc;
+}
+
+static int say(const struct result *r, const struct pgo_opt_globals *g)
+{
+	struct pgo_buf out;
+	int code;
+
+	/* The profile itself may be on standard output. */
+	if (r->o->out != NULL && strcmp(r->o->out, "-") == 0)
+		return PGO_EXIT_OK;
+	pgo_buf_init(&out, PRINT_MAX);
+	if (g->json)
+		put_json(r, &out);
+	else if (!g->quiet || r->o->explain)
+		put_text(r, &out);
+	code = out.failed ? PGO_EXIT_FAILED : pgo_cmd_print(&pgo_cmd_merge, g, out.data, out.len);
+	pgo_buf_fini(&out);
+	return code;
+}
+
+static int check_usage(const struct merge_values *o, int n, struct pgo_err *err)
+{
+	if (n == 0)
+		return pgo_err_set(err, PGO_EUSAGE, "no profile given; see pgo merge --help");
+	if (o->out == NULL && !o->explain)
+		return pgo_err_set(
+			err, PGO_EUSAGE, "say with -o FILE where the merged profile shall go");
+	if (o->host_cap < 0 || o->half_life < 0 || o->window < 0)
+		return pgo_err_set(
+			err, PGO_EUSAGE, "--half-life, --window and --host-cap cannot be negative");
+	return 0;
+}
+
+static int run(int argc, char **argv)
+{
+	struct merge_values o = {0};
+	struct pgo_err err = PGO_ERR_INIT;
+	struct result r = {.o = &o};
+	struct inputs inputs = {0};
+	struct pgo_opt_globals g;
+	int first, dashdash, code, rc;
+
+	if (pgo_cmd_begin(&pgo_cmd_merge, argc, argv, &o, &g, &first, &dashdash, &code) != 0)
+		return code;
+	pgo_buf_init(&r.bytes, OUT_MAX);
+	rc = check_usage(&o, argc - first, &err);
+	for (int i = first; i < argc && rc == 0; i++)
+		rc = add_operand(&inputs, argv[i], &err);
+	if (rc == 0)
+		rc = merge(&r, &inputs, &err);
+	code = rc == 0 ? say(&r, &g) : pgo_cmd_fail(&pgo_cmd_merge, &g, &err);
+	pgo_merged_fini(&r.merged);
+	pgo_buf_fini(&r.bytes);
+	inputs_fini(&inputs);
+	return code;
+}
+
+const struct pgo_cmd pgo_cmd_merge = {
+	"merge", "sum profiles into one, weighted and exact", &table, run};
