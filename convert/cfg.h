@@ -2,8 +2,13 @@
 /*
  * Instructions and basic blocks of single functions; the only file that calls a disassembler.
  *
- * Block boundaries are those llvm-bolt will find: direct branch targets inside the function, the
- * instruction after a branch, jump-table targets, landing pads.
+ * Block boundaries are those llvm-bolt finds, because a profile for it names edges by them: the
+ * function's start, direct branch targets inside the function, the instruction after a branch,
+ * return or trap, jump-table targets, and what the caller knows besides (landing pads, branches
+ * from a split-off part, observed targets of indirect jumps).  One exception is BOLT's own: an
+ * unconditional branch right behind a conditional one stays in the block of that one.
+ *
+ * x86-64 only for now; another machine gets a second decoder behind the same structures.
  */
 #ifndef PGO_CONVERT_CFG_H
 #define PGO_CONVERT_CFG_H
@@ -16,7 +21,7 @@
 
 enum pgo_insn_kind {
 	PGO_INSN_OTHER,
-	PGO_INSN_COND,
+	PGO_INSN_COND, /* conditional branch */
 	PGO_INSN_JUMP,
 	PGO_INSN_JUMP_INDIRECT,
 	PGO_INSN_CALL,
@@ -34,23 +39,38 @@ struct pgo_insn {
 	bool leader;  /* starts a basic block */
 };
 
+/* One function at a time; zero it first, then decode as often as wanted: the memory is reused. */
 struct pgo_cfg {
 	uint64_t start, end;
 	struct pgo_insn *insns; /* by addr */
-	size_t n_insns, room;
-	bool complete; /* every byte decoded */
+	size_t n_insns, insns_room;
+	bool complete;         /* every byte decoded */
+	size_t n_jumps;        /* indirect jumps */
+	size_t n_tables;       /* of those, with a jump table that was found */
+	uint64_t *tables;      /* scratch: table address << 1 | absolute entries */
+	size_t tables_room;
 };
 
 /*
- * Decodes [start, end). `extra_leaders`: sorted addresses known to be jumped to from observed
- * indirect jumps.  Undecodable bytes end the decoding (complete = false). Fills *ret
- * (pgo_cfg_fini).
+ * Decodes [start, end). `extra`: sorted addresses that are known to start blocks; those outside
+ * the function are passed over.  Undecodable bytes end the decoding (complete = false).
  */
-int pgo_cfg_decode(const struct pgo_elf *elf, uint64_t start, uint64_t end,
-	const uint64_t *extra_leaders, size_t n_extra, struct pgo_cfg *ret,
-	struct pgo_err *err) PGO_MUST_CHECK;
+int pgo_cfg_decode(struct pgo_cfg *c, const struct pgo_elf *elf, uint64_t start, uint64_t end,
+	const uint64_t *extra, size_t n_extra, struct pgo_err *err) PGO_MUST_CHECK;
 void pgo_cfg_fini(struct pgo_cfg *c);
-/* Index of the instruction at exactly `addr`, or PGO_NONE32 (UINT32_MAX). */
+/* Index of the instruction at exactly `addr`, or UINT32_MAX. */
 uint32_t pgo_cfg_at(const struct pgo_cfg *c, uint64_t addr);
+/* Does control never go on to the next instruction?  (Calls do return.) */
+static inline bool pgo_insn_ends_flow(uint8_t kind)
+{
+	return kind == PGO_INSN_JUMP || kind == PGO_INSN_JUMP_INDIRECT || kind == PGO_INSN_RET ||
+		kind == PGO_INSN_TRAP;
+}
+static inline bool pgo_insn_is_call(uint8_t kind)
+{
+	return kind == PGO_INSN_CALL || kind == PGO_INSN_CALL_INDIRECT;
+}
+/* The kind of the single instruction at `vaddr`; PGO_INSN_OTHER where there is none. */
+enum pgo_insn_kind pgo_insn_kind_at(const struct pgo_elf *elf, uint64_t vaddr);
 
 #endif
