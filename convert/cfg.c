@@ -121,8 +121,8 @@ static bool decode_full(const struct pgo_cfg *c, const ZydisDecoder *d, const ui
 {
 	const struct pgo_insn *p = &c->insns[i];
 
-	return ZYAN_SUCCESS(ZydisDecoderDecodeFull(
-		d, code + (p->addr - c->start), p->size, &ret->in, ret->op));
+	return ZYAN_SUCCESS(
+		ZydisDecoderDecodeFull(d, code + (p->addr - c->start), p->size, &ret->in, ret->op));
 }
 
 static ZydisRegister whole(ZydisRegister r)
@@ -141,10 +141,9 @@ static bool constant_before(const struct pgo_cfg *c, const ZydisDecoder *d, cons
 			f.op[0].type != ZYDIS_OPERAND_TYPE_REGISTER ||
 			whole(f.op[0].reg.value) != reg)
 			continue;
-		if (f.in.mnemonic == ZYDIS_MNEMONIC_LEA &&
-			f.op[1].mem.base == ZYDIS_REGISTER_RIP) {
+		if (f.in.mnemonic == ZYDIS_MNEMONIC_LEA && f.op[1].mem.base == ZYDIS_REGISTER_RIP) {
 			*ret = c->insns[i].addr + c->insns[i].size +
-				(uint64_t)f.op[1].mem.disp.value;
+			       (uint64_t)f.op[1].mem.disp.value;
 			return true;
 		}
 		if (f.in.mnemonic == ZYDIS_MNEMONIC_MOV &&
@@ -207,8 +206,8 @@ static int find_table(struct pgo_cfg *c, const ZydisDecoder *d, const uint8_t *c
 			return table_of_memory(c, d, code, k, &f.op[1]);
 		if (f.in.mnemonic == ZYDIS_MNEMONIC_MOVSXD && f.op[1].mem.scale == 4 &&
 			f.op[1].mem.base != ZYDIS_REGISTER_NONE) {
-			if (!constant_before(c, d, code, k, whole(f.op[1].mem.base), SIZE_MAX,
-				    &base))
+			if (!constant_before(
+				    c, d, code, k, whole(f.op[1].mem.base), SIZE_MAX, &base))
 				return 0;
 			return add_table(c, base + (uint64_t)f.op[1].mem.disp.value, false);
 		}
@@ -237,8 +236,8 @@ static bool same_family(const struct pgo_elf *elf, const struct pgo_symbol *a, u
 }
 
 /* Marks the targets of a table; it ends at `limit` or at the first entry that leads nowhere. */
-static void read_table(struct pgo_cfg *c, const struct pgo_elf *elf, uint64_t table, bool absolute,
-	uint64_t limit)
+static void read_table(
+	struct pgo_cfg *c, const struct pgo_elf *elf, uint64_t table, bool absolute, uint64_t limit)
 {
 	const struct pgo_symbol *self = NULL;
 	size_t len, size = absolute ? 8 : 4;
@@ -301,7 +300,7 @@ static int mark_tables(
 static bool joined(const struct pgo_cfg *c, const struct pgo_insn *prev)
 {
 	return prev->kind == PGO_INSN_COND && inside(c, prev->target) &&
-		prev[1].kind == PGO_INSN_JUMP && inside(c, prev[1].target);
+	       prev[1].kind == PGO_INSN_JUMP && inside(c, prev[1].target);
 }
 
 static void mark_blocks(struct pgo_cfg *c, const uint64_t *extra, size_t n_extra)

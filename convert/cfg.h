@@ -44,10 +44,10 @@ struct pgo_cfg {
 	uint64_t start, end;
 	struct pgo_insn *insns; /* by addr */
 	size_t n_insns, insns_room;
-	bool complete;         /* every byte decoded */
-	size_t n_jumps;        /* indirect jumps */
-	size_t n_tables;       /* of those, with a jump table that was found */
-	uint64_t *tables;      /* scratch: table address << 1 | absolute entries */
+	bool complete;    /* every byte decoded */
+	size_t n_jumps;   /* indirect jumps */
+	size_t n_tables;  /* of those, with a jump table that was found */
+	uint64_t *tables; /* scratch: table address << 1 | absolute entries */
 	size_t tables_room;
 };
 
@@ -64,7 +64,7 @@ uint32_t pgo_cfg_at(const struct pgo_cfg *c, uint64_t addr);
 static inline bool pgo_insn_ends_flow(uint8_t kind)
 {
 	return kind == PGO_INSN_JUMP || kind == PGO_INSN_JUMP_INDIRECT || kind == PGO_INSN_RET ||
-		kind == PGO_INSN_TRAP;
+	       kind == PGO_INSN_TRAP;
 }
 static inline bool pgo_insn_is_call(uint8_t kind)
 {

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Address -> line, discriminator and inline chain; the only file that calls libdw.
+ * Address -> line, discriminator and inline chain; lines.c is the only file that calls libdw.
  *
- * Only units that contain a wanted address are read, each once, into sorted tables: line rows, and
- * inline intervals with a parent index.  Look-ups are binary searches. DWARF 2 to 5; names as the
- * linkage name, else DW_AT_name; line offsets are relative to the declaration line of the frame's
- * own function.
+ * Only units that contain a wanted address are read, each once, and of them only the functions
+ * that contain one; then the DWARF reader is closed and what is left are the flat sorted tables of
+ * convert/linetab.h.  Look-ups are binary searches.  DWARF 2 to 5, mixed; names as the linkage
+ * name, else DW_AT_name; line offsets are relative to the declaration line of the frame's own
+ * function.
  */
 #ifndef PGO_CONVERT_LINES_H
 #define PGO_CONVERT_LINES_H
@@ -17,16 +18,19 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum pgo_disc_encoding {
-	PGO_DISC_PLAIN,
-	PGO_DISC_CLANG,
-	PGO_DISC_GCC16
-}; /* by the unit's producer */
+/*
+ * What the discriminator of a line-table row means, by the unit's producer.
+ *	PLAIN	GCC up to 15: a small integer
+ *	CLANG	LLVM: base, duplication factor, copy id, each as one bit 1 for zero, 7 bits for up
+ *to 31, 14 bits for more; least significant first
+ *	GCC16	GCC from 16: base 8 bits, multiplicity 7 bits, copy id 11 bits
+ */
+enum pgo_disc_encoding { PGO_DISC_PLAIN, PGO_DISC_CLANG, PGO_DISC_GCC16 };
 
 /* One frame of an inline chain. */
 struct pgo_frame {
 	uint32_t function;  /* string: name of the function this code came from */
-	uint32_t file;      /* string: file of its declaration */
+	uint32_t file;      /* string: base name of the file of its declaration */
 	uint32_t decl_line; /* 0 = unknown */
 	uint32_t line; /* leaf: the row's line; others: the line of the inlined call; 0 = none */
 	uint32_t line_offset; /* (line - decl_line) modulo 2^16 */
@@ -37,24 +41,65 @@ struct pgo_frame {
 
 #define PGO_MAX_FRAMES 256
 
+/* An out-of-line function of the program. */
+struct pgo_lines_fn {
+	uint32_t linkage; /* string: linkage name; "" if DWARF has none (C, internal linkage) */
+	uint32_t name;    /* string: DW_AT_name */
+	uint32_t file;    /* string: base name of the declaration's file */
+	uint32_t decl_line;
+	uint64_t entry;                 /* where calls arrive */
+	uint32_t first_range, n_ranges; /* several if it was split; pgo_lines_range() */
+	uint32_t node;                  /* its place in the inline tree: the root */
+};
+
+/* A place in the inline tree: an out-of-line function, or a body inlined into its parent. */
+struct pgo_lines_node {
+	uint32_t parent;     /* node, or UINT32_MAX: an out-of-line function */
+	uint32_t fn;         /* the out-of-line function it belongs to */
+	uint32_t name, file; /* strings */
+	uint32_t decl_line;
+	uint32_t call_line, call_disc; /* in the parent; base discriminator */
+};
+
+/* What is at an address. */
+struct pgo_lines_hit {
+	uint32_t node;               /* innermost; UINT32_MAX: no function known there */
+	uint32_t line;               /* 0: none */
+	uint32_t disc, factor, copy; /* decoded */
+	uint64_t end;                /* first address with another answer */
+};
+
 struct pgo_lines;
 /*
- * Finds debug information (binary, separate file by build-id or debug link, `debug` file or
- * directory).  `wanted`: sorted addresses or function starts whose units will be asked for. Gives
- * an object; PGO_ENOTFOUND with the places searched.
+ * Finds debug information (convert/debugfile.h) and reads what `wanted` (sorted addresses) touches.
+ * Strings go into `strs`, which must outlive the object.  Gives an object; NULL and PGO_ENOTFOUND
+ * with the places searched.
  */
 struct pgo_lines *pgo_lines_open(const struct pgo_elf *elf, const char *debug,
 	const uint64_t *wanted, size_t n_wanted, struct pgo_strtab *strs, struct pgo_err *err);
 void pgo_lines_close(struct pgo_lines *l);
 const char *pgo_lines_debug_file(const struct pgo_lines *l);
+
+void pgo_lines_find(const struct pgo_lines *l, uint64_t vaddr, struct pgo_lines_hit *ret);
+size_t pgo_lines_n_nodes(const struct pgo_lines *l);
+const struct pgo_lines_node *pgo_lines_node(const struct pgo_lines *l, uint32_t node);
+size_t pgo_lines_n_fns(const struct pgo_lines *l);
+const struct pgo_lines_fn *pgo_lines_fn(const struct pgo_lines *l, uint32_t fn);
+/* The out-of-line function that holds vaddr, or NULL. */
+const struct pgo_lines_fn *pgo_lines_fn_at(const struct pgo_lines *l, uint64_t vaddr);
+/* Range i (0..n_ranges-1) of a function: [lo, hi). */
+void pgo_lines_range(const struct pgo_lines *l, const struct pgo_lines_fn *fn, uint32_t i,
+	uint64_t *ret_lo, uint64_t *ret_hi);
+
 /* The chain at `vaddr`, innermost first; the number of frames (0: no line information there). At
  * most PGO_MAX_FRAMES. `*ret_end`: first address with another answer. */
 size_t pgo_lines_at(
 	const struct pgo_lines *l, uint64_t vaddr, struct pgo_frame *ret, uint64_t *ret_end);
-/* The out-of-line function that holds vaddr: its name by DWARF, or PGO_STR_NONE. */
-uint32_t pgo_lines_function(const struct pgo_lines *l, uint64_t vaddr);
+
 /* Splits a raw discriminator by its encoding. */
 void pgo_disc_decode(enum pgo_disc_encoding enc, uint32_t raw, uint32_t *ret_base,
 	uint32_t *ret_factor, uint32_t *ret_copy);
+/* The encoding that goes with a unit's DW_AT_producer (NULL: unknown). */
+enum pgo_disc_encoding pgo_disc_encoding_of(const char *producer);
 
 #endif

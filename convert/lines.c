@@ -1,0 +1,595 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "convert/lines.h"
+
+#include "convert/debugfile.h"
+#include "convert/linetab.h"
+#include "pgo/core/alloc.h"
+#include "pgo/core/diag.h"
+#include "pgo/core/file.h"
+#include "pgo/core/map.h"
+#include "pgo/core/vec.h"
+
+#include <ctype.h>
+#include <dwarf.h>
+#include <elfutils/libdw.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* Discriminator of an inlined call; older dwarf.h files have no name for it. */
+#define AT_GNU_DISCRIMINATOR 0x2136
+/* Deeper nesting than any compiler makes is taken for damage. */
+#define MAX_DEPTH 1024
+
+struct pgo_lines {
+	struct pgo_linetab tab;
+	char *debug_file;
+};
+
+/* What an inlined body's origin says, looked up once. */
+struct origin {
+	uint64_t key; /* address of the origin's DIE in memory */
+	uint32_t name, file, decl_line;
+};
+
+/* A DIE whose children are being walked. */
+struct level {
+	Dwarf_Die die;
+	uint32_t node;  /* inline-tree node the children belong to, or UINT32_MAX */
+	uint32_t depth; /* of that node */
+};
+
+struct loader {
+	struct pgo_linetab *tab;
+	struct pgo_strtab *strs;
+	const uint64_t *wanted;
+	size_t n_wanted;
+	enum pgo_disc_encoding enc; /* of the current unit */
+	Dwarf_Off last;             /* offset of the last DIE visited in it */
+	struct level *stack;
+	size_t n_stack, stack_room;
+	struct origin *origins;
+	size_t n_origins, origins_room;
+	struct pgo_map origin_map;
+	size_t damaged; /* units given up half-way */
+};
+
+/* ------------------------------------------------------------------ discriminators */
+
+/* One prefix-coded component; takes it off `*raw`. */
+static uint32_t clang_component(uint32_t *raw)
+{
+	uint32_t v;
+
+	if (*raw & 1) {
+		*raw >>= 1;
+		return 0;
+	}
+	v = *raw >> 1 & 31;
+	if (*raw & 0x40) {
+		v |= (*raw >> 7 & 0x7f) << 5;
+		*raw >>= 14;
+	} else {
+		*raw >>= 7;
+	}
+	return v;
+}
+
+void pgo_disc_decode(enum pgo_disc_encoding enc, uint32_t raw, uint32_t *ret_base,
+	uint32_t *ret_factor, uint32_t *ret_copy)
+{
+	*ret_base = raw;
+	*ret_factor = 1;
+	*ret_copy = 0;
+	if (enc == PGO_DISC_CLANG) {
+		*ret_base = clang_component(&raw);
+		*ret_factor = clang_component(&raw);
+		/* LLVM's copy ids tell clones apart; counts take the largest over them. */
+	} else if (enc == PGO_DISC_GCC16) {
+		*ret_base = raw & 0xff;
+		*ret_factor = raw >> 8 & 0x7f;
+		*ret_copy = raw >> 15 & 0x7ff;
+	}
+	if (*ret_factor == 0)
+		*ret_factor = 1;
+}
+
+enum pgo_disc_encoding pgo_disc_encoding_of(const char *producer)
+{
+	const char *p;
+
+	if (producer == NULL || strncmp(producer, "GNU ", 4) != 0)
+		return producer != NULL && strncmp(producer, "Go ", 3) == 0 ? PGO_DISC_PLAIN
+									    : PGO_DISC_CLANG;
+	/* "GNU C++17 16.2.0 -O2": the release follows the language. */
+	p = strchr(producer + 4, ' ');
+	return p != NULL && isdigit((unsigned char)p[1]) && atoi(p + 1) >= 16 ? PGO_DISC_GCC16
+									      : PGO_DISC_PLAIN;
+}
+
+/* ------------------------------------------------------------------ attributes */
+
+static uint32_t unsigned_attr(Dwarf_Die *die, unsigned name)
+{
+	Dwarf_Attribute a;
+	Dwarf_Word v;
+
+	if (dwarf_attr(die, name, &a) == NULL || dwarf_formudata(&a, &v) != 0 || v > UINT32_MAX)
+		return 0;
+	return (uint32_t)v;
+}
+
+/* The linkage name, along origin and specification; NULL if there is none. */
+static const char *linkage_name(Dwarf_Die *die)
+{
+	Dwarf_Attribute a;
+
+	if (dwarf_attr_integrate(die, DW_AT_linkage_name, &a) == NULL &&
+		dwarf_attr_integrate(die, DW_AT_MIPS_linkage_name, &a) == NULL)
+		return NULL;
+	return dwarf_formstring(&a);
+}
+
+static const char *plain_name(Dwarf_Die *die)
+{
+	Dwarf_Attribute a;
+
+	return dwarf_attr_integrate(die, DW_AT_name, &a) != NULL ? dwarf_formstring(&a) : NULL;
+}
+
+static uint32_t intern(struct loader *ld, const char *s)
+{
+	return s != NULL ? pgo_strtab_puts(ld->strs, s) : 0;
+}
+
+static uint32_t decl_file(struct loader *ld, Dwarf_Die *die)
+{
+	const char *path = dwarf_decl_file(die);
+
+	return path != NULL ? intern(ld, pgo_path_base(path)) : 0;
+}
+
+static uint32_t decl_line(Dwarf_Die *die)
+{
+	int line;
+
+	return dwarf_decl_line(die, &line) == 0 && line > 0 ? (uint32_t)line : 0;
+}
+
+/* Name and declaration of an inlined body, by its abstract origin.  NULL: out of memory. */
+static const struct origin *origin_of(struct loader *ld, Dwarf_Die *die, struct origin *room)
+{
+	Dwarf_Attribute a;
+	Dwarf_Die origin;
+	const char *name;
+	uint32_t i;
+
+	if (dwarf_attr(die, DW_AT_abstract_origin, &a) == NULL ||
+		dwarf_formref_die(&a, &origin) == NULL)
+		origin = *die;
+	*room = (struct origin){.key = (uint64_t)(uintptr_t)origin.addr};
+	i = pgo_map_find_key(
+		&ld->origin_map, ld->origins, sizeof *ld->origins, &room->key, sizeof room->key);
+	if (i != PGO_MAP_NONE)
+		return &ld->origins[i];
+	name = linkage_name(&origin);
+	room->name = intern(ld, name != NULL && name[0] != '\0' ? name : plain_name(&origin));
+	room->file = decl_file(ld, &origin);
+	room->decl_line = decl_line(&origin);
+	if (room->name == PGO_STR_NONE || room->file == PGO_STR_NONE ||
+		PGO_VEC_RESERVE(ld->origins, ld->origins_room, ld->n_origins + 1) < 0 ||
+		pgo_map_add_key(
+			&ld->origin_map, &room->key, sizeof room->key, (uint32_t)ld->n_origins) < 0)
+		return NULL;
+	ld->origins[ld->n_origins++] = *room;
+	return room;
+}
+
+/* ------------------------------------------------------------------ ranges */
+
+/* Is a wanted address in [lo, hi)? */
+static bool wanted_in(const struct loader *ld, uint64_t lo, uint64_t hi)
+{
+	size_t a = 0, b = ld->n_wanted;
+
+	while (a < b) {
+		size_t mid = a + (b - a) / 2;
+
+		if (ld->wanted[mid] < lo)
+			a = mid + 1;
+		else
+			b = mid;
+	}
+	return a < ld->n_wanted && ld->wanted[a] < hi;
+}
+
+static bool die_wanted(const struct loader *ld, Dwarf_Die *die, bool *ret_has)
+{
+	Dwarf_Addr base, lo, hi;
+	ptrdiff_t at = 0;
+	bool wanted = false;
+
+	*ret_has = false;
+	while (!wanted && (at = dwarf_ranges(die, at, &base, &lo, &hi)) > 0) {
+		*ret_has = true;
+		wanted = wanted_in(ld, lo, hi);
+	}
+	return wanted;
+}
+
+/* Adds the DIE's ranges as intervals of `node`; for a function (`fn`) to its own list as well. */
+static int add_ranges(
+	struct loader *ld, Dwarf_Die *die, uint32_t node, uint32_t depth, struct pgo_lines_fn *fn)
+{
+	struct pgo_linetab_interval *r;
+	Dwarf_Addr base, lo, hi;
+	ptrdiff_t at = 0;
+
+	while ((at = dwarf_ranges(die, at, &base, &lo, &hi)) > 0) {
+		if (hi <= lo)
+			continue;
+		if (pgo_linetab_add_interval(ld->tab, lo, hi, node, depth) < 0)
+			return -1;
+		if (fn == NULL)
+			continue;
+		r = PGO_VEC_PUSH(ld->tab->ranges, ld->tab->n_ranges, ld->tab->ranges_room);
+		if (r == NULL)
+			return -1;
+		*r = (struct pgo_linetab_interval){lo, hi, (uint32_t)(fn - ld->tab->fns), 0};
+		fn->n_ranges++;
+	}
+	return 0;
+}
+
+/* ------------------------------------------------------------------ the tree */
+
+static int add_function(struct loader *ld, Dwarf_Die *die, uint32_t *ret_node)
+{
+	struct pgo_linetab *t = ld->tab;
+	struct pgo_lines_node *n;
+	struct pgo_lines_fn *fn;
+	Dwarf_Addr entry;
+
+	n = PGO_VEC_PUSH(t->nodes, t->n_nodes, t->nodes_room);
+	fn = PGO_VEC_PUSH(t->fns, t->n_fns, t->fns_room);
+	if (n == NULL || fn == NULL)
+		return -1;
+	*ret_node = (uint32_t)(t->n_nodes - 1);
+	fn->linkage = intern(ld, linkage_name(die));
+	fn->name = intern(ld, plain_name(die));
+	fn->file = decl_file(ld, die);
+	fn->decl_line = decl_line(die);
+	fn->first_range = (uint32_t)t->n_ranges;
+	fn->node = *ret_node;
+	if (fn->linkage == PGO_STR_NONE || fn->name == PGO_STR_NONE || fn->file == PGO_STR_NONE)
+		return -1;
+	*n = (struct pgo_lines_node){.parent = UINT32_MAX,
+		.fn = (uint32_t)(t->n_fns - 1),
+		.name = fn->linkage != 0 ? fn->linkage : fn->name,
+		.file = fn->file,
+		.decl_line = fn->decl_line};
+	if (add_ranges(ld, die, *ret_node, 0, fn) < 0)
+		return -1;
+	if (dwarf_entrypc(die, &entry) == 0)
+		fn->entry = entry;
+	else if (fn->n_ranges != 0)
+		fn->entry = t->ranges[fn->first_range].lo;
+	return 0;
+}
+
+static int add_inlined(
+	struct loader *ld, Dwarf_Die *die, const struct level *up, uint32_t *ret_node)
+{
+	struct pgo_linetab *t = ld->tab;
+	const struct origin *o;
+	struct pgo_lines_node *n;
+	struct origin room;
+	uint32_t factor, copy;
+
+	o = origin_of(ld, die, &room);
+	n = o != NULL ? PGO_VEC_PUSH(t->nodes, t->n_nodes, t->nodes_room) : NULL;
+	if (n == NULL)
+		return -1;
+	*ret_node = (uint32_t)(t->n_nodes - 1);
+	n->parent = up->node;
+	n->fn = t->nodes[up->node].fn;
+	n->name = o->name;
+	n->file = o->file;
+	n->decl_line = o->decl_line;
+	n->call_line = unsigned_attr(die, DW_AT_call_line);
+	pgo_disc_decode(
+		ld->enc, unsigned_attr(die, AT_GNU_DISCRIMINATOR), &n->call_disc, &factor, &copy);
+	return add_ranges(ld, die, *ret_node, up->depth + 1, NULL);
+}
+
+static int push(struct loader *ld, Dwarf_Die *child, uint32_t node, uint32_t depth)
+{
+	struct level *l = PGO_VEC_PUSH(ld->stack, ld->n_stack, ld->stack_room);
+
+	if (l == NULL)
+		return -1;
+	*l = (struct level){*child, node, depth};
+	return 0;
+}
+
+/*
+ * What to do with one DIE: 1 = walk its children as parts of *ret_node, 0 = pass over, -1 = out of
+ * memory.
+ */
+static int visit(struct loader *ld, const struct level *l, uint32_t *ret_node, uint32_t *ret_depth)
+{
+	Dwarf_Die die = l->die;
+	bool has;
+
+	*ret_node = UINT32_MAX;
+	*ret_depth = 0;
+	switch (dwarf_tag(&die)) {
+	case DW_TAG_subprogram:
+		if (die_wanted(ld, &die, &has))
+			return add_function(ld, &die, ret_node) < 0 ? -1 : 1;
+		return 1; /* for functions of classes that are local to it */
+	case DW_TAG_inlined_subroutine:
+		if (l->node == UINT32_MAX || l->depth + 1 >= PGO_MAX_FRAMES)
+			return 0;
+		*ret_depth = l->depth + 1;
+		return add_inlined(ld, &die, l, ret_node) < 0 ? -1 : 1;
+	case DW_TAG_lexical_block:
+	case DW_TAG_try_block:
+	case DW_TAG_catch_block:
+		*ret_node = l->node;
+		*ret_depth = l->depth;
+		return 1;
+	case DW_TAG_namespace:
+	case DW_TAG_module:
+	case DW_TAG_class_type:
+	case DW_TAG_structure_type:
+	case DW_TAG_union_type:
+		return 1;
+	default:
+		return 0;
+	}
+}
+
+/*
+ * Depth-first, in file order.  In sound debug information offsets only grow on this walk; a sibling
+ * reference that leads back would make it endless, so the unit is given up there.
+ */
+static int walk_tree(struct loader *ld, Dwarf_Die *root)
+{
+	Dwarf_Die child;
+
+	ld->n_stack = 0;
+	ld->last = dwarf_dieoffset(root);
+	if (dwarf_child(root, &child) != 0)
+		return 0;
+	if (push(ld, &child, UINT32_MAX, 0) < 0)
+		return -1;
+	while (ld->n_stack != 0) {
+		struct level *top = &ld->stack[ld->n_stack - 1];
+		uint32_t node, depth;
+		Dwarf_Off off = dwarf_dieoffset(&top->die);
+		int down;
+
+		if (off <= ld->last || ld->n_stack > MAX_DEPTH) {
+			ld->damaged++;
+			return 0;
+		}
+		ld->last = off;
+		down = visit(ld, top, &node, &depth);
+		if (down < 0)
+			return -1;
+		down = down == 1 && dwarf_child(&top->die, &child) == 0;
+		if (dwarf_siblingof(&top->die, &top->die) != 0)
+			ld->n_stack--;
+		if (down && push(ld, &child, node, depth) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+/* ------------------------------------------------------------------ units */
+
+static int load_rows(struct loader *ld, Dwarf_Die *cu)
+{
+	Dwarf_Lines *lines;
+	size_t n;
+
+	if (dwarf_getsrclines(cu, &lines, &n) != 0)
+		return 0;
+	if (PGO_VEC_RESERVE(ld->tab->rows, ld->tab->rows_room, ld->tab->n_rows + n) < 0)
+		return -1;
+	for (size_t i = 0; i < n; i++) {
+		Dwarf_Line *row = dwarf_onesrcline(lines, i);
+		unsigned disc = 0;
+		Dwarf_Addr addr;
+		bool end = false;
+		int line = 0;
+
+		if (row == NULL || dwarf_lineaddr(row, &addr) != 0)
+			continue;
+		dwarf_lineno(row, &line);
+		dwarf_linediscriminator(row, &disc);
+		dwarf_lineendsequence(row, &end);
+		if (pgo_linetab_add_row(
+			    ld->tab, addr, line > 0 ? (uint32_t)line : 0, disc, ld->enc, end) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static int load_unit(struct loader *ld, Dwarf_Die *cu, Dwarf_Die *split)
+{
+	Dwarf_Attribute a;
+	Dwarf_Die *tree = split != NULL ? split : cu;
+	const char *producer = NULL;
+
+	if (dwarf_attr_integrate(tree, DW_AT_producer, &a) != NULL)
+		producer = dwarf_formstring(&a);
+	ld->enc = pgo_disc_encoding_of(producer);
+	if (load_rows(ld, cu) < 0)
+		return -1;
+	return walk_tree(ld, tree);
+}
+
+static int load_units(struct loader *ld, Dwarf *dw)
+{
+	Dwarf_CU *cu = NULL;
+	Dwarf_Die die, sub;
+	Dwarf_Half version;
+	uint8_t type;
+
+	while (dwarf_get_units(dw, cu, &cu, &version, &type, &die, &sub) == 0) {
+		bool split = type == DW_UT_skeleton && dwarf_tag(&sub) == DW_TAG_compile_unit;
+		bool has;
+
+		if (die.addr == NULL || (type != DW_UT_compile && type != DW_UT_skeleton))
+			continue;
+		/* A unit that does not say where its code is has to be looked into. */
+		if (!die_wanted(ld, &die, &has) && has)
+			continue;
+		if (!has && dwarf_haschildren(&die) == 0 && !split)
+			continue;
+		if (load_unit(ld, &die, split ? &sub : NULL) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static void loader_fini(struct loader *ld)
+{
+	pgo_free(ld->stack);
+	pgo_free(ld->origins);
+	pgo_map_fini(&ld->origin_map);
+}
+
+static int load(struct pgo_lines *l, const uint64_t *wanted, size_t n_wanted,
+	struct pgo_strtab *strs, struct pgo_err *err)
+{
+	struct loader ld = {.tab = &l->tab, .strs = strs, .wanted = wanted, .n_wanted = n_wanted};
+	Dwarf *dw = NULL;
+	int fd, rc = 0;
+
+	fd = open(l->debug_file, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return pgo_err_errno(err, PGO_EIO, "%s", l->debug_file);
+	pgo_map_init(&ld.origin_map);
+	dw = dwarf_begin(fd, DWARF_C_READ);
+	if (dw == NULL)
+		rc = pgo_err_set(err, PGO_EFORMAT, "%s: debug information: %s", l->debug_file,
+			dwarf_errmsg(-1));
+	else if (load_units(&ld, dw) < 0 || pgo_linetab_finish(&l->tab) < 0)
+		rc = pgo_err_nomem(err);
+	if (ld.damaged != 0)
+		pgo_warn("%s: debug information of %zu units is damaged, using what came before",
+			l->debug_file, ld.damaged);
+	dwarf_end(dw);
+	close(fd);
+	loader_fini(&ld);
+	return rc;
+}
+
+/* ------------------------------------------------------------------ the object */
+
+struct pgo_lines *pgo_lines_open(const struct pgo_elf *elf, const char *debug,
+	const uint64_t *wanted, size_t n_wanted, struct pgo_strtab *strs, struct pgo_err *err)
+{
+	struct pgo_lines *l = pgo_calloc(1, sizeof *l);
+
+	if (l == NULL) {
+		pgo_err_nomem(err);
+		return NULL;
+	}
+	l->debug_file = pgo_debugfile_find(elf, debug, err);
+	if (l->debug_file == NULL || load(l, wanted, n_wanted, strs, err) < 0) {
+		pgo_lines_close(l);
+		return NULL;
+	}
+	return l;
+}
+
+void pgo_lines_close(struct pgo_lines *l)
+{
+	if (l == NULL)
+		return;
+	pgo_linetab_fini(&l->tab);
+	pgo_free(l->debug_file);
+	pgo_free(l);
+}
+
+const char *pgo_lines_debug_file(const struct pgo_lines *l)
+{
+	return l->debug_file;
+}
+
+void pgo_lines_find(const struct pgo_lines *l, uint64_t vaddr, struct pgo_lines_hit *ret)
+{
+	pgo_linetab_find(&l->tab, vaddr, ret);
+}
+
+size_t pgo_lines_n_nodes(const struct pgo_lines *l)
+{
+	return l->tab.n_nodes;
+}
+
+const struct pgo_lines_node *pgo_lines_node(const struct pgo_lines *l, uint32_t node)
+{
+	return &l->tab.nodes[node];
+}
+
+size_t pgo_lines_n_fns(const struct pgo_lines *l)
+{
+	return l->tab.n_fns;
+}
+
+const struct pgo_lines_fn *pgo_lines_fn(const struct pgo_lines *l, uint32_t fn)
+{
+	return &l->tab.fns[fn];
+}
+
+const struct pgo_lines_fn *pgo_lines_fn_at(const struct pgo_lines *l, uint64_t vaddr)
+{
+	struct pgo_lines_hit hit;
+
+	pgo_linetab_find(&l->tab, vaddr, &hit);
+	return hit.node == UINT32_MAX ? NULL : &l->tab.fns[l->tab.nodes[hit.node].fn];
+}
+
+void pgo_lines_range(const struct pgo_lines *l, const struct pgo_lines_fn *fn, uint32_t i,
+	uint64_t *ret_lo, uint64_t *ret_hi)
+{
+	*ret_lo = l->tab.ranges[fn->first_range + i].lo;
+	*ret_hi = l->tab.ranges[fn->first_range + i].hi;
+}
+
+size_t pgo_lines_at(
+	const struct pgo_lines *l, uint64_t vaddr, struct pgo_frame *ret, uint64_t *ret_end)
+{
+	struct pgo_lines_hit hit;
+	uint32_t line, disc;
+	size_t n = 0;
+
+	pgo_linetab_find(&l->tab, vaddr, &hit);
+	*ret_end = hit.end;
+	line = hit.line;
+	disc = hit.disc;
+	for (uint32_t node = hit.node; node != UINT32_MAX && n < PGO_MAX_FRAMES; n++) {
+		const struct pgo_lines_node *d = &l->tab.nodes[node];
+
+		ret[n] = (struct pgo_frame){
+			.function = d->name,
+			.file = d->file,
+			.decl_line = d->decl_line,
+			.line = line,
+			.line_offset = (line - d->decl_line) & 0xffff,
+			.disc = disc,
+			.factor = n == 0 ? hit.factor : 1,
+			.copy = n == 0 ? hit.copy : 0,
+		};
+		line = d->call_line;
+		disc = d->call_disc;
+		node = d->parent;
+	}
+	return n;
+}
