@@ -53,7 +53,7 @@ static void flow_json(struct pgo_json *j, const char *key, uint64_t read, uint64
 	pgo_json_end_object(j);
 }
 
-#define N_BOGUS 5
+#define N_BOGUS 6
 
 static void bogus_rows(const struct pgo_account *a, struct row ret[N_BOGUS])
 {
@@ -63,6 +63,7 @@ static void bogus_rows(const struct pgo_account *a, struct row ret[N_BOGUS])
 		{"no_function", "in no function", a->ranges_no_function},
 		{"cross_function", "run from one function into another", a->ranges_cross_function},
 		{"cross_jump", "run over a jump, call or return", a->ranges_cross_jump},
+		{"misaligned", "begin or end inside an instruction", a->ranges_misaligned},
 	};
 
 	memcpy(ret, rows, sizeof rows);
