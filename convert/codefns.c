@@ -107,8 +107,7 @@ static bool tail_at(const char *p, const char *tail)
 	size_t n = strlen(tail);
 
 	/* ".cold" stands alone or has a number; the others end in a dot. */
-	return strncmp(p, tail, n) == 0 &&
-		(tail[n - 1] == '.' || p[n] == '\0' || p[n] == '.');
+	return strncmp(p, tail, n) == 0 && (tail[n - 1] == '.' || p[n] == '\0' || p[n] == '.');
 }
 
 size_t pgo_codefn_base_len(const char *name)
@@ -162,7 +161,7 @@ static uint64_t family_of(const char *name, const char *tail)
 static bool known_family(const struct joiner *j, uint64_t hash)
 {
 	return pgo_map_find_key(&j->map, j->families, sizeof *j->families, &hash, sizeof hash) !=
-		PGO_MAP_NONE;
+	       PGO_MAP_NONE;
 }
 
 static int add_family(struct joiner *j, uint64_t hash)
@@ -198,13 +197,6 @@ static int joints_of(struct joiner *j, const struct pgo_symbol *s, struct pgo_er
 		*to = p->target;
 	}
 	return rc;
-}
-
-static int compare_u64(const void *a, const void *b)
-{
-	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
-
-	return x < y ? -1 : x > y;
 }
 
 /*
@@ -267,7 +259,7 @@ int pgo_codefns_find_joints(struct pgo_codefns *c, const struct pgo_elf *code, s
 	pgo_map_init(&j.map);
 	rc = find_joints(&j, err);
 	if (c->n_joints != 0)
-		qsort(c->joints, c->n_joints, sizeof *c->joints, compare_u64);
+		qsort(c->joints, c->n_joints, sizeof *c->joints, pgo_compare_u64);
 	pgo_cfg_fini(&j.cfg);
 	pgo_map_fini(&j.map);
 	pgo_free(j.families);

@@ -23,7 +23,8 @@ struct pgo_codefns {
 	const struct pgo_elf *symbols; /* borrowed: where the symbol table is */
 	struct pgo_codefn *fns;
 	size_t n_fns, fns_room;
-	uint64_t *joints; /* sorted: where split-off parts and their functions jump into each other */
+	uint64_t *
+		joints; /* sorted: where split-off parts and their functions jump into each other */
 	size_t n_joints, joints_room;
 };
 
@@ -45,8 +46,8 @@ int pgo_codefns_find_joints(
 /* Index of the first joint at or behind `addr`. */
 size_t pgo_codefns_joint(const struct pgo_codefns *c, uint64_t addr);
 
-/* Length of a symbol's name without the tails of split-off parts and of GCC's clones: .cold, .part.N,
- * .constprop.N, .isra.N, .lto_priv.N. */
+/* Length of a symbol's name without the tails of split-off parts and of GCC's clones: .cold,
+ * .part.N, .constprop.N, .isra.N, .lto_priv.N. */
 size_t pgo_codefn_base_len(const char *name);
 /* Is it a part that is not entered by calls of the source program (.cold, .part)? */
 bool pgo_codefn_is_part(const char *name);

@@ -27,7 +27,7 @@ struct pgo_landing {
 int pgo_landing_init(struct pgo_landing *l, const struct pgo_elf *elf);
 void pgo_landing_fini(struct pgo_landing *l);
 /* Appends the pads of the function that starts at `start` to *pads (vec.h); 0 or -1 (memory). */
-int pgo_landing_pads(const struct pgo_landing *l, uint64_t start, uint64_t **pads, size_t *n_pads,
-	size_t *room);
+int pgo_landing_pads(
+	const struct pgo_landing *l, uint64_t start, uint64_t **pads, size_t *n_pads, size_t *room);
 
 #endif
