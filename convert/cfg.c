@@ -215,13 +215,6 @@ static int find_table(struct pgo_cfg *c, const ZydisDecoder *d, const uint8_t *c
 	return 0;
 }
 
-static int compare_u64(const void *a, const void *b)
-{
-	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
-
-	return x < y ? -1 : x > y;
-}
-
 /* Parts of one function that the compiler put elsewhere have its name and a dotted tail. */
 static bool same_family(const struct pgo_elf *elf, const struct pgo_symbol *a, uint64_t addr)
 {
@@ -281,7 +274,7 @@ static int mark_tables(
 	}
 	if (c->n_tables == 0)
 		return 0;
-	qsort(c->tables, c->n_tables, sizeof *c->tables, compare_u64);
+	qsort(c->tables, c->n_tables, sizeof *c->tables, pgo_compare_u64);
 	for (size_t t = 0; t < c->n_tables; t++) {
 		uint64_t table = c->tables[t] >> 1, limit = UINT64_MAX;
 
@@ -382,4 +375,11 @@ enum pgo_insn_kind pgo_insn_kind_at(const struct pgo_elf *elf, uint64_t vaddr)
 	if (!ZYAN_SUCCESS(ZydisDecoderDecodeInstruction(&d, NULL, code, len, &in)))
 		return PGO_INSN_OTHER;
 	return kind_of(&in);
+}
+
+int pgo_compare_u64(const void *a, const void *b)
+{
+	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+
+	return x < y ? -1 : x > y;
 }

@@ -70,6 +70,8 @@ static inline bool pgo_insn_is_call(uint8_t kind)
 {
 	return kind == PGO_INSN_CALL || kind == PGO_INSN_CALL_INDIRECT;
 }
+/* For qsort() and bsearch() of addresses. */
+int pgo_compare_u64(const void *a, const void *b);
 /* The kind of the single instruction at `vaddr`; PGO_INSN_OTHER where there is none. */
 enum pgo_insn_kind pgo_insn_kind_at(const struct pgo_elf *elf, uint64_t vaddr);
 

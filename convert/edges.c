@@ -58,8 +58,8 @@ static int plt_name(struct pgo_edges *e, const struct pgo_plt *plt, struct pgo_f
 	return ret->name == PGO_STR_NONE ? -1 : 0;
 }
 
-int pgo_edges_locate(struct pgo_edges *e, const struct pgo_pass *p, uint64_t addr,
-	struct pgo_fdata_loc *ret)
+int pgo_edges_locate(
+	struct pgo_edges *e, const struct pgo_pass *p, uint64_t addr, struct pgo_fdata_loc *ret)
 {
 	const struct pgo_plt *plt;
 	uint32_t i;

@@ -2,12 +2,11 @@
 /*
  * Executions of blocks and branches -> .fdata edges, as llvm-bolt wants them.
  *
- *	taken branch		(function, offset of branch) -> (function, offset of target); returns
- *				are left out, because BOLT derives them
- *	call			the same, to offset 0 of the callee; a PLT stub is the function NAME@PLT
- *	from or to elsewhere	0 [unknown] 0
- *	fall-through		last instruction of a block -> start of the next block.  Also across a
- *				call that ends a block, if a range began right behind it by returning
+ *	taken branch		(function, offset of branch) -> (function, offset of target);
+ *returns are left out, because BOLT derives them call			the same, to offset 0 of the
+ *callee; a PLT stub is the function NAME@PLT from or to elsewhere	0 [unknown] 0 fall-through
+ *last instruction of a block -> start of the next block.  Also across a call that ends a block, if
+ *a range began right behind it by returning
  */
 #ifndef PGO_CONVERT_EDGES_H
 #define PGO_CONVERT_EDGES_H
@@ -25,7 +24,7 @@ struct pgo_edges {
 int pgo_edges_add(struct pgo_edges *e, const struct pgo_pass *p, const struct pgo_fnwork *w);
 int pgo_edges_enter(struct pgo_edges *e, const struct pgo_pass *p, const struct pgo_branch *b);
 /* Where an address is in BOLT's terms; used for plain samples too. */
-int pgo_edges_locate(struct pgo_edges *e, const struct pgo_pass *p, uint64_t addr,
-	struct pgo_fdata_loc *ret);
+int pgo_edges_locate(
+	struct pgo_edges *e, const struct pgo_pass *p, uint64_t addr, struct pgo_fdata_loc *ret);
 
 #endif

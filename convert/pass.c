@@ -53,13 +53,6 @@ static int make_branches(struct pgo_pass *p)
 
 /* ------------------------------------------------------------------ one function */
 
-static int compare_u64(const void *a, const void *b)
-{
-	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
-
-	return x < y ? -1 : x > y;
-}
-
 static int add_leader(struct pgo_fnwork *w, uint64_t addr)
 {
 	uint64_t *l = PGO_VEC_PUSH(w->leaders, w->n_leaders, w->leaders_room);
@@ -80,7 +73,7 @@ static int collect_leaders(
 	if (pgo_landing_pads(landing, fn->start, &w->pads, &w->n_pads, &w->pads_room) < 0)
 		return -1;
 	if (w->n_pads != 0)
-		qsort(w->pads, w->n_pads, sizeof *w->pads, compare_u64);
+		qsort(w->pads, w->n_pads, sizeof *w->pads, pgo_compare_u64);
 	for (size_t i = 0; i < w->n_pads; i++) {
 		if (add_leader(w, w->pads[i]) < 0)
 			return -1;
@@ -99,7 +92,7 @@ static int collect_leaders(
 			return -1;
 	}
 	if (w->n_leaders != 0)
-		qsort(w->leaders, w->n_leaders, sizeof *w->leaders, compare_u64);
+		qsort(w->leaders, w->n_leaders, sizeof *w->leaders, pgo_compare_u64);
 	return 0;
 }
 
@@ -135,16 +128,16 @@ static void count_stops(struct pgo_fnwork *w)
 	for (size_t i = 0; i < w->cfg.n_insns; i++) {
 		uint8_t kind = w->cfg.insns[i].kind;
 
-		w->stops[i + 1] = w->stops[i] +
-			((pgo_insn_ends_flow(kind) && kind != PGO_INSN_TRAP) ||
-				pgo_insn_is_call(kind));
+		w->stops[i + 1] =
+			w->stops[i] + ((pgo_insn_ends_flow(kind) && kind != PGO_INSN_TRAP) ||
+					      pgo_insn_is_call(kind));
 	}
 }
 
 static bool is_pad(const struct pgo_fnwork *w, uint64_t addr)
 {
 	return w->n_pads != 0 &&
-		bsearch(&addr, w->pads, w->n_pads, sizeof *w->pads, compare_u64) != NULL;
+	       bsearch(&addr, w->pads, w->n_pads, sizeof *w->pads, pgo_compare_u64) != NULL;
 }
 
 /*
@@ -160,8 +153,7 @@ static bool resumes(
 		!pgo_insn_is_call(w->cfg.insns[i - 1].kind))
 		return false;
 	if (t->source == PGO_AT_OUTSIDE_RETURN ||
-		(pgo_at_inside(t->source) &&
-			pgo_insn_kind_at(p->elf, t->source) == PGO_INSN_RET))
+		(pgo_at_inside(t->source) && pgo_insn_kind_at(p->elf, t->source) == PGO_INSN_RET))
 		return true;
 	return !is_pad(w, t->target);
 }
@@ -244,8 +236,8 @@ static void lose_unknown(struct pgo_pass *p, size_t first, size_t last)
 	}
 }
 
-static int one_function(struct pgo_pass *p, struct pgo_fnwork *w,
-	const struct pgo_landing *landing, size_t first, size_t last, struct pgo_err *err)
+static int one_function(struct pgo_pass *p, struct pgo_fnwork *w, const struct pgo_landing *landing,
+	size_t first, size_t last, struct pgo_err *err)
 {
 	size_t fn = (size_t)(w->fn - p->fns->fns);
 	int rc;
@@ -330,8 +322,7 @@ int pgo_pass_run(struct pgo_pass *p, struct pgo_err *err)
 	int rc;
 
 	p->executed = pgo_calloc(p->fns->n_fns + 1, 2 * sizeof *p->executed);
-	if (p->executed == NULL || make_branches(p) < 0 ||
-		pgo_landing_init(&landing, p->elf) < 0) {
+	if (p->executed == NULL || make_branches(p) < 0 || pgo_landing_init(&landing, p->elf) < 0) {
 		rc = pgo_err_nomem(err);
 		goto out;
 	}

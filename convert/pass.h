@@ -28,7 +28,8 @@ struct pgo_fnwork {
 	uint64_t *resume; /* of those, the ones known to have come through the call before it */
 	uint32_t *stops;  /* calls, jumps and returns among the instructions before it */
 	size_t room;
-	const struct pgo_branch *branches; /* whose source is in the function, by (source, target) */
+	const struct pgo_branch
+		*branches; /* whose source is in the function, by (source, target) */
 	size_t n_branches;
 	uint64_t *leaders; /* extra ones */
 	size_t n_leaders, leaders_room;
@@ -37,8 +38,9 @@ struct pgo_fnwork {
 };
 
 struct pgo_pass {
-	const struct pgo_elf *elf;     /* instructions */
-	const struct pgo_elf *symbols; /* names: the ELF, or its debug file if that one is stripped */
+	const struct pgo_elf *elf; /* instructions */
+	const struct pgo_elf
+		*symbols; /* names: the ELF, or its debug file if that one is stripped */
 	const struct pgo_lines *lines; /* NULL without a source-level output */
 	struct pgo_ranges *ranges;     /* sorted */
 	struct pgo_codefns *fns;       /* finished, with joints */
@@ -47,7 +49,7 @@ struct pgo_pass {
 	size_t n_branches, branches_room;
 	struct pgo_source *source; /* NULL = not wanted */
 	struct pgo_edges *edges;   /* NULL = not wanted */
-	uint64_t *executed; /* executions, executions x size of each function of fns */
+	uint64_t *executed;        /* executions, executions x size of each function of fns */
 };
 
 /* Fills the builders and the account. */

@@ -15,8 +15,8 @@ static uint64_t times(uint64_t count, uint32_t factor)
 
 /* ------------------------------------------------------------------ before the pass */
 
-static uint32_t name_of_fn(const struct pgo_source *s, const struct pgo_pass *p,
-	const struct pgo_lines_fn *fn)
+static uint32_t name_of_fn(
+	const struct pgo_source *s, const struct pgo_pass *p, const struct pgo_lines_fn *fn)
 {
 	const struct pgo_symbol *sym;
 
@@ -24,8 +24,7 @@ static uint32_t name_of_fn(const struct pgo_source *s, const struct pgo_pass *p,
 		return fn->linkage;
 	sym = pgo_elf_symbol(p->symbols, fn->entry);
 	if (sym != NULL && sym->addr == fn->entry)
-		return pgo_strtab_add(
-			&s->prof->strs, sym->name, pgo_codefn_base_len(sym->name));
+		return pgo_strtab_add(&s->prof->strs, sym->name, pgo_codefn_base_len(sym->name));
 	return fn->name;
 }
 
@@ -48,8 +47,8 @@ static int unify_nodes(struct pgo_source *s)
 
 		if (d->parent != UINT32_MAX) {
 			/* Parents come first. */
-			keys[i] = (struct chain_key){s->nodes[d->parent].same, d->call_line,
-				d->call_disc, d->name};
+			keys[i] = (struct chain_key){
+				s->nodes[d->parent].same, d->call_line, d->call_disc, d->name};
 			same = pgo_map_find_key(&map, keys, sizeof *keys, &keys[i], sizeof *keys);
 			if (same == PGO_MAP_NONE) {
 				same = (uint32_t)i;
@@ -170,7 +169,7 @@ static int add_positions(struct pgo_source *s, struct pgo_pass *p, const struct 
 		if (!usable(s, &hit))
 			p->account->no_line = pgo_add_sat(p->account->no_line, sum);
 		else if (s->fn_ran[pgo_lines_node(s->lines, hit.node)->fn] &&
-			add_record(s, &hit, max) < 0)
+			 add_record(s, &hit, max) < 0)
 			return -1;
 	}
 	return 0;
@@ -193,8 +192,7 @@ static uint32_t callee_at(
 	if (fn == NULL) {
 		if (sym == NULL)
 			return PGO_STR_NONE;
-		return pgo_strtab_add(
-			&s->prof->strs, sym->name, pgo_codefn_base_len(sym->name));
+		return pgo_strtab_add(&s->prof->strs, sym->name, pgo_codefn_base_len(sym->name));
 	}
 	if (sym == NULL && fn->entry != target)
 		return PGO_STR_NONE;
@@ -213,7 +211,7 @@ static bool calls_something(const struct pgo_fnwork *w, const struct pgo_branch 
 		return false;
 	/* A loop back to the first instruction enters nothing. */
 	return pgo_insn_is_call(w->cfg.insns[i].kind) || b->target < w->fn->start ||
-		b->target >= w->fn->end;
+	       b->target >= w->fn->end;
 }
 
 static int add_calls(struct pgo_source *s, const struct pgo_pass *p, const struct pgo_fnwork *w)
@@ -245,6 +243,11 @@ static int add_calls(struct pgo_source *s, const struct pgo_pass *p, const struc
 
 int pgo_source_add(struct pgo_source *s, struct pgo_pass *p, const struct pgo_fnwork *w)
 {
+	const struct pgo_lines_fn *fn = pgo_lines_fn_at(s->lines, w->fn->start);
+
+	/* Without branch records the entries are estimated as executions of the first block. */
+	if (!p->account->lbr && fn != NULL && fn->entry == w->fn->start && w->cfg.n_insns != 0)
+		s->heads[fn - pgo_lines_fn(s->lines, 0)] = w->count[0];
 	return add_positions(s, p, w) < 0 ? -1 : add_calls(s, p, w);
 }
 
@@ -290,8 +293,7 @@ static void sum_totals(struct pgo_source *s)
 }
 
 /* The record of a node in the profile, made on the way down from its function. */
-static struct pgo_fn *fn_of_node(
-	const struct pgo_source *s, struct pgo_fn **made, uint32_t node)
+static struct pgo_fn *fn_of_node(const struct pgo_source *s, struct pgo_fn **made, uint32_t node)
 {
 	const struct pgo_lines_node *d = pgo_lines_node(s->lines, node);
 	struct pgo_fn *up;
@@ -305,8 +307,8 @@ static struct pgo_fn *fn_of_node(
 
 		up = fn_of_node(s, made, parent);
 		if (up != NULL)
-			made[node] = pgo_fn_inlined(s->prof, up,
-				offset_in(s, parent, d->call_line), d->call_disc, d->name);
+			made[node] = pgo_fn_inlined(s->prof, up, offset_in(s, parent, d->call_line),
+				d->call_disc, d->name);
 	}
 	if (made[node] == NULL)
 		return NULL;
@@ -372,8 +374,8 @@ static int build_targets(struct pgo_source *s, struct pgo_fn **made)
 		uint64_t sum = 0;
 
 		fn = fn_of_node(s, made, t->node);
-		if (fn == NULL || pgo_fn_target_add(s->prof, fn, t->line, t->disc, t->callee,
-					  t->count) < 0)
+		if (fn == NULL ||
+			pgo_fn_target_add(s->prof, fn, t->line, t->disc, t->callee, t->count) < 0)
 			return -1;
 		pos = pgo_fn_position(s->prof, fn, t->line, t->disc);
 		if (pos == NULL)

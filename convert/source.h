@@ -22,7 +22,7 @@
 #include "convert/pass.h"
 
 struct pgo_source_node { /* per node of the inline tree */
-	uint32_t same; /* the first node with the same chain: they count as one */
+	uint32_t same;   /* the first node with the same chain: they count as one */
 	uint64_t total;
 };
 
@@ -37,8 +37,8 @@ struct pgo_source_target {
 };
 
 struct pgo_source {
-	struct pgo_fnprof *prof;        /* borrowed */
-	const struct pgo_lines *lines;  /* borrowed */
+	struct pgo_fnprof *prof;       /* borrowed */
+	const struct pgo_lines *lines; /* borrowed */
 	struct pgo_source_node *nodes;
 	bool *fn_ran;       /* by function of lines */
 	uint32_t *fn_names; /* likewise: string */
@@ -56,7 +56,8 @@ int pgo_source_add(struct pgo_source *s, struct pgo_pass *p, const struct pgo_fn
 int pgo_source_enter(struct pgo_source *s, const struct pgo_pass *p, const struct pgo_branch *b);
 /* Builds the profile, sorted, with the list of functions that never ran. */
 int pgo_source_finish(struct pgo_source *s, const struct pgo_pass *p);
-/* The function's name as the profile has it, or PGO_STR_NONE where there is no debug information. */
+/* The function's name as the profile has it, or PGO_STR_NONE where there is no debug information.
+ */
 uint32_t pgo_source_name_at(const struct pgo_source *s, uint64_t addr);
 
 #endif
