@@ -111,18 +111,17 @@ list_group() {
 	local f
 	case $1 in
 	lint) tests/lint.sh --list | sed 's/^/lint:/' ;;
-	unit) for f in "$B"/tests/test_*; do [ -x "$f" ] && echo "unit:${f##*/}"; done ;;
-	fuzz) for f in "$B"/tests/fuzz_*; do [ -x "$f" ] && echo "fuzz:${f##*/}"; done ;;
-	cli | interop) for f in tests/"$1"/*.sh; do [ -e "$f" ] && echo "$1:$f"; done ;;
-	tests/*) echo "script:$1" ;;
+	unit) for f in "$B"/tests/test_*; do [ ! -x "$f" ] || echo "unit:${f##*/}"; done ;;
+	fuzz) for f in "$B"/tests/fuzz_*; do [ ! -x "$f" ] || echo "fuzz:${f##*/}"; done ;;
+	cli | interop) for f in tests/"$1"/*.sh; do [ ! -e "$f" ] || echo "$1:$f"; done ;;
 	test_*) echo "unit:$1" ;;
 	fuzz_*) echo "fuzz:$1" ;;
+	*.sh) echo "script:$1" ;;
 	*)
 		echo "tests/run.sh: there is no group or test \"$1\"" >&2
 		return 1
 		;;
 	esac
-	return 0
 }
 
 if [ "${1-}" = -j ]; then
