@@ -1,0 +1,120 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# The pipeline from a configuration: new, unchanged, damaged, nothing to do, broken; and what it leaves behind each time.
+set -u
+. tests/lib/fixture.sh
+fixture
+T=$(mktemp -d) && trap 'rm -rf "$T"' EXIT
+good=0 bad=0
+
+check() {
+	if "${@:2}"; then good=$((good + 1)); else echo "FAIL: $1"; bad=$((bad + 1)); fi
+}
+# exits CODE COMMAND...
+exits() {
+	local want=$1 code=0
+	shift
+	timeout 120 "$@" >"$T/stdout" 2>"$T/stderr" </dev/null || code=$?
+	if [ "$code" = "$want" ]; then
+		good=$((good + 1))
+	else
+		echo "FAIL: $*: exit $code, want $want"; sed 's/^/    /' "$T/stdout" "$T/stderr"; bad=$((bad + 1))
+	fi
+}
+
+export PGO_NOW=2026-11-20T12:00:00Z
+mkdir "$T/store" "$T/bin" "$T/elsewhere"
+cp "$FIX/app" "$T/bin/app"
+n=0
+for host in web-1 web-2; do
+	for day in 18 19; do
+		n=$((n + 1))
+		"$B/emu/mkperf" -o "$T/$n.perf" --host $host --aslr $n --max-samples 400 "$FIX/app.ring" || exit 1
+		"$PGO" import "$T/$n.perf" --host $host --service app --time 2026-11-${day}T10:00:00Z --binary "$FIX/app" -o "$T/store" >/dev/null || exit 1
+	done
+done
+cat >"$T/pgo.conf" <<'C'
+state = "state"
+target "app" {
+	sources = {"store"}
+	select = {"service=\"app\""}
+	since = "14d"
+	binary = "bin/app"
+	gcc = "out.afdo"
+	gcc_release = 12
+	clang = "out.prof"
+	bolt = "out.fdata"
+}
+C
+
+# A dry run says what would be done and does nothing.
+exits 0 "$PGO" run -c "$T/pgo.conf" --dry-run
+check "the plan names target, program and outputs" grep -q "out.afdo" "$T/stdout"
+check "a dry run writes nothing" test ! -e "$T/state"
+
+# Started from another directory: paths are the configuration's.
+(cd "$T/elsewhere" && exits 0 "$PGO" run -c ../pgo.conf; echo "$good $bad" >"$T/counts")
+read -r good bad <"$T/counts"
+for f in out.afdo out.prof out.fdata state/app/merged.pb.gz state/app/manifest.json; do check "$f is there" test -s "$T/$f"; done
+check "the manifest holds four inputs" [ "$(grep -c '"weight"' "$T/state/app/manifest.json")" = 4 ]
+sum=$(cd "$T" && sha256sum out.* state/app/*.pb.gz state/app/manifest.json)
+
+# The same again: nothing new, nothing touched.
+touch -d 2020-01-01 "$T/out.afdo"
+exits 10 "$PGO" run -c "$T/pgo.conf"
+check "an unchanged run writes nothing" [ "$(stat -c %Y "$T/out.afdo")" = "$(date -d 2020-01-01 +%s)" ]
+
+# Same inputs, same bytes, whatever the state was.
+rm -rf "$T/state"
+exits 0 "$PGO" run -c "$T/pgo.conf"
+check "a cold run makes the same bytes" [ "$sum" = "$(cd "$T" && sha256sum out.* state/app/*.pb.gz state/app/manifest.json)" ]
+
+# An output that somebody damaged is made again; a damaged manifest is no obstacle.
+echo spoiled >"$T/out.fdata"
+exits 0 "$PGO" run -c "$T/pgo.conf"
+echo '{' >"$T/state/app/manifest.json"
+exits 0 "$PGO" run -c "$T/pgo.conf"
+check "both are whole again" [ "$sum" = "$(cd "$T" && sha256sum out.* state/app/*.pb.gz state/app/manifest.json)" ]
+
+# A new profile makes a new result.
+"$PGO" import "$FIX/app.perf" --host web-3 --service app --time 2026-11-20T10:00:00Z --binary "$FIX/app" -o "$T/store" >/dev/null
+exits 0 "$PGO" run -c "$T/pgo.conf"
+check "the new profile is in the manifest" [ "$(grep -c '"weight"' "$T/state/app/manifest.json")" = 5 ]
+sum=$(cd "$T" && sha256sum out.*)
+
+# A failure keeps the last good outputs: program gone, outputs in a place that cannot be written.
+mv "$T/bin/app" "$T/bin/gone"
+fails 3 'bin/app' "$PGO" run -c "$T/pgo.conf" --force
+mv "$T/bin/gone" "$T/bin/app"
+cp "$FIX/app.other" "$T/bin/app"
+fails 3 'build-id' "$PGO" run -c "$T/pgo.conf"
+cp "$FIX/app" "$T/bin/app"
+check "failures left the outputs alone" [ "$sum" = "$(cd "$T" && sha256sum out.*)" ]
+
+# Nothing selected.
+sed 's/service=\\"app\\"/service=\\"other\\"/; s/"state"/"state2"/' "$T/pgo.conf" >"$T/none.conf"
+exits 20 "$PGO" run -c "$T/none.conf"
+check "no profile leaves the outputs alone" [ "$sum" = "$(cd "$T" && sha256sum out.*)" ]
+
+# Configurations that are wrong: file, line, and what to write instead.
+bad_conf() {
+	printf '%s\n' "$2" >"$T/bad.conf"
+	fails 2 "$1" "$PGO" run -c "$T/bad.conf"
+}
+bad_conf 'bad.conf:2: .*sauces' "$(printf 'target "a" {\n\tsauces = {"x"}\n}')"
+bad_conf 'bad.conf' 'target "a" {'
+bad_conf 'sources' 'target "a" { binary = "x" gcc = "y" }'
+bad_conf 'binary' 'target "a" { sources = {"x"} gcc = "y" }'
+bad_conf 'output' 'target "a" { sources = {"x"} binary = "x" }'
+bad_conf 'half_life' 'target "a" { sources = {"x"} binary = "x" gcc = "y" half_life = "soon" }'
+bad_conf 'target' 'state = "x"'
+bad_conf 'directory' 'target "../a" { sources = {"x"} binary = "x" gcc = "y" }'
+fails 2 "no target 'ap'" "$PGO" run -c "$T/pgo.conf" ap
+
+# Two runs at once: one works, the other says so.
+exec 8>"$T/state/app/lock"
+flock 8
+fails 3 'another run' "$PGO" run -c "$T/pgo.conf"
+exec 8>&-
+exits 10 "$PGO" run -c "$T/pgo.conf"
+finish
