@@ -123,14 +123,14 @@ static int scan(struct view *v, struct pgo_reader *r, const struct pgo_lbr_colum
 				return pgo_err_nomem(err);
 		if (lbr == NULL)
 			continue;
-		rc = pgo_lbr_trace_of(lbr, v->p, &s, &t, err);
+		for (uint32_t at = 0; (rc = pgo_lbr_trace_next(lbr, v->p, &s, &at, &t, err)) > 0;) {
+			v->traces++;
+			if (t.source != PGO_NONE)
+				v->branches += (uint64_t)t.count;
+			v->mispredicts += (uint64_t)t.mispredicts;
+		}
 		if (rc < 0)
 			return rc;
-		if (rc == 0)
-			continue;
-		v->traces++;
-		v->branches += (uint64_t)t.count;
-		v->mispredicts += (uint64_t)t.mispredicts;
 	}
 	return rc;
 }

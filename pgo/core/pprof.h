@@ -44,6 +44,8 @@ struct pgo_reader *pgo_pprof_open_memory(const char *name, const void *data, siz
 /* The whole profile with its samples, for small inputs and tests. */
 struct pgo_profile *pgo_pprof_load(
 	const char *path, const struct pgo_pprof_limits *limits, struct pgo_err *err);
+struct pgo_profile *pgo_pprof_load_memory(const char *name, const void *data, size_t len,
+	const struct pgo_pprof_limits *limits, struct pgo_err *err);
 /* Does this look like a pprof once inflated?  `head`: the first bytes, inflated. */
 bool pgo_pprof_probe(const void *head, size_t len);
 

@@ -288,10 +288,10 @@ static int load_samples(struct pprof_reader *r, struct pgo_err *err)
 	return rc;
 }
 
-struct pgo_profile *pgo_pprof_load(
-	const char *path, const struct pgo_pprof_limits *limits, struct pgo_err *err)
+/* Takes `base`, which may be NULL. */
+static struct pgo_profile *load(struct pgo_reader *base, struct pgo_err *err)
 {
-	struct pprof_reader *r = (struct pprof_reader *)pgo_pprof_open(path, limits, err);
+	struct pprof_reader *r = (struct pprof_reader *)base;
 	struct pgo_profile *p = NULL;
 
 	if (r == NULL)
@@ -300,8 +300,20 @@ struct pgo_profile *pgo_pprof_load(
 		p = r->p;
 		r->p = NULL;
 	}
-	pprof_close(&r->base);
+	pprof_close(base);
 	return p;
+}
+
+struct pgo_profile *pgo_pprof_load(
+	const char *path, const struct pgo_pprof_limits *limits, struct pgo_err *err)
+{
+	return load(pgo_pprof_open(path, limits, err), err);
+}
+
+struct pgo_profile *pgo_pprof_load_memory(const char *name, const void *data, size_t len,
+	const struct pgo_pprof_limits *limits, struct pgo_err *err)
+{
+	return load(pgo_pprof_open_memory(name, data, len, limits, err), err);
 }
 
 /* ---------------------------------------------------------------- probing */
