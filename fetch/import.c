@@ -289,7 +289,7 @@ static int import(struct pgo_imp *imp, struct pgo_stream *stream, struct pgo_imp
 	if (n < 0)
 		return (int)n;
 	if (n == 0)
-		return pgo_err_set(err, PGO_EEMPTY, "the file is empty");
+		return pgo_err_set(err, PGO_EFORMAT, "the file is empty");
 	ret->kind = kind_of(head, (size_t)n);
 	if (ret->kind == PGO_INPUT_PPROF)
 		return pass_through(imp->path, ret, err);

@@ -149,7 +149,7 @@ static int show_file(const struct pgo_show *s, struct pgo_err *err)
 		return PGO_EIO;
 	len = pgo_stream_peek(stream, HEAD, &head, err);
 	if (len == 0)
-		rc = pgo_err_set(err, PGO_EEMPTY, "%s is empty", s->path);
+		rc = pgo_err_set(err, PGO_EFORMAT, "%s is empty", s->path);
 	else if (len < 0)
 		rc = (int)len;
 	else

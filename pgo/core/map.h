@@ -3,15 +3,15 @@
  * Open-addressing hash map from a fixed-width key to a dense index.
  *
  * The map stores only 32-bit indices into an array that the caller owns; keys live in that array.
- *That keeps the map small (8 bytes a slot: index and 32 hash bits) and lets one array serve several
- *maps.  Hashes are XXH3 of the key bytes, so keys must be free of padding garbage.  Iteration order
- *is the caller's array order, hence never depends on hashes.
+ * That keeps the map small (8 bytes a slot: index and 32 hash bits) and lets one array serve
+ * several maps.  Hashes are XXH3 of the key bytes, so keys must be free of padding garbage.
+ * Iteration order is the caller's array order, hence never depends on hashes.
  *
  *	i = pgo_map_find(&m, hash, eq, ctx, key);             // index, or PGO_MAP_NONE
  *	pgo_map_add(&m, hash, index);                         // after a find that failed
  *
  * Most users want pgo_map_find_key() and pgo_map_add_key(), for arrays whose elements begin with
- *their key.
+ * their key.
  */
 #ifndef PGO_CORE_MAP_H
 #define PGO_CORE_MAP_H

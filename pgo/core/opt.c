@@ -71,29 +71,30 @@ static size_t min3(size_t a, size_t b, size_t c)
 	return m < c ? m : c;
 }
 
+/* Letters changed, added, dropped, or swapped with their neighbour (optimal string alignment). */
 size_t pgo_edit_distance(const char *a, const char *b)
 {
 	enum { MAX = 48 };
-	size_t row[MAX + 1];
-	size_t n = strlen(b);
+	size_t rows[3][MAX + 1]; /* the last two and the current one, in turn */
+	size_t n = strlen(b), m = strlen(a);
 
-	if (n > MAX || strlen(a) > MAX)
+	if (n > MAX || m > MAX)
 		return SIZE_MAX;
 	for (size_t j = 0; j <= n; j++)
-		row[j] = j;
-	for (size_t i = 1; a[i - 1] != '\0'; i++) {
-		size_t diagonal = row[0];
+		rows[0][j] = j;
+	for (size_t i = 1; i <= m; i++) {
+		size_t *row = rows[i % 3], *last = rows[(i + 2) % 3], *before = rows[(i + 1) % 3];
 
 		row[0] = i;
 		for (size_t j = 1; j <= n; j++) {
-			size_t above = row[j];
-
-			row[j] =
-				min3(row[j] + 1, row[j - 1] + 1, diagonal + (a[i - 1] != b[j - 1]));
-			diagonal = above;
+			row[j] = min3(
+				last[j] + 1, row[j - 1] + 1, last[j - 1] + (a[i - 1] != b[j - 1]));
+			if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] &&
+				before[j - 2] + 1 < row[j])
+				row[j] = before[j - 2] + 1;
 		}
 	}
-	return row[n];
+	return rows[m % 3][n];
 }
 
 bool pgo_is_near(const char *typed, const char *known)

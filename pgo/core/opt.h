@@ -82,8 +82,8 @@ void pgo_opt_list_free(struct pgo_opt_list *l);
  * checks. */
 void pgo_opt_names(const struct pgo_opt_table *t, struct pgo_buf *out);
 
-/* Letters to change, add or drop to turn one name into the other; and whether that is few enough to
- * offer `known` to someone who typed `typed`. */
+/* Letters to change, add, drop or swap to turn one name into the other; and whether that is few
+ * enough to offer `known` to someone who typed `typed`. */
 size_t pgo_edit_distance(const char *a, const char *b);
 bool pgo_is_near(const char *typed, const char *known);
 

@@ -3,8 +3,8 @@
  * Growable arrays of any type, as three plain members of the struct that owns them:
  *
  *	struct pgo_line *lines; size_t n_lines, lines_room;
- *	struct pgo_line *l = PGO_VEC_PUSH(x->lines, x->n_lines, x->lines_room);   // NULL when out
- *of memory
+ *	struct pgo_line *l = PGO_VEC_PUSH(x->lines, x->n_lines, x->lines_room);
+ *	// NULL when out of memory
  *
  * The new element is zeroed.  Elements move when the array grows, so keep indices, not pointers.
  * Free with pgo_free().

@@ -83,7 +83,8 @@ for f in claims-4g claims-2e63 varint-11 nested no-strings bad-location values t
 	fails 3 "$T/$f" "$PGO" merge "$T/$f" -o "$T/out"
 done
 fails 3 "$T/bomb.gz" "$PGO" merge "$T/bomb.gz" -o "$T/out"
-fails 3 "$T/many-strings.gz" "$PGO" merge "$T/many-strings.gz" -o "$T/out"
+# A profile in order, but without a single sample: nothing to use, which has an exit code of its own.
+fails 20 "would be empty" "$PGO" merge "$T/many-strings.gz" -o "$T/out"
 
 # places that cannot be written
 fails 3 'No space left' "$PGO" merge "$FIX/app.pb.gz" -o /dev/full

@@ -7,7 +7,7 @@
  *
  * A crash, a sanitizer report or a hang (10 s for one input) leaves the input in the file
  * fuzz-crash.bin in $FUZZ_CRASH_DIR (/tmp), says so, and ends with a non-zero exit code.  Mutations
- *stop at the count or at the time limit, whichever is first.
+ * stop at the count or at the time limit, whichever is first.
  */
 #include <dirent.h>
 #include <fcntl.h>

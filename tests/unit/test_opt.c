@@ -178,7 +178,9 @@ static void nearness_counts_letters(void **state)
 {
 	(void)state;
 	assert_int_equal(pgo_edit_distance("merge", "merge"), 0);
-	assert_int_equal(pgo_edit_distance("mrege", "merge"), 2);
+	assert_int_equal(pgo_edit_distance("mrege", "merge"), 1);
+	assert_int_equal(pgo_edit_distance("emrgx", "merge"), 2);
+	assert_int_equal(pgo_edit_distance("kitten", "sitting"), 3);
 	assert_int_equal(pgo_edit_distance("", "show"), 4);
 	assert_int_equal(pgo_edit_distance("convrt", "convert"), 1);
 	assert_true(pgo_is_near("convrt", "convert"));
