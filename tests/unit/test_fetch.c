@@ -74,7 +74,7 @@ static void write_profile(
 }
 
 struct fixture {
-	char src[4096], out[4096];
+	char src[2048], out[4096];
 	struct pgo_fetch_stats stats;
 	struct pgo_err err;
 };
