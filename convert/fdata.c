@@ -175,11 +175,13 @@ static int read_name(struct reader *r, uint32_t type, uint32_t *ret)
 			return bad(r, "a name with a zero byte");
 		pgo_buf_putc(&r->name, *r->at++);
 	}
+	if (r->name.failed)
+		return out_of_memory(r);
 	if (r->name.len == 0)
 		return bad(r, "a name is missing");
 	if (type % 3 == 0 && strcmp(r->name.data, UNKNOWN) == 0)
 		r->name.len = 0;
-	id = r->name.failed ? PGO_STR_NONE : pgo_strtab_add(&r->f->strs, r->name.data, r->name.len);
+	id = pgo_strtab_add(&r->f->strs, r->name.data, r->name.len);
 	if (id == PGO_STR_NONE)
 		return out_of_memory(r);
 	*ret = id;

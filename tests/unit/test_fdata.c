@@ -218,7 +218,7 @@ static void test_a_file_cut_inside_a_line_is_an_error(void **state)
 	for (size_t len = 0; len < sizeof text - 1; len++) {
 		struct pgo_fdata *f = pgo_fdata_read("x", text, len, NULL);
 
-		assert_true((f != NULL) == (len == 26));
+		assert_true((f != NULL) == (len == 25));
 		pgo_fdata_free(f);
 	}
 	assert_int_equal(pgo_alloc_live(), live);
