@@ -3,6 +3,8 @@
  * tables. */
 #include "convert/convert.h"
 
+#include "pgo/core/file.h"
+
 #include <inttypes.h>
 #include <string.h>
 
@@ -124,7 +126,9 @@ void pgo_account_json(const struct pgo_account *a, struct pgo_json *j)
 	pgo_json_kv_u64(j, "functions_hot", a->functions_hot);
 	pgo_json_kv_double(j, "density", a->density);
 	pgo_json_kv_double(j, "mapped_share", a->mapped_share);
-	pgo_json_kv_str(j, "debug_file", a->debug_file);
+	/* Without its directory: the same wherever the conversion ran. */
+	pgo_json_kv_str(
+		j, "debug_file", a->debug_file != NULL ? pgo_path_base(a->debug_file) : NULL);
 	pgo_json_key(j, "hottest");
 	pgo_json_array(j);
 	for (size_t i = 0; i < a->n_hottest; i++) {

@@ -417,18 +417,15 @@ static struct pgo_fnprof *gcc_read(
 	return NULL;
 }
 
+/* By the magic alone: another version is this format too, and reading it says what is wrong. */
 static bool gcc_probe(const void *head, size_t len)
 {
 	struct pgo_cursor c;
-	uint32_t magic, version;
+	uint32_t magic;
 
 	pgo_cursor_init(&c, "", head, len, NULL);
 	magic = pgo_cursor_u32le(&c, "");
-	version = pgo_cursor_u32le(&c, "");
-	return !c.failed &&
-	       (magic == PGO_AFDO_MAGIC ? is_known_version(version)
-					: magic == PGO_AFDO_MAGIC_SWAPPED && version >> 24 <= 3 &&
-						  (version & 0xffffff) == 0);
+	return !c.failed && (magic == PGO_AFDO_MAGIC || magic == PGO_AFDO_MAGIC_SWAPPED);
 }
 
 const struct pgo_format pgo_format_gcc = {

@@ -62,6 +62,7 @@ static struct pgo_output *add(struct pgo_outputs *o, enum pgo_output_kind kind, 
 
 	out->kind = kind;
 	out->path = path;
+	out->name = path;
 	pgo_buf_init(&out->data, MAX_OUTPUT);
 	return out;
 }
@@ -284,7 +285,7 @@ void pgo_outputs_json(const struct pgo_outputs *o, struct pgo_json *j)
 	for (size_t i = 0; i < o->n; i++) {
 		pgo_json_object(j);
 		pgo_json_kv_str(j, "kind", pgo_output_kind_name(o->of[i].kind));
-		pgo_json_kv_str(j, "path", o->of[i].path);
+		pgo_json_kv_str(j, "path", o->of[i].name);
 		if (o->of[i].kind == PGO_OUTPUT_GCC)
 			pgo_json_kv_u64(j, "gcc_release", o->of[i].gcc_release);
 		if (o->of[i].kind == PGO_OUTPUT_CLANG)

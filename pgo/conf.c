@@ -154,7 +154,7 @@ static int read_target(cfg_t *t, const char *dir, struct pgo_target *ret, struct
 static int read_all(cfg_t *cfg, struct pgo_conf *c, struct pgo_err *err)
 {
 	size_t n = cfg_size(cfg, "target");
-	char *dir = directory_of(c->path);
+	const char *dir = c->dir = directory_of(c->path);
 	int rc = 0;
 
 	if (dir == NULL)
@@ -170,8 +170,14 @@ static int read_all(cfg_t *cfg, struct pgo_conf *c, struct pgo_err *err)
 	for (size_t i = 0; i < n && rc == 0; i++)
 		rc = read_target(cfg_getnsec(cfg, "target", (unsigned)i), dir,
 			&c->targets[c->n_targets++], err);
-	pgo_free(dir);
 	return rc;
+}
+
+const char *pgo_conf_relative(const struct pgo_conf *c, const char *path)
+{
+	size_t len = strlen(c->dir);
+
+	return strncmp(path, c->dir, len) == 0 && path[len] == '/' ? path + len + 1 : path;
 }
 
 int pgo_conf_load(const char *path, struct pgo_conf *ret, struct pgo_err *err)
@@ -263,6 +269,7 @@ void pgo_conf_fini(struct pgo_conf *c)
 		free_target(&c->targets[i]);
 	pgo_free(c->targets);
 	pgo_free(c->path);
+	pgo_free(c->dir);
 	pgo_free(c->state);
 	memset(c, 0, sizeof *c);
 }

@@ -43,6 +43,7 @@ struct pgo_target {
 
 struct pgo_conf {
 	char *path;  /* of the file */
+	char *dir;   /* the file's directory, "." for here */
 	char *state; /* directory */
 	struct pgo_target *targets;
 	size_t n_targets;
@@ -51,5 +52,7 @@ struct pgo_conf {
 /* Messages carry file and line. Fills *ret (pgo_conf_fini). */
 int pgo_conf_load(const char *path, struct pgo_conf *ret, struct pgo_err *err) PGO_MUST_CHECK;
 void pgo_conf_fini(struct pgo_conf *c);
+/* `path` of a target as the file has it, without the directory: the same wherever the run was started. */
+const char *pgo_conf_relative(const struct pgo_conf *c, const char *path);
 
 #endif

@@ -15,10 +15,9 @@
  *	pgo/cmd_*.c            one a subcommand: arguments -> library -> print
  *	pgo/input.[ch]         any file a user may name as a profile -> readers
  *	pgo/merge_inputs.[ch]  files -> plan -> merged profile
- *	pgo/conf.[ch]          the configuration file of `pgo run`; pipeline: all stages for a target
- *	pgo/show*              views of every file the program reads or writes
- *	pgo/versions.[ch]      what --version says
- *	pgo/man, completion    manual pages; bash, zsh and fish
+ *	pgo/conf.[ch]          the configuration file of `pgo run`; pipeline: all stages for a
+ *target pgo/show*              views of every file the program reads or writes pgo/versions.[ch]
+ *what --version says pgo/man, completion    manual pages; bash, zsh and fish
  *
  * The bottom layer, which every stage may use
  *	pgo/core/err, diag     errors as values; warnings, notes, progress

@@ -181,7 +181,7 @@ static void hash_target(struct pgo_sha256 *h, const struct run *r)
 		const struct pgo_output *o = &r->outputs.of[i];
 
 		hash_str(h, pgo_output_kind_name(o->kind));
-		hash_str(h, o->path);
+		hash_str(h, o->name);
 		hash_str(h, o->format != NULL ? o->format->name : "");
 		pgo_sha256_add(h, &o->gcc_release, sizeof o->gcc_release);
 	}
@@ -209,20 +209,22 @@ static int fingerprint(struct run *r, struct pgo_err *err)
 }
 
 /* Are all outputs of the last manifest in place, byte for byte? */
-static bool outputs_intact(const struct pgo_jval *outputs)
+static bool outputs_intact(const struct run *r, const struct pgo_jval *outputs)
 {
 	size_t n = pgo_jval_len(outputs);
 	char digest[65];
 
 	for (size_t i = 0; i < n; i++) {
 		const struct pgo_jval *o = pgo_jval_at(outputs, i);
-		const char *path = pgo_jval_str(pgo_jval_get(o, "path"), "");
+		const char *name = pgo_jval_str(pgo_jval_get(o, "path"), "");
 
-		if (pgo_sha256_file(path, digest, NULL) < 0 ||
+		/* The fingerprint has said that the outputs asked for are these, in this order. */
+		if (i == r->outputs.n || strcmp(name, r->outputs.of[i].name) != 0 ||
+			pgo_sha256_file(r->outputs.of[i].path, digest, NULL) < 0 ||
 			strcmp(digest, pgo_jval_str(pgo_jval_get(o, "sha256"), "")) != 0)
 			return false;
 	}
-	return n != 0;
+	return n == r->outputs.n;
 }
 
 /* A manifest that is missing or damaged only means that there is work to do. */
@@ -240,7 +242,7 @@ static bool up_to_date(const struct run *r)
 		same = strcmp(pgo_jval_str(pgo_jval_get(doc, "fingerprint"), ""), r->fingerprint) ==
 			       0 &&
 		       pgo_path_exists(r->merged_path) &&
-		       outputs_intact(pgo_jval_get(doc, "outputs"));
+		       outputs_intact(r, pgo_jval_get(doc, "outputs"));
 	pgo_jdoc_free(doc);
 	pgo_buf_fini(&text);
 	return same;
@@ -391,6 +393,8 @@ static int run_stages(struct run *r, enum pgo_run_result *ret, struct pgo_err *e
 	int rc = pgo_outputs_init(
 		&r->outputs, t->gcc, t->gcc_release, t->clang, t->clang_format, t->bolt, err);
 
+	for (size_t i = 0; i < r->outputs.n; i++)
+		r->outputs.of[i].name = pgo_conf_relative(r->conf, r->outputs.of[i].path);
 	if (rc == 0)
 		rc = window(r, err);
 	if (rc == 0)
