@@ -87,16 +87,19 @@ static uint32_t intern(struct reader *r, const char *s, size_t len)
 
 /* ------------------------------------------------------------------ tables */
 
-/* What it says follows from the counts, so it is checked for form and forgotten. */
-static void read_summary(struct reader *r)
+/* What it says follows from the counts, so it is checked for form and forgotten, but for the number
+ * of functions, which tells where a file without sections should end. */
+static uint64_t read_summary(struct reader *r)
 {
-	uint64_t n;
+	uint64_t n, n_functions;
 
-	for (int i = 0; i < 5; i++)
+	for (int i = 0; i < 4; i++)
 		(void)pgo_cursor_uleb(r->c, "the summary");
+	n_functions = pgo_cursor_uleb(r->c, "the summary");
 	n = pgo_cursor_fits(r->c, pgo_cursor_uleb(r->c, "the summary"), 3, "summary rows");
 	for (uint64_t i = 0; i < n * 3 && !r->c->failed; i++)
 		(void)pgo_cursor_uleb(r->c, "the summary");
+	return n_functions;
 }
 
 static uint32_t read_text(struct reader *r, const char *thing)
@@ -425,7 +428,7 @@ static void read_payload(struct reader *r, uint64_t type, uint64_t flags)
 		r->p->partial = (flags & PGO_LLVM_SUMMARY_PARTIAL) != 0;
 		r->p->fs_discriminators = (flags & PGO_LLVM_SUMMARY_FS) != 0;
 		r->p->preinlined = (flags & PGO_LLVM_SUMMARY_PREINLINED) != 0;
-		read_summary(r);
+		(void)read_summary(r);
 		break;
 	case PGO_LLVM_NAMES:
 		read_names(r, flags);
@@ -579,9 +582,13 @@ static struct pgo_fnprof *bin_read(
 	if (!c.failed && magic == PGO_LLVM_MAGIC_EXT) {
 		read_ext(&r);
 	} else if (!c.failed) {
-		read_summary(&r);
+		uint64_t n_functions = read_summary(&r);
+
 		read_names(&r, 0);
 		read_functions(&r);
+		if (!c.failed && r.p->n_fns < n_functions)
+			PGO_CURSOR_FAIL(&c, "it ends after %zu of its %" PRIu64 " functions",
+				r.p->n_fns, n_functions);
 	}
 	if (c.failed) {
 		pgo_fnprof_free(r.p);
