@@ -55,11 +55,12 @@ static void flow_json(struct pgo_json *j, const char *key, uint64_t read, uint64
 	pgo_json_end_object(j);
 }
 
-#define N_BOGUS 6
+#define N_BOGUS 7
 
 static void bogus_rows(const struct pgo_account *a, struct row ret[N_BOGUS])
 {
 	const struct row rows[N_BOGUS] = {
+		{"stub", "in linkage stubs (PLT)", a->ranges_stub},
 		{"backward", "end before they start", a->ranges_backward},
 		{"too_long", "over 1 MiB long", a->ranges_too_long},
 		{"no_function", "in no function", a->ranges_no_function},

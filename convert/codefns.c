@@ -21,21 +21,21 @@ void pgo_codefns_fini(struct pgo_codefns *c)
 	*c = (struct pgo_codefns){0};
 }
 
-/* Where the symbol's code ends; symbols without a size reach to the next one. */
+/* Where the symbol's code ends; symbols without a size reach to the next one, in their section. */
 static uint64_t symbol_end(const struct pgo_elf *e, const struct pgo_symbol *s)
 {
 	size_t i = (size_t)(s - e->symbols);
-	uint64_t limit = UINT64_MAX;
+	uint64_t end = UINT64_MAX;
 
 	if (s->size != 0)
 		return s->addr + s->size;
-	for (i++; i < e->n_symbols; i++) {
+	if (s->section < e->n_sections)
+		end = e->sections[s->section].addr + e->sections[s->section].size;
+	for (i++; i < e->n_symbols && e->symbols[i].addr < end; i++) {
 		if (e->symbols[i].addr > s->addr)
 			return e->symbols[i].addr;
 	}
-	if (s->section < e->n_sections)
-		limit = e->sections[s->section].addr + e->sections[s->section].size;
-	return limit;
+	return end;
 }
 
 int pgo_codefns_add(struct pgo_codefns *c, uint64_t addr)
@@ -47,7 +47,7 @@ int pgo_codefns_add(struct pgo_codefns *c, uint64_t addr)
 	if (last != NULL && addr >= last->start && addr < last->end)
 		return 0;
 	s = pgo_elf_symbol(c->symbols, addr);
-	if (s == NULL)
+	if (s == NULL || addr >= symbol_end(c->symbols, s))
 		return 0;
 	fn = PGO_VEC_PUSH(c->fns, c->n_fns, c->fns_room);
 	if (fn == NULL)
@@ -279,4 +279,21 @@ size_t pgo_codefns_joint(const struct pgo_codefns *c, uint64_t addr)
 			hi = mid;
 	}
 	return lo;
+}
+
+const struct pgo_plt *pgo_plt_at(const struct pgo_elf *elf, uint64_t addr)
+{
+	size_t lo = 0, hi = elf->n_plt;
+
+	while (lo < hi) {
+		size_t mid = lo + (hi - lo) / 2;
+
+		if (elf->plt[mid].addr <= addr)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	if (lo == 0 || addr - elf->plt[lo - 1].addr >= elf->plt[lo - 1].size)
+		return NULL;
+	return &elf->plt[lo - 1];
 }

@@ -46,6 +46,9 @@ int pgo_codefns_find_joints(
 /* Index of the first joint at or behind `addr`. */
 size_t pgo_codefns_joint(const struct pgo_codefns *c, uint64_t addr);
 
+/* The PLT stub that holds `addr`, or NULL. */
+const struct pgo_plt *pgo_plt_at(const struct pgo_elf *elf, uint64_t addr);
+
 /* Length of a symbol's name without the tails of split-off parts and of GCC's clones: .cold,
  * .part.N, .constprop.N, .isra.N, .lto_priv.N. */
 size_t pgo_codefn_base_len(const char *name);

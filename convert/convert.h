@@ -49,6 +49,7 @@ struct pgo_account {
 	uint64_t range_loss[PGO_N_LOSSES];
 	uint64_t ranges_backward, ranges_too_long, ranges_no_function, ranges_cross_function,
 		ranges_cross_jump, ranges_misaligned; /* bogus ones, by kind */
+	uint64_t ranges_stub; /* in linkage stubs (PLT): sound, but nothing counts them */
 	uint64_t plain_read, plain_used,
 		plain_loss[PGO_N_LOSSES]; /* instruction samples, without LBR */
 	uint64_t instructions_hit;        /* distinct, in ranges */

@@ -15,11 +15,11 @@ static uint32_t symbol_name(struct pgo_edges *e, const struct pgo_symbol *s)
 
 	if (e->named == s)
 		return e->name;
-	if (s->global && *prefix == '\0') {
+	if (s->local_rank == 0 && *prefix == '\0') {
 		id = pgo_strtab_puts(&e->fdata->strs, s->name);
 	} else {
-		text = s->global ? pgo_asprintf("%s%s", prefix, s->name)
-				 : pgo_asprintf("%s%s/%u", prefix, s->name, s->local_rank);
+		text = s->local_rank == 0 ? pgo_asprintf("%s%s", prefix, s->name)
+					  : pgo_asprintf("%s%s/%u", prefix, s->name, s->local_rank);
 		if (text == NULL)
 			return PGO_STR_NONE;
 		id = pgo_strtab_puts(&e->fdata->strs, text);
@@ -28,23 +28,6 @@ static uint32_t symbol_name(struct pgo_edges *e, const struct pgo_symbol *s)
 	e->named = s;
 	e->name = id;
 	return id;
-}
-
-static const struct pgo_plt *plt_at(const struct pgo_elf *elf, uint64_t addr)
-{
-	size_t lo = 0, hi = elf->n_plt;
-
-	while (lo < hi) {
-		size_t mid = lo + (hi - lo) / 2;
-
-		if (elf->plt[mid].addr <= addr)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
-	if (lo == 0 || addr - elf->plt[lo - 1].addr >= elf->plt[lo - 1].size)
-		return NULL;
-	return &elf->plt[lo - 1];
 }
 
 static int plt_name(struct pgo_edges *e, const struct pgo_plt *plt, struct pgo_fdata_loc *ret)
@@ -76,7 +59,7 @@ int pgo_edges_locate(
 		ret->name = symbol_name(e, fn->symbol);
 		return ret->name == PGO_STR_NONE ? -1 : 0;
 	}
-	plt = plt_at(p->elf, addr);
+	plt = pgo_plt_at(p->elf, addr);
 	if (plt == NULL)
 		return 0;
 	ret->known = 1;

@@ -224,15 +224,19 @@ static void tally(struct pgo_pass *p, const struct pgo_fnwork *w, size_t fn)
 
 /* ------------------------------------------------------------------ all functions */
 
-/* Ranges that start where no symbol is. */
+/* Ranges that start where no function is: in linkage stubs, which no profile format counts, or in
+ * code without a symbol. */
 static void lose_unknown(struct pgo_pass *p, size_t first, size_t last)
 {
+	struct pgo_account *a = p->account;
+
 	for (size_t i = first; i < last; i++) {
 		const struct pgo_trace *t = &p->ranges->traces[i];
+		uint64_t *lost = pgo_plt_at(p->elf, t->target) != NULL ? &a->ranges_stub
+								       : &a->ranges_no_function;
 
 		if (pgo_at_inside(t->target) && pgo_at_inside(t->end))
-			p->account->ranges_no_function =
-				pgo_add_sat(p->account->ranges_no_function, t->count);
+			*lost = pgo_add_sat(*lost, t->count);
 	}
 }
 
