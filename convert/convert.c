@@ -4,7 +4,7 @@
 #include "convert/debugfile.h"
 #include "convert/edges.h"
 #include "convert/plain.h"
-#include "convert/source.h"
+#include "convert/positions.h"
 #include "pgo/core/alloc.h"
 
 #include <stdlib.h>
@@ -157,7 +157,7 @@ static int run_pass(struct pgo_convert *c, struct pgo_pass *p, struct pgo_err *e
 		return rc;
 	if (c->account.executions == 0)
 		return pgo_convert_nothing_ran(c, err);
-	if ((p->source != NULL && pgo_source_finish(p->source, p) < 0) ||
+	if ((p->positions != NULL && pgo_positions_finish(p->positions, p) < 0) ||
 		pgo_convert_figures(c, p, names) < 0)
 		return pgo_err_nomem(err);
 	if (c->o.want_fdata && !c->account.lbr) {
@@ -204,7 +204,7 @@ static int prepare(struct pgo_convert *c, struct pgo_err *err)
 
 int pgo_convert_run(struct pgo_convert *c, struct pgo_err *err)
 {
-	struct pgo_source source = {0};
+	struct pgo_positions positions = {0};
 	struct pgo_edges edges = {0};
 	struct pgo_pass p = {0};
 	int rc;
@@ -225,8 +225,8 @@ int pgo_convert_run(struct pgo_convert *c, struct pgo_err *err)
 		.fns = &c->fns,
 		.account = &c->account};
 	if (c->lines != NULL) {
-		p.source = &source;
-		if (pgo_source_init(&source, c->fnprof, &p) < 0) {
+		p.positions = &positions;
+		if (pgo_positions_init(&positions, c->fnprof, &p) < 0) {
 			rc = pgo_err_nomem(err);
 			goto out;
 		}
@@ -240,7 +240,7 @@ int pgo_convert_run(struct pgo_convert *c, struct pgo_err *err)
 	if (rc == 0)
 		rc = run_pass(c, &p, err);
 out:
-	pgo_source_fini(&source);
+	pgo_positions_fini(&positions);
 	pgo_pass_fini(&p);
 	return rc;
 }

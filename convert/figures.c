@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "convert/convert_impl.h"
 
-#include "convert/source.h"
+#include "convert/positions.h"
 #include "pgo/core/alloc.h"
 #include "pgo/core/file.h"
 
@@ -80,8 +80,8 @@ int pgo_convert_figures(struct pgo_convert *c, const struct pgo_pass *p, struct 
 		const struct pgo_codefn *fn = &c->fns.fns[i];
 		uint32_t name = PGO_STR_NONE;
 
-		if (p->source != NULL)
-			name = pgo_source_name_at(p->source, fn->start);
+		if (p->positions != NULL)
+			name = pgo_positions_name_at(p->positions, fn->start);
 		if (name == PGO_STR_NONE)
 			name = pgo_strtab_add(
 				names, fn->symbol->name, pgo_codefn_base_len(fn->symbol->name));

@@ -2,7 +2,7 @@
 #include "convert/pass.h"
 
 #include "convert/edges.h"
-#include "convert/source.h"
+#include "convert/positions.h"
 #include "pgo/core/alloc.h"
 #include "pgo/core/vec.h"
 
@@ -257,7 +257,7 @@ static int one_function(struct pgo_pass *p, struct pgo_fnwork *w, const struct p
 	count_stops(w);
 	sweep(p, w, first, last);
 	tally(p, w, fn);
-	if (p->source != NULL && pgo_source_add(p->source, p, w) < 0)
+	if (p->positions != NULL && pgo_positions_add(p->positions, p, w) < 0)
 		return pgo_err_nomem(err);
 	if (p->edges != NULL && pgo_edges_add(p->edges, p, w) < 0)
 		return pgo_err_nomem(err);
@@ -301,7 +301,7 @@ static int from_elsewhere(struct pgo_pass *p)
 
 		if (pgo_codefns_find(p->fns, b->source) != UINT32_MAX)
 			continue;
-		if ((p->source != NULL && pgo_source_enter(p->source, p, b) < 0) ||
+		if ((p->positions != NULL && pgo_positions_enter(p->positions, p, b) < 0) ||
 			(p->edges != NULL && pgo_edges_enter(p->edges, p, b) < 0))
 			return -1;
 	}

@@ -2,7 +2,7 @@
 /*
  * The one pass over the touched functions, in address order: disassemble, check and sweep the
  * fall-through ranges into executions per instruction, then hand the function to the builders of
- * what was asked for (convert/source.h, convert/edges.h).  One function is in memory at a time.
+ * what was asked for (convert/positions.h, convert/edges.h).  One function is in memory at a time.
  */
 #ifndef PGO_CONVERT_PASS_H
 #define PGO_CONVERT_PASS_H
@@ -47,9 +47,9 @@ struct pgo_pass {
 	struct pgo_account *account;
 	struct pgo_branch *branches; /* by (source, target); from outside at the end */
 	size_t n_branches, branches_room;
-	struct pgo_source *source; /* NULL = not wanted */
-	struct pgo_edges *edges;   /* NULL = not wanted */
-	uint64_t *executed;        /* executions, executions x size of each function of fns */
+	struct pgo_positions *positions; /* NULL = not wanted */
+	struct pgo_edges *edges;         /* NULL = not wanted */
+	uint64_t *executed;              /* executions, executions x size of each function of fns */
 };
 
 /* Fills the builders and the account. */

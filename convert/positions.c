@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "convert/source.h"
+#include "convert/positions.h"
 
 #include "pgo/core/alloc.h"
 #include "pgo/core/map.h"
@@ -16,7 +16,7 @@ static uint64_t times(uint64_t count, uint32_t factor)
 /* ------------------------------------------------------------------ before the pass */
 
 static uint32_t name_of_fn(
-	const struct pgo_source *s, const struct pgo_pass *p, const struct pgo_lines_fn *fn)
+	const struct pgo_positions *s, const struct pgo_pass *p, const struct pgo_lines_fn *fn)
 {
 	const struct pgo_symbol *sym;
 
@@ -33,7 +33,7 @@ struct chain_key {
 	uint32_t parent, line, disc, name;
 };
 
-static int unify_nodes(struct pgo_source *s)
+static int unify_nodes(struct pgo_positions *s)
 {
 	size_t n = pgo_lines_n_nodes(s->lines);
 	struct chain_key *keys = pgo_calloc(n + 1, sizeof *keys);
@@ -62,7 +62,7 @@ static int unify_nodes(struct pgo_source *s)
 	return rc;
 }
 
-static void mark_ran(struct pgo_source *s, const struct pgo_ranges *r)
+static void mark_ran(struct pgo_positions *s, const struct pgo_ranges *r)
 {
 	uint64_t last = PGO_AT_NONE;
 
@@ -79,11 +79,11 @@ static void mark_ran(struct pgo_source *s, const struct pgo_ranges *r)
 	}
 }
 
-int pgo_source_init(struct pgo_source *s, struct pgo_fnprof *prof, const struct pgo_pass *p)
+int pgo_positions_init(struct pgo_positions *s, struct pgo_fnprof *prof, const struct pgo_pass *p)
 {
 	size_t n_fns = pgo_lines_n_fns(p->lines);
 
-	*s = (struct pgo_source){.prof = prof, .lines = p->lines};
+	*s = (struct pgo_positions){.prof = prof, .lines = p->lines};
 	s->nodes = pgo_calloc(pgo_lines_n_nodes(p->lines) + 1, sizeof *s->nodes);
 	s->fn_ran = pgo_calloc(n_fns + 1, sizeof *s->fn_ran);
 	s->fn_names = pgo_calloc(n_fns + 1, sizeof *s->fn_names);
@@ -100,7 +100,7 @@ int pgo_source_init(struct pgo_source *s, struct pgo_fnprof *prof, const struct 
 	return 0;
 }
 
-void pgo_source_fini(struct pgo_source *s)
+void pgo_positions_fini(struct pgo_positions *s)
 {
 	pgo_free(s->nodes);
 	pgo_free(s->fn_ran);
@@ -108,13 +108,13 @@ void pgo_source_fini(struct pgo_source *s)
 	pgo_free(s->heads);
 	pgo_free(s->records);
 	pgo_free(s->targets);
-	*s = (struct pgo_source){0};
+	*s = (struct pgo_positions){0};
 }
 
 /* ------------------------------------------------------------------ one function */
 
 /* Can the compiler find this place again?  Every frame needs a line and a declaration. */
-static bool usable(const struct pgo_source *s, const struct pgo_lines_hit *hit)
+static bool usable(const struct pgo_positions *s, const struct pgo_lines_hit *hit)
 {
 	uint32_t line = hit->line;
 
@@ -129,25 +129,25 @@ static bool usable(const struct pgo_source *s, const struct pgo_lines_hit *hit)
 	return hit->node != UINT32_MAX;
 }
 
-static uint32_t offset_in(const struct pgo_source *s, uint32_t node, uint32_t line)
+static uint32_t offset_in(const struct pgo_positions *s, uint32_t node, uint32_t line)
 {
 	return (line - pgo_lines_node(s->lines, node)->decl_line) & 0xffff;
 }
 
-static int add_record(struct pgo_source *s, const struct pgo_lines_hit *hit, uint64_t count)
+static int add_record(struct pgo_positions *s, const struct pgo_lines_hit *hit, uint64_t count)
 {
-	struct pgo_source_record *r = PGO_VEC_PUSH(s->records, s->n_records, s->records_room);
+	struct pgo_positions_record *r = PGO_VEC_PUSH(s->records, s->n_records, s->records_room);
 
 	if (r == NULL)
 		return -1;
-	*r = (struct pgo_source_record){s->nodes[hit->node].same,
+	*r = (struct pgo_positions_record){s->nodes[hit->node].same,
 		offset_in(s, hit->node, hit->line), hit->disc, hit->copy,
 		times(count, hit->factor)};
 	return 0;
 }
 
 /* One record for each stretch of instructions that share line and chain. */
-static int add_positions(struct pgo_source *s, struct pgo_pass *p, const struct pgo_fnwork *w)
+static int add_positions(struct pgo_positions *s, struct pgo_pass *p, const struct pgo_fnwork *w)
 {
 	const struct pgo_insn *insns = w->cfg.insns;
 
@@ -180,7 +180,7 @@ static int add_positions(struct pgo_source *s, struct pgo_pass *p, const struct 
  * DWARF.  PGO_STR_NONE if it calls nothing; *ret_fn: UINT32_MAX without DWARF.
  */
 static uint32_t callee_at(
-	const struct pgo_source *s, const struct pgo_pass *p, uint64_t target, uint32_t *ret_fn)
+	const struct pgo_positions *s, const struct pgo_pass *p, uint64_t target, uint32_t *ret_fn)
 {
 	const struct pgo_symbol *sym = pgo_elf_symbol(p->symbols, target);
 	const struct pgo_lines_fn *fn;
@@ -214,11 +214,11 @@ static bool calls_something(const struct pgo_fnwork *w, const struct pgo_branch 
 	       b->target >= w->fn->end;
 }
 
-static int add_calls(struct pgo_source *s, const struct pgo_pass *p, const struct pgo_fnwork *w)
+static int add_calls(struct pgo_positions *s, const struct pgo_pass *p, const struct pgo_fnwork *w)
 {
 	for (size_t k = 0; k < w->n_branches; k++) {
 		const struct pgo_branch *b = &w->branches[k];
-		struct pgo_source_target *t;
+		struct pgo_positions_target *t;
 		struct pgo_lines_hit hit;
 		uint32_t callee, fn;
 
@@ -235,13 +235,13 @@ static int add_calls(struct pgo_source *s, const struct pgo_pass *p, const struc
 		t = PGO_VEC_PUSH(s->targets, s->n_targets, s->targets_room);
 		if (t == NULL)
 			return -1;
-		*t = (struct pgo_source_target){s->nodes[hit.node].same,
+		*t = (struct pgo_positions_target){s->nodes[hit.node].same,
 			offset_in(s, hit.node, hit.line), hit.disc, callee, b->count};
 	}
 	return 0;
 }
 
-int pgo_source_add(struct pgo_source *s, struct pgo_pass *p, const struct pgo_fnwork *w)
+int pgo_positions_add(struct pgo_positions *s, struct pgo_pass *p, const struct pgo_fnwork *w)
 {
 	const struct pgo_lines_fn *fn = pgo_lines_fn_at(s->lines, w->fn->start);
 
@@ -251,7 +251,8 @@ int pgo_source_add(struct pgo_source *s, struct pgo_pass *p, const struct pgo_fn
 	return add_positions(s, p, w) < 0 ? -1 : add_calls(s, p, w);
 }
 
-int pgo_source_enter(struct pgo_source *s, const struct pgo_pass *p, const struct pgo_branch *b)
+int pgo_positions_enter(
+	struct pgo_positions *s, const struct pgo_pass *p, const struct pgo_branch *b)
 {
 	uint32_t fn;
 
@@ -267,7 +268,7 @@ int pgo_source_enter(struct pgo_source *s, const struct pgo_pass *p, const struc
 
 static int compare_records(const void *pa, const void *pb)
 {
-	const struct pgo_source_record *a = pa, *b = pb;
+	const struct pgo_positions_record *a = pa, *b = pb;
 
 	if (a->node != b->node)
 		return a->node < b->node ? -1 : 1;
@@ -279,7 +280,7 @@ static int compare_records(const void *pa, const void *pb)
 }
 
 /* Totals flow up the chain.  Children come after their parents, so backwards. */
-static void sum_totals(struct pgo_source *s)
+static void sum_totals(struct pgo_positions *s)
 {
 	for (size_t i = pgo_lines_n_nodes(s->lines); i-- > 0;) {
 		uint32_t parent = pgo_lines_node(s->lines, (uint32_t)i)->parent;
@@ -293,7 +294,7 @@ static void sum_totals(struct pgo_source *s)
 }
 
 /* The record of a node in the profile, made on the way down from its function. */
-static struct pgo_fn *fn_of_node(const struct pgo_source *s, struct pgo_fn **made, uint32_t node)
+static struct pgo_fn *fn_of_node(const struct pgo_positions *s, struct pgo_fn **made, uint32_t node)
 {
 	const struct pgo_lines_node *d = pgo_lines_node(s->lines, node);
 	struct pgo_fn *up;
@@ -318,9 +319,9 @@ static struct pgo_fn *fn_of_node(const struct pgo_source *s, struct pgo_fn **mad
 	return made[node];
 }
 
-static int build_positions(struct pgo_source *s, struct pgo_fn **made)
+static int build_positions(struct pgo_positions *s, struct pgo_fn **made)
 {
-	struct pgo_source_record *r = s->records;
+	struct pgo_positions_record *r = s->records;
 
 	if (s->n_records != 0)
 		qsort(r, s->n_records, sizeof *r, compare_records);
@@ -352,7 +353,7 @@ static int build_positions(struct pgo_source *s, struct pgo_fn **made)
 
 static int compare_targets(const void *pa, const void *pb)
 {
-	const struct pgo_source_target *a = pa, *b = pb;
+	const struct pgo_positions_target *a = pa, *b = pb;
 
 	if (a->node != b->node)
 		return a->node < b->node ? -1 : 1;
@@ -363,12 +364,12 @@ static int compare_targets(const void *pa, const void *pb)
 	return a->callee < b->callee ? -1 : a->callee > b->callee;
 }
 
-static int build_targets(struct pgo_source *s, struct pgo_fn **made)
+static int build_targets(struct pgo_positions *s, struct pgo_fn **made)
 {
 	if (s->n_targets != 0)
 		qsort(s->targets, s->n_targets, sizeof *s->targets, compare_targets);
 	for (size_t i = 0; i < s->n_targets; i++) {
-		const struct pgo_source_target *t = &s->targets[i];
+		const struct pgo_positions_target *t = &s->targets[i];
 		struct pgo_fn_pos *pos;
 		struct pgo_fn *fn;
 		uint64_t sum = 0;
@@ -387,7 +388,7 @@ static int build_targets(struct pgo_source *s, struct pgo_fn **made)
 	return 0;
 }
 
-static int build_heads(struct pgo_source *s, struct pgo_fn **made)
+static int build_heads(struct pgo_positions *s, struct pgo_fn **made)
 {
 	for (size_t i = 0; i < pgo_lines_n_fns(s->lines); i++) {
 		struct pgo_fn *fn;
@@ -403,7 +404,7 @@ static int build_heads(struct pgo_source *s, struct pgo_fn **made)
 }
 
 /* Functions that are there and never ran: a compiler may treat those as cold, others as new. */
-static int build_cold(struct pgo_source *s, const struct pgo_pass *p)
+static int build_cold(struct pgo_positions *s, const struct pgo_pass *p)
 {
 	size_t n_names = s->prof->strs.n_strs;
 	bool *ran = pgo_calloc(n_names, sizeof *ran);
@@ -428,7 +429,7 @@ static int build_cold(struct pgo_source *s, const struct pgo_pass *p)
 	return rc;
 }
 
-int pgo_source_finish(struct pgo_source *s, const struct pgo_pass *p)
+int pgo_positions_finish(struct pgo_positions *s, const struct pgo_pass *p)
 {
 	struct pgo_fn **made = pgo_calloc(pgo_lines_n_nodes(s->lines) + 1, sizeof(void *));
 	int rc = -1;
@@ -445,7 +446,7 @@ int pgo_source_finish(struct pgo_source *s, const struct pgo_pass *p)
 	return rc;
 }
 
-uint32_t pgo_source_name_at(const struct pgo_source *s, uint64_t addr)
+uint32_t pgo_positions_name_at(const struct pgo_positions *s, uint64_t addr)
 {
 	const struct pgo_lines_fn *fn = pgo_lines_fn_at(s->lines, addr);
 

@@ -16,48 +16,49 @@
  * Names: the linkage name of DWARF; without one (C, internal linkage) the symbol without the tails
  * of split-off parts and clones; last DW_AT_name.
  */
-#ifndef PGO_CONVERT_SOURCE_H
-#define PGO_CONVERT_SOURCE_H
+#ifndef PGO_CONVERT_POSITIONS_H
+#define PGO_CONVERT_POSITIONS_H
 
 #include "convert/pass.h"
 
-struct pgo_source_node { /* per node of the inline tree */
-	uint32_t same;   /* the first node with the same chain: they count as one */
+struct pgo_positions_node { /* per node of the inline tree */
+	uint32_t same;      /* the first node with the same chain: they count as one */
 	uint64_t total;
 };
 
-struct pgo_source_record {
+struct pgo_positions_record {
 	uint32_t node, line, disc, copy;
 	uint64_t count;
 };
 
-struct pgo_source_target {
+struct pgo_positions_target {
 	uint32_t node, line, disc, callee;
 	uint64_t count;
 };
 
-struct pgo_source {
+struct pgo_positions {
 	struct pgo_fnprof *prof;       /* borrowed */
 	const struct pgo_lines *lines; /* borrowed */
-	struct pgo_source_node *nodes;
+	struct pgo_positions_node *nodes;
 	bool *fn_ran;       /* by function of lines */
 	uint32_t *fn_names; /* likewise: string */
 	uint64_t *heads;    /* likewise */
-	struct pgo_source_record *records;
-	struct pgo_source_target *targets;
+	struct pgo_positions_record *records;
+	struct pgo_positions_target *targets;
 	size_t n_records, records_room, n_targets, targets_room;
 };
 
 /* Needs p->lines, p->fns and p->ranges; 0 or -1 (memory), as all of these. */
-int pgo_source_init(struct pgo_source *s, struct pgo_fnprof *prof, const struct pgo_pass *p);
-void pgo_source_fini(struct pgo_source *s);
-int pgo_source_add(struct pgo_source *s, struct pgo_pass *p, const struct pgo_fnwork *w);
+int pgo_positions_init(struct pgo_positions *s, struct pgo_fnprof *prof, const struct pgo_pass *p);
+void pgo_positions_fini(struct pgo_positions *s);
+int pgo_positions_add(struct pgo_positions *s, struct pgo_pass *p, const struct pgo_fnwork *w);
 /* A branch from outside. */
-int pgo_source_enter(struct pgo_source *s, const struct pgo_pass *p, const struct pgo_branch *b);
+int pgo_positions_enter(
+	struct pgo_positions *s, const struct pgo_pass *p, const struct pgo_branch *b);
 /* Builds the profile, sorted, with the list of functions that never ran. */
-int pgo_source_finish(struct pgo_source *s, const struct pgo_pass *p);
+int pgo_positions_finish(struct pgo_positions *s, const struct pgo_pass *p);
 /* The function's name as the profile has it, or PGO_STR_NONE where there is no debug information.
  */
-uint32_t pgo_source_name_at(const struct pgo_source *s, uint64_t addr);
+uint32_t pgo_positions_name_at(const struct pgo_positions *s, uint64_t addr);
 
 #endif
