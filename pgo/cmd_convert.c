@@ -140,9 +140,9 @@ static int run(int argc, char **argv)
 	struct pgo_convert_options co;
 	struct pgo_convert *c = NULL;
 	struct pgo_opt_globals g;
-	int first, dashdash, code;
+	int first, code;
 
-	if (pgo_cmd_begin(&pgo_cmd_convert, argc, argv, &o, &g, &first, &dashdash, &code) != 0)
+	if (pgo_cmd_begin(&pgo_cmd_convert, argc, argv, &o, &g, &first, NULL, &code) != 0)
 		return code;
 	if (check_usage(&o, argc - first, &err) < 0 ||
 		pgo_outputs_init(&outputs, o.gcc, (unsigned)o.gcc_release, o.clang, o.clang_format,

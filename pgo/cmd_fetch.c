@@ -126,9 +126,9 @@ static int run(int argc, char **argv)
 {
 	struct fetch_values o = {0};
 	struct pgo_opt_globals g;
-	int first, dashdash, code;
+	int first, code;
 
-	if (pgo_cmd_begin(&pgo_cmd_fetch, argc, argv, &o, &g, &first, &dashdash, &code) == 0)
+	if (pgo_cmd_begin(&pgo_cmd_fetch, argc, argv, &o, &g, &first, NULL, &code) == 0)
 		code = fetch(&o, &g, argv + first, argc - first);
 	pgo_opt_list_free(&o.selects);
 	pgo_opt_list_free(&o.labels);

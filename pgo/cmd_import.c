@@ -248,10 +248,10 @@ static int run(int argc, char **argv)
 	struct pgo_err err = PGO_ERR_INIT;
 	struct pgo_opt_globals g;
 	struct output out = {.o = &o};
-	int first, dashdash, code;
+	int first, code;
 
 	pgo_buf_init(&out.text, PRINT_MAX);
-	if (pgo_cmd_begin(&pgo_cmd_import, argc, argv, &o, &g, &first, &dashdash, &code) != 0)
+	if (pgo_cmd_begin(&pgo_cmd_import, argc, argv, &o, &g, &first, NULL, &code) != 0)
 		goto out;
 	out.as_json = g.json;
 	pgo_json_init(&out.json, &out.text, false);

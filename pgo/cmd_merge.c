@@ -365,9 +365,9 @@ static int run(int argc, char **argv)
 	struct result r = {.o = &o};
 	struct inputs inputs = {0};
 	struct pgo_opt_globals g;
-	int first, dashdash, code, rc;
+	int first, code, rc;
 
-	if (pgo_cmd_begin(&pgo_cmd_merge, argc, argv, &o, &g, &first, &dashdash, &code) != 0)
+	if (pgo_cmd_begin(&pgo_cmd_merge, argc, argv, &o, &g, &first, NULL, &code) != 0)
 		return code;
 	pgo_buf_init(&r.bytes, OUT_MAX);
 	rc = check_usage(&o, argc - first, &err);

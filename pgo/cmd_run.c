@@ -141,9 +141,9 @@ static int run(int argc, char **argv)
 	struct pgo_err err = PGO_ERR_INIT;
 	struct pgo_opt_globals g;
 	struct pgo_conf conf;
-	int first, dashdash, code;
+	int first, code;
 
-	if (pgo_cmd_begin(&pgo_cmd_run, argc, argv, &o, &g, &first, &dashdash, &code) != 0)
+	if (pgo_cmd_begin(&pgo_cmd_run, argc, argv, &o, &g, &first, NULL, &code) != 0)
 		return code;
 	if (pgo_conf_load(o.config, &conf, &err) < 0)
 		return pgo_cmd_fail(&pgo_cmd_run, &g, &err);

@@ -167,10 +167,10 @@ static int run(int argc, char **argv)
 	struct pgo_opt_globals g;
 	struct pgo_json json;
 	struct pgo_buf out;
-	int first, dashdash, code;
+	int first, code;
 
 	pgo_buf_init(&out, (size_t)2 << 30);
-	if (pgo_cmd_begin(&pgo_cmd_show, argc, argv, &o, &g, &first, &dashdash, &code) != 0)
+	if (pgo_cmd_begin(&pgo_cmd_show, argc, argv, &o, &g, &first, NULL, &code) != 0)
 		goto out;
 	if (first == argc) {
 		pgo_err_set(&err, PGO_EUSAGE, "no file to show; try `pgo show --help`");

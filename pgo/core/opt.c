@@ -299,8 +299,9 @@ static int accept_option(const struct parse *p, int c, void *values,
 	return pgo_err_prefix(err, "option %s", name);
 }
 
-static int scan(struct parse *p, int argc, char **argv, void *values,
-	struct pgo_opt_globals *globals, struct pgo_err *err)
+/* argv[1..] up to its end or the first "--"; `*ret_rest` is the index behind that. */
+static int scan_part(struct parse *p, int argc, char **argv, void *values,
+	struct pgo_opt_globals *globals, int *ret_rest, struct pgo_err *err)
 {
 	int before = 1;
 	int c;
@@ -324,8 +325,28 @@ static int scan(struct parse *p, int argc, char **argv, void *values,
 	}
 	for (; before < optind; before++)
 		p->options[p->n_options++] = argv[before];
-	for (; before < argc; before++, p->n_after++)
-		p->operands[p->n_operands++] = argv[before];
+	*ret_rest = optind;
+	return 0;
+}
+
+static int scan(struct parse *p, int argc, char **argv, void *values,
+	struct pgo_opt_globals *globals, bool divides, struct pgo_err *err)
+{
+	int rest, n_before;
+	int r = scan_part(p, argc, argv, values, globals, &rest, err);
+
+	n_before = p->n_operands;
+	if (r == 0 && divides && rest < argc) {
+		/* The "--" stands where the next part has its argv[0]. */
+		argv += rest - 1;
+		argc -= rest - 1;
+		r = scan_part(p, argc, argv, values, globals, &rest, err);
+	}
+	if (r < 0)
+		return r;
+	for (; rest < argc; rest++)
+		p->operands[p->n_operands++] = argv[rest];
+	p->n_after = p->n_operands - n_before;
 	return 0;
 }
 
@@ -338,7 +359,7 @@ int pgo_opt_parse(const struct pgo_opt_table *t, int argc, char **argv, void *va
 	if (prepare(&p, argc) < 0)
 		r = pgo_err_nomem(err);
 	else
-		r = scan(&p, argc, argv, values, globals, err);
+		r = scan(&p, argc, argv, values, globals, dashdash != NULL, err);
 	if (r == 0) {
 		memcpy(argv + 1, p.options, (size_t)p.n_options * sizeof *argv);
 		memcpy(argv + 1 + p.n_options, p.operands, (size_t)p.n_operands * sizeof *argv);

@@ -67,10 +67,13 @@ struct pgo_opt_globals {
 };
 
 /*
- * Parses argv[1..]; options and operands may be mixed, "--" ends options.  `*ret_first` is the
- * index of the first operand in argv (permuted). Unknown options and bad values are PGO_EUSAGE with
- * a sentence that names the nearest known option. `dashdash` (may be NULL) receives the index in
- * argv of the operand that followed a "--", or argc.
+ * Parses argv[1..]; options and operands may be mixed.  `*ret_first` is the index of the first
+ * operand in argv (permuted).  Unknown options and bad values are PGO_EUSAGE with a sentence that
+ * names the nearest known option.
+ *
+ * "--" ends the options.  A command that passes `dashdash` has two groups of operands: there the
+ * first "--" divides them (options may still follow it, only a second one ends them), and
+ * `*dashdash` is the index in argv of the first operand behind it, or argc.
  */
 int pgo_opt_parse(const struct pgo_opt_table *t, int argc, char **argv, void *values,
 	struct pgo_opt_globals *globals, int *ret_first, int *dashdash,

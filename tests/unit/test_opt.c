@@ -113,13 +113,23 @@ static void operands_and_options_mix_and_keep_their_order(void **state)
 static void a_double_dash_divides_the_operands(void **state)
 {
 	(void)state;
-	assert_int_equal(parse("a --flag b -- c --flag d"), 0);
-	assert_int_equal(argc - first, 5);
+	assert_int_equal(parse("a --count 1 b -- c --flag d"), 0);
+	assert_int_equal(argc - first, 4);
 	assert_int_equal(dashdash - first, 2);
+	assert_string_equal(argv[first], "a");
 	assert_string_equal(argv[dashdash], "c");
-	assert_string_equal(argv[dashdash + 1], "--flag");
-	assert_string_equal(argv[dashdash + 2], "d");
+	assert_string_equal(argv[dashdash + 1], "d");
 	assert_true(v.flag);
+	assert_int_equal(v.count, 1);
+	/* The second one ends the options. */
+	assert_int_equal(parse("a -- b -- --flag --"), 0);
+	assert_int_equal(argc - first, 4);
+	assert_string_equal(argv[dashdash], "b");
+	assert_string_equal(argv[dashdash + 1], "--flag");
+	assert_string_equal(argv[dashdash + 2], "--");
+	assert_false(v.flag);
+	assert_int_equal(parse("a -- b --nonsense"), PGO_EUSAGE);
+	assert_has(err.msg, "--nonsense");
 	/* As the value of an option it divides nothing. */
 	assert_int_equal(parse("a -o -- b c"), 0);
 	assert_string_equal(v.output, "--");
@@ -129,10 +139,27 @@ static void a_double_dash_divides_the_operands(void **state)
 	assert_int_equal(dashdash, first);
 	assert_string_equal(argv[first], "a");
 	assert_int_equal(parse("a --"), 0);
-	assert_int_equal(argc - first, 2 - 1);
+	assert_int_equal(argc - first, 1);
 	assert_int_equal(dashdash, argc);
 	assert_int_equal(parse(""), 0);
 	assert_int_equal(first, argc);
+}
+
+static void without_groups_a_double_dash_ends_the_options(void **state)
+{
+	char *words[] = {(char[]){"demo"}, (char[]){"a"}, (char[]){"--flag"}, (char[]){"--"},
+		(char[]){"--output"}, (char[]){"--"}, NULL};
+
+	(void)state;
+	pgo_opt_list_free(&v.label);
+	v = (struct values){0};
+	assert_int_equal(pgo_opt_parse(&table, 6, words, &v, &g, &first, NULL, &err), 0);
+	assert_true(v.flag);
+	assert_null(v.output);
+	assert_int_equal(first, 3);
+	assert_string_equal(words[3], "a");
+	assert_string_equal(words[4], "--output");
+	assert_string_equal(words[5], "--");
 }
 
 static void the_environment_does_not_change_parsing(void **state)
@@ -260,6 +287,7 @@ int main(void)
 		cmocka_unit_test(global_options_are_understood_by_every_command),
 		cmocka_unit_test(operands_and_options_mix_and_keep_their_order),
 		cmocka_unit_test(a_double_dash_divides_the_operands),
+		cmocka_unit_test(without_groups_a_double_dash_ends_the_options),
 		cmocka_unit_test(the_environment_does_not_change_parsing),
 		cmocka_unit_test(mistakes_are_named_with_the_nearest_option),
 		cmocka_unit_test(nearness_counts_letters),
