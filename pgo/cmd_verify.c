@@ -106,29 +106,6 @@ static int print_verdict(
 	return code;
 }
 
-/*
- * "--" stands between the two sides here, so options may follow it: it becomes an operand of its
- * own, told apart by its address.
- */
-static char separator[] = "between";
-
-static void hide_separator(int argc, char **argv)
-{
-	int i = 1;
-
-	while (i < argc && strcmp(argv[i], "--") != 0)
-		i++;
-	if (i < argc)
-		argv[i] = separator;
-}
-
-static int find_separator(int first, int argc, char **argv)
-{
-	while (first < argc && argv[first] != separator)
-		first++;
-	return first;
-}
-
 static int run(int argc, char **argv)
 {
 	struct verify_values o = {.top = 20, .min_share = 0.05};
@@ -136,12 +113,10 @@ static int run(int argc, char **argv)
 	struct pgo_verify_options vo;
 	struct pgo_opt_globals g;
 	struct pgo_verify *v = NULL;
-	int first, middle, after, code;
+	int first, dashdash, code;
 
-	hide_separator(argc, argv);
-	if (pgo_cmd_begin(&pgo_cmd_verify, argc, argv, &o, &g, &first, NULL, &code) != 0)
+	if (pgo_cmd_begin(&pgo_cmd_verify, argc, argv, &o, &g, &first, &dashdash, &code) != 0)
 		goto out;
-	middle = find_separator(first, argc, argv);
 	vo = (struct pgo_verify_options){
 		.sample_type = o.sample_type,
 		.before_binary = o.before_binary != NULL ? o.before_binary : o.binary,
@@ -150,13 +125,12 @@ static int run(int argc, char **argv)
 		.min_share = o.min_share / 100,
 		.fail_if = o.fail_if,
 	};
-	after = middle < argc ? middle + 1 : argc;
 	v = pgo_verify_new(&vo, &err);
 	if (v == NULL ||
-		add_side(v, false, &o.before, argv + first, middle - first, vo.before_binary,
+		add_side(v, false, &o.before, argv + first, dashdash - first, vo.before_binary,
 			&err) < 0 ||
-		add_side(v, true, &o.after, argv + after, argc - after, vo.after_binary, &err) <
-			0 ||
+		add_side(v, true, &o.after, argv + dashdash, argc - dashdash, vo.after_binary,
+			&err) < 0 ||
 		pgo_verify_finish(v, &err) < 0)
 		code = pgo_cmd_fail(&pgo_cmd_verify, &g, &err);
 	else
