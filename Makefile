@@ -143,6 +143,12 @@ $(B)/fuzz/fuzz_%: $(B)/obj/tests/fuzz/fuzz_%.o $(B)/libpgo.a
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -fsanitize=fuzzer -o $@ $^ $(PKG_LIBS) $(LDLIBS)
 
+# Measurements that need the library itself; tests/bench/*.sh build and run them.
+$(B)/bench/bench_%: $(B)/obj/tests/bench/bench_%.o $(B)/libpgo.a
+	@mkdir -p $(@D)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^ $(PKG_LIBS) $(LDLIBS)
+
 .SECONDARY:
 -include $(UNIT_SRCS:%.c=$(B)/obj/%.d) $(FUZZ_SRCS:%.c=$(B)/obj/%.d) $(TEST_LIB_OBJS:.o=.d)
 -include tests/emu/emu.mk
