@@ -14,9 +14,9 @@ enum pgo_output_kind { PGO_OUTPUT_GCC, PGO_OUTPUT_CLANG, PGO_OUTPUT_BOLT };
 
 struct pgo_output {
 	enum pgo_output_kind kind;
-	const char *path;                /* kept */
-	const char *name;                /* what manifests call it; kept; the path unless set otherwise */
-	unsigned gcc_release;            /* PGO_OUTPUT_GCC */
+	const char *path;     /* kept */
+	const char *name;     /* what manifests call it; kept; the path unless set otherwise */
+	unsigned gcc_release; /* PGO_OUTPUT_GCC */
 	const struct pgo_format *format; /* PGO_OUTPUT_CLANG */
 	/* Results. */
 	struct pgo_buf data;

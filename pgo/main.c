@@ -9,44 +9,73 @@
  *
  * Where things are.  Includes point down only: pgo/ over the four stages over pgo/core/.
  *
- * The program
- *	pgo/main.c             this file: the command table
- *	pgo/cmd.[ch]           the frame that commands share: options, messages, exit codes
- *	pgo/cmd_*.c            one a subcommand: arguments -> library -> print
- *	pgo/input.[ch]         any file a user may name as a profile -> readers
- *	pgo/merge_inputs.[ch]  files -> plan -> merged profile
- *	pgo/conf.[ch]          the configuration file of `pgo run`; pipeline: all stages for a
- *target pgo/show*              views of every file the program reads or writes pgo/versions.[ch]
- *what --version says pgo/man, completion    manual pages; bash, zsh and fish
+ * pgo/: the program
+ *	main                   this file: the command table
+ *	cmd                    the frame that commands share: options, messages, exit codes
+ *	cmd_convert, cmd_fetch, cmd_import, cmd_merge, cmd_run, cmd_show, cmd_verify
+ *	                       one a subcommand: arguments -> library -> print
+ *	input                  any file a user may name as a profile -> readers
+ *	merge_inputs           files -> plan -> one merged profile
+ *	conf, pipeline         the configuration of `pgo run`; one target through all stages
+ *	show, show_output, show_profile
+ *	                       views of every file that the program reads or writes
+ *	versions               what --version says
+ *	man/, completion/      manual pages; bash, zsh, fish
  *
- * The bottom layer, which every stage may use
- *	pgo/core/err, diag     errors as values; warnings, notes, progress
- *	pgo/core/alloc, arena, buf, vec, map, strtab       memory and containers
- *	pgo/core/file, paths   reading within limits, atomic writing, listing
- *	pgo/core/inflate, deflate, sha256, json            encodings
- *	pgo/core/opt, value    option tables, --help, numbers, times
- *	pgo/core/elf, resolve  build-ids, segments, symbols; addresses as ELF has them
- *	pgo/core/profile       the model; pprof: profile.proto <-> model
- *	pgo/core/lbr           branch records inside pprof
- *	pgo/core/manifest      what came from where
+ * pgo/core/: the bottom layer, which everything may use
+ *	err, diag              errors as values; warnings, notes, progress
+ *	alloc, arena           the heap, and blocks of it with a budget
+ *	buf, vec, map, strtab  bytes, arrays, hash maps, interned strings
+ *	file, paths            reading within limits, writing by rename; listing
+ *	inflate, deflate       gzip, zstd, zlib as streams
+ *	sha256, json           digests; JSON out and in
+ *	opt, value             option tables and --help; numbers, sizes, durations, times
+ *	elf, elf_bytes, elf_symbols, elf_plt, elf_impl
+ *	                       build-ids, segments, functions, stubs
+ *	profile                the model of a profile
+ *	pprof, pprof_read, pprof_split, pprof_tables, pprof_sample, pprof_write, pprof_impl, wire
+ *	                       profile.proto <-> model, streaming
+ *	resolve                addresses of any convention -> (build-id, ELF address)
+ *	lbr                    branch records inside pprof
+ *	manifest               what came from where
  *
- * fetch: stores and recordings -> raw profiles
- *	fetch/fetch            selects, copies once, keeps the manifest
- *	fetch/source*          a row and a file for each kind of store
- *	fetch/import           recordings -> pprof; perf_data, perf_text, gperf: their readers
+ * fetch/: stores and recordings -> raw profiles
+ *	fetch, select, examine, store
+ *	                       choose, look into, copy once, keep the manifest
+ *	source, source_file    stores as a table of operations; local directories
+ *	import, import_space, import_ring, import_write, import_impl
+ *	                       whole samples -> one pprof for each process group
+ *	recording              what a recording says, whoever wrote it
+ *	perf_data, perf_data_walk, perf_data_order, perf_data_attr, perf_data_sample, perf_data_impl
+ *	                       perf.data
+ *	perf_text, gperf, map_line
+ *	                       perf script text; gperftools CPU profiles; lines of maps
  *
- * merge: many profiles -> one, exactly
- *	merge/merge            sums; plan: one integer weight a profile, with its reason
+ * merge/: many profiles -> one, exactly
+ *	merge, tables, header, remap, order, finish
+ *	                       128-bit sums under value keys; the result in an order of its content
+ *	plan, weight, explain  one integer weight for each profile, with its reason
  *
- * convert: a merged profile + the binary -> what consumers read
- *	convert/convert        address-level counts -> functions, positions, edges
- *	convert/lines          DWARF: address -> line and inline chain; cfg: block boundaries
- *	convert/fnprof, fdata  the two forms outputs are made of
- *	convert/format, fmt_*  a row and a file for each output format, reader and writer
- *	convert/output         encode, read back, write all outputs or none; account: where all went
+ * convert/: a merged profile and the program -> what consumers read
+ *	convert, intake, pass, figures, account, convert_impl
+ *	                       the object and its run; where every sample went
+ *	ranges, plain          traces, or plain samples, -> executions of instructions
+ *	codefns, cfg, landing  functions, instructions, basic blocks, landing pads
+ *	debugfile, lines, linetab
+ *	                       DWARF: address -> line and inline chain
+ *	positions, edges       executions -> source positions; -> edges of blocks
+ *	fnprof, fnprof_merge, fnprof_summary, fdata
+ *	                       the two forms that outputs are made of
+ *	rules_gcc, rules_llvm, rules_name
+ *	                       what each consumer looks up
+ *	format, fmt_cursor, fmt_gcc, fmt_gcc_write, fmt_llvm, fmt_llvm_text, fmt_llvm_bin,
+ *	fmt_llvm_hash, fmt_llvm_write
+ *	                       the output formats, read and written
+ *	output                 encode, read back, compare, then write all or none
  *
- * verify: before against after
- *	verify/verify          shares, overlap, verdicts, gates; attrib, diff, stats, report
+ * verify/: before against after
+ *	verify, attrib, diff, stats, report
+ *	                       whose cost; shares, intervals, verdicts; text and JSON
  */
 #include "pgo/cmd.h"
 #include "pgo/core/json.h"

@@ -12,7 +12,7 @@ set -u
 cd "$(dirname "$0")/.." || exit 2
 B=${B:-build}
 
-rules="layers fences prefix banned names headers spdx text format scripts manpages"
+rules="layers fences prefix banned names map headers spdx text format scripts manpages"
 
 # Every file of ours; without git (a release tarball), what find finds.
 files() {
@@ -164,6 +164,20 @@ rule_names() {
 	done | verdict "names of source files are unique in the tree"
 }
 
+# The map at the top of pgo/main.c names every file, in the part of its directory, and no others.
+rule_map() {
+	local d
+	for d in pgo pgo/core fetch merge convert verify; do
+		# The part: from the line " * DIR/:" to the next line without text.
+		awk -v head="^ \\\\* $d/:" '$0 ~ head { on = 1; next } on && /^ \*\/?$/ { exit } on' pgo/main.c |
+			grep -oE '^ \*	[a-z0-9_]+(, [a-z0-9_]+)*' |
+			grep -oE '[a-z0-9_]+' | sort -u >"$TMP/map"
+		c_files | grep -E "^$d/[^/]*\$" | sed 's|.*/||; s|\.[ch]$||' | sort -u >"$TMP/files"
+		comm -13 "$TMP/map" "$TMP/files" | sed "s|.*|pgo/main.c: the map lacks $d/&|"
+		comm -23 "$TMP/map" "$TMP/files" | grep -vxE 'man|completion' | sed "s|.*|pgo/main.c: the map names $d/&, which is not there|"
+	done | verdict "the map at the top of pgo/main.c names every file"
+}
+
 # Each header compiles alone, so that includes need no order.
 rule_headers() {
 	local f flags
@@ -228,6 +242,9 @@ rule_manpages() {
 }
 
 # ------------------------------------------------------------------ main
+
+TMP=$(mktemp -d) || exit 2
+trap 'rm -rf "$TMP"' EXIT
 
 if [ "${1-}" = --list ]; then
 	echo "$rules" | tr ' ' '\n'

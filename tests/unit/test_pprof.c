@@ -390,7 +390,8 @@ static void repeated_numbers_may_be_packed_or_not_or_both(void **state)
 
 static void unknown_fields_are_skipped_everywhere(void **state)
 {
-	static const uint8_t fixed[] = {(99 << 3 & 0x7f) | 0x80 | 1, 99 >> 4, 1, 2, 3, 4, 5, 6, 7, 8};
+	static const uint8_t fixed[] = {
+		(99 << 3 & 0x7f) | 0x80 | 1, 99 >> 4, 1, 2, 3, 4, 5, 6, 7, 8};
 	struct pgo_buf b = small(1, 1), s = INTS(1, 8), loc = INTS(2, 1, 0x1300);
 
 	(void)state;
