@@ -51,7 +51,7 @@ static void write_profile(
 	struct pgo_sample s = {.loc = &loc, .n_loc = 1, .value = &value, .label = labels};
 	char dir[4096];
 
-	snprintf(dir, sizeof dir, "%s", path);
+	assert_true((size_t)snprintf(dir, sizeof dir, "%s", path) < sizeof dir);
 	*strrchr(dir, '/') = '\0';
 	assert_int_equal(pgo_mkdirs(dir, NULL), 0);
 	memset(labels, 0, sizeof labels);
