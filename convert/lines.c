@@ -263,6 +263,7 @@ static int add_function(struct loader *ld, Dwarf_Die *die, uint32_t *ret_node)
 	fn->decl_line = decl_line(die);
 	fn->first_range = (uint32_t)t->n_ranges;
 	fn->node = *ret_node;
+	fn->enc = ld->enc;
 	if (fn->linkage == PGO_STR_NONE || fn->name == PGO_STR_NONE || fn->file == PGO_STR_NONE)
 		return -1;
 	*n = (struct pgo_lines_node){.parent = UINT32_MAX,

@@ -50,6 +50,7 @@ struct pgo_lines_fn {
 	uint64_t entry;                 /* where calls arrive */
 	uint32_t first_range, n_ranges; /* several if it was split; pgo_lines_range() */
 	uint32_t node;                  /* its place in the inline tree: the root */
+	enum pgo_disc_encoding enc;     /* whose compiler: by the unit's producer */
 };
 
 /* A place in the inline tree: an out-of-line function, or a body inlined into its parent. */

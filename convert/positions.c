@@ -113,15 +113,22 @@ void pgo_positions_fini(struct pgo_positions *s)
 
 /* ------------------------------------------------------------------ one function */
 
-/* Can the compiler find this place again?  Every frame needs a line and a declaration. */
+/*
+ * Can the compiler find this place again?  Every frame needs a declaration and a line.  But clang
+ * gives line 0 to much of what it makes itself, and looks counts of it up like any other line's (at
+ * the offset that wraps around); gcc does not.
+ */
 static bool usable(const struct pgo_positions *s, const struct pgo_lines_hit *hit)
 {
 	uint32_t line = hit->line;
 
 	for (uint32_t n = hit->node; n != UINT32_MAX;) {
 		const struct pgo_lines_node *d = pgo_lines_node(s->lines, n);
+		bool leaf = n == hit->node;
 
-		if (line == 0 || d->decl_line == 0 || d->name == 0)
+		if (d->decl_line == 0 || d->name == 0)
+			return false;
+		if (line == 0 && !(leaf && pgo_lines_fn(s->lines, d->fn)->enc == PGO_DISC_CLANG))
 			return false;
 		line = d->call_line;
 		n = d->parent;
