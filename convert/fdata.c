@@ -171,8 +171,6 @@ static int read_name(struct reader *r, uint32_t type, uint32_t *ret)
 			if (r->at == r->end || (*r->at != ' ' && *r->at != '\\'))
 				return bad(r, "a backslash in a name that escapes nothing");
 		}
-		if (*r->at == '\0')
-			return bad(r, "a name with a zero byte");
 		pgo_buf_putc(&r->name, *r->at++);
 	}
 	if (r->name.failed)
@@ -323,7 +321,9 @@ struct pgo_fdata *pgo_fdata_read(
 			rc = bad(&r, "the last line has no end: the file seems cut off");
 			break;
 		}
-		rc = read_header(&r);
+		rc = memchr(r.at, '\0', (size_t)(r.end - r.at)) == NULL
+			     ? read_header(&r)
+			     : bad(&r, "a zero byte: this is not text");
 		if (rc == 0)
 			rc = read_record(&r);
 		at = (size_t)(nl - s) + 1;

@@ -108,8 +108,6 @@ static int read_header(struct reader *r, struct span t)
 
 	if (!cut_number(&t, &head) || !cut_number(&t, &total) || t.len == 0)
 		return bad(r, "a function should stand here as NAME:TOTAL:HEAD");
-	if (memchr(t.s, '\0', t.len) != NULL)
-		return bad(r, "a name with a zero byte");
 	context = t.s[0] == '[' && t.s[t.len - 1] == ']';
 	if (r->p->n_fns != 0 && context != r->p->context_sensitive)
 		return bad(r, "functions with and without a calling context in one file");
@@ -283,6 +281,8 @@ static int read_line(struct reader *r, struct span t)
 		depth++;
 	if (depth == t.len || t.s[0] == '#')
 		return 0;
+	if (memchr(t.s, '\0', t.len) != NULL)
+		return bad(r, "a zero byte: this is not text");
 	if (depth == 0)
 		return read_header(r, t);
 	if (depth > r->depth)
