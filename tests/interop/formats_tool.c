@@ -2,10 +2,11 @@
 /*
  * For the interop tests of the formats: reads a profile of any format and writes another.
  *
- *	formats_tool IN FORMAT OUT [gcc=N] [md5] [compress] [rules]
+ *	formats_tool IN FORMAT OUT [gcc=N] [md5] [compress] [rules] [file=FUNCTION:FILE]...
  *	formats_tool IN fdata OUT
  *
- * `rules` applies those of the consumer (gcc=N, or LLVM).  Exit 1 with a sentence on stderr.
+ * `rules` applies those of the consumer (gcc=N, or LLVM); `file` says in which file
+ * a function is declared.  Exit 1 with a sentence on stderr.
  */
 #include "convert/fdata.h"
 #include "convert/format.h"
@@ -72,6 +73,19 @@ static struct pgo_fnprof *with_rules(struct pgo_fnprof *p, const struct pgo_form
 	return q;
 }
 
+/* FUNCTION:FILE */
+static void set_file(struct pgo_fnprof *p, const char *arg)
+{
+	const char *colon = strrchr(arg, ':');
+	char name[256];
+	struct pgo_fn *f;
+
+	snprintf(name, sizeof name, "%.*s", (int)(colon - arg), arg);
+	f = pgo_fnprof_find(p, name);
+	if (f != NULL)
+		f->file = pgo_strtab_puts(&p->strs, colon + 1);
+}
+
 static int profile(
 	char **argv, const void *data, size_t len, struct pgo_buf *out, struct pgo_err *err)
 {
@@ -92,6 +106,9 @@ static int profile(
 	if (in == NULL || to == NULL)
 		return pgo_err_set(err, PGO_EFORMAT, "unknown format");
 	p = in->read(argv[1], data, len, err);
+	for (int i = 4; p != NULL && argv[i] != NULL; i++)
+		if (strncmp(argv[i], "file=", 5) == 0)
+			set_file(p, argv[i] + 5);
 	if (p != NULL && rules)
 		p = with_rules(p, to, o.gcc_release, err);
 	if (p == NULL)
