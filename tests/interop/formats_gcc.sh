@@ -179,7 +179,7 @@ check_gcc() {
 	else
 		expect "gcc $release counts the arms" dump afdo 'succ:.*count:270000 \(auto FDO'
 		expect "gcc $release counts the other arm" dump afdo 'succ:.*count:30000 \(auto FDO'
-		expect "gcc $release sums clones" dump afdo 'succ:.*count:300000 \(auto FDO, freq 1.0|EXIT.*count:300000 \(auto FDO\)'
+		expect "gcc $release sums clones" dump afdo 'succ:.*EXIT.*count:3[05]0000 \(auto FDO'
 	fi
 	expect "gcc $release inlines mid where it is hot" eval "! calls_mid"
 	# It is the body that does that: without it the call is too large.  gcc 16 goes by the call's own count too.
