@@ -400,9 +400,32 @@ static int count_days(struct pgo_plan *p)
 	return 0;
 }
 
-/* Hosts by their share of the weighted mass, within the unit that has most of them.  All inputs
- * without a host are one: that is the careful reading. */
+static int cmp_name(const void *pa, const void *pb)
+{
+	return strcmp(*(const char *const *)pa, *(const char *const *)pb);
+}
+
+/* All inputs without a host are one: that is the careful reading. */
 static int count_hosts(struct pgo_plan *p)
+{
+	const char **host = pgo_calloc(p->n, sizeof *host);
+	size_t n = 0;
+
+	if (host == NULL)
+		return -1;
+	for (size_t i = 0; i < p->n; i++)
+		if (p->inputs[i].drop == PGO_PLAN_KEPT)
+			host[n++] = p->inputs[i].host;
+	qsort(host, n, sizeof *host, cmp_name);
+	p->n_hosts = 0;
+	for (size_t i = 0; i < n; i++)
+		p->n_hosts += i == 0 || strcmp(host[i], host[i - 1]) != 0;
+	pgo_free(host);
+	return 0;
+}
+
+/* How evenly the weighted mass lies on the hosts, within the unit that has most of them. */
+static int spread_hosts(struct pgo_plan *p)
 {
 	size_t n, most = 0;
 	struct share *s = sum_shares(p, &n);
@@ -420,7 +443,7 @@ static int count_hosts(struct pgo_plan *p)
 		}
 		if (end - i <= most)
 			continue;
-		most = p->n_hosts = end - i;
+		most = end - i;
 		p->effective_hosts = squares > 0 ? sum * sum / squares : 0;
 		p->dominance = sum > 0 ? largest / sum : 0;
 	}
@@ -443,7 +466,7 @@ int pgo_plan_finish(struct pgo_plan *p, struct pgo_err *err)
 	if (weigh_hosts(p) < 0)
 		return pgo_err_nomem(err);
 	set_weights(p);
-	if (count_days(p) < 0 || count_hosts(p) < 0)
+	if (count_days(p) < 0 || count_hosts(p) < 0 || spread_hosts(p) < 0)
 		return pgo_err_nomem(err);
 	if (p->n_kept == 0)
 		return pgo_err_set(err, PGO_EEMPTY,
