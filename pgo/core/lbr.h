@@ -73,39 +73,5 @@ struct pgo_lbr_trace {
 int pgo_lbr_trace_next(const struct pgo_lbr_columns *c, const struct pgo_profile *p,
 	const struct pgo_sample *s, uint32_t *at, struct pgo_lbr_trace *ret,
 	struct pgo_err *err) PGO_MUST_CHECK;
-/* The same for the traces form alone, where a sample holds one trace at most; samples of the other
- * forms are PGO_EMISMATCH if they hold more. */
-int pgo_lbr_trace_of(const struct pgo_lbr_columns *c, const struct pgo_profile *p,
-	const struct pgo_sample *s, struct pgo_lbr_trace *ret, struct pgo_err *err) PGO_MUST_CHECK;
-
-/*
- * Builds the trace side of a profile: sums traces by (source, target, end) and gives them as rows,
- * in an order that depends on the content only.  Ends are (image, vaddr) pairs; image indices are
- * the caller's, below PGO_LBR_FIRST_PSEUDO.
- */
-#define PGO_LBR_FIRST_PSEUDO 0xfffffff0u
-#define PGO_LBR_PSEUDO(end_kind) (PGO_LBR_FIRST_PSEUDO + (uint32_t)(end_kind))
-
-struct pgo_lbr_point {
-	uint64_t vaddr;
-	uint32_t image; /* or PGO_LBR_PSEUDO(kind) with vaddr 0 */
-	uint32_t zero;  /* keeps the key free of padding */
-};
-
-struct pgo_lbr_table;
-struct pgo_lbr_table *pgo_lbr_table_new(struct pgo_err *err);
-void pgo_lbr_table_free(struct pgo_lbr_table *t);
-/* Adds, stopping at 2^64 - 1; `executions` is in the caller's fixed-point unit.  0 or PGO_ENOMEM.
- */
-int pgo_lbr_table_add(struct pgo_lbr_table *t, struct pgo_lbr_point source,
-	struct pgo_lbr_point target, struct pgo_lbr_point end, uint64_t count, uint64_t mispredicts,
-	uint64_t cycles, uint64_t executions) PGO_MUST_CHECK;
-size_t pgo_lbr_table_size(const struct pgo_lbr_table *t);
-struct pgo_lbr_row {
-	struct pgo_lbr_point source, target, end;
-	uint64_t count, mispredicts, cycles, executions;
-};
-/* The rows sorted by (source, target, end); borrowed, valid until the next add. */
-const struct pgo_lbr_row *pgo_lbr_table_rows(struct pgo_lbr_table *t);
 
 #endif
