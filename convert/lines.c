@@ -151,11 +151,31 @@ static uint32_t decl_file(struct loader *ld, Dwarf_Die *die)
 	return path != NULL ? intern(ld, pgo_path_base(path)) : 0;
 }
 
+/*
+ * Line of the declaration.  GCC gives none for the body of a lambda; the compiler counts from the
+ * lambda's introducer, and its first parameter is nearly always on that line.
+ */
 static uint32_t decl_line(Dwarf_Die *die)
 {
+	const char *name;
+	Dwarf_Die child;
+	Dwarf_Attribute a;
 	int line;
 
-	return dwarf_decl_line(die, &line) == 0 && line > 0 ? (uint32_t)line : 0;
+	if (dwarf_decl_line(die, &line) == 0)
+		return line > 0 ? (uint32_t)line : 0;
+	name = plain_name(die);
+	if (name == NULL || strcmp(name, "operator()") != 0 || dwarf_child(die, &child) != 0)
+		return 0;
+	for (int n = 0; n < 16; n++) {
+		if (dwarf_tag(&child) == DW_TAG_formal_parameter &&
+			dwarf_attr_integrate(&child, DW_AT_artificial, &a) == NULL &&
+			dwarf_decl_line(&child, &line) == 0)
+			return line > 0 ? (uint32_t)line : 0;
+		if (dwarf_siblingof(&child, &child) != 0)
+			break;
+	}
+	return 0;
 }
 
 /* Name and declaration of an inlined body, by its abstract origin.  NULL: out of memory. */
