@@ -73,7 +73,7 @@ def one_name(name):
     return re.sub(r"(?<=[CD])[14](?=E)", "2", name)
 
 
-def load_profile(path, step):
+def load_profile(path, step, lambdas):
     pos, heads, targets, stack = {}, {}, {}, []
     for line in open(path):
         line = re.sub(r" total:(\d+) head:(\d+)$", r":\1:\2", line.rstrip("\n"))
@@ -98,6 +98,8 @@ def load_profile(path, step):
         count, *calls = rest.split()
         if loc == "none" or any(s[0] == "none" for s in stack[1:]):
             continue
+        if not lambdas and stack[-1][1] == "operator()":
+            continue
         key = (tuple(stack), loc)
         pos[key] = max(pos.get(key, 0), int(count))
         for call in calls:
@@ -114,8 +116,8 @@ def main():
         report("edges", ours[0], peer[0])
         report("mispredictions", ours[1], peer[1])
     else:
-        ours = load_profile(sys.argv[2], 1)
-        peer = load_profile(sys.argv[3], 2 if kind == "gcov" else 1)
+        ours = load_profile(sys.argv[2], 1, kind != "gcov")
+        peer = load_profile(sys.argv[3], 2 if kind == "gcov" else 1, kind != "gcov")
         report("positions", ours[0], peer[0])
         report("heads", ours[1], peer[1])
         report("targets", ours[2], peer[2])
