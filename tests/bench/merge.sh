@@ -13,7 +13,7 @@ T=$(mktemp -d) && trap 'rm -rf "$T"' EXIT
 CC=${CC:-gcc}
 export HOME="$T" PPROF_TMPDIR="$T/tmp" PPROF_BINARY_PATH="$T"
 
-$CC -O2 -o "$T/measure" tests/bench/measure.c || exit 1
+$CC -O2 -o "$T/measure" tests/bench/stopwatch.c || exit 1
 # The generator needs the writer of pprofs and nothing else of the library.
 # shellcheck disable=SC2046
 $CC -std=gnu17 -D_GNU_SOURCE -O2 -I. -o "$T/gen" tests/bench/gen_profiles.c "$B/libpgo.a" \
