@@ -136,15 +136,20 @@ static int read_gperf(struct pgo_imp *imp, struct pgo_stream *stream,
 	return rc;
 }
 
-static int read_perf_data(struct pgo_imp *imp, struct pgo_stream *stream, uint64_t max_bytes,
+static int read_perf_data(struct pgo_imp *imp, struct pgo_stream *stream,
 	const struct pgo_recording_sink *sink, struct pgo_err *err)
 {
+	uint64_t max = imp->o->max_bytes != 0 ? imp->o->max_bytes : DEFAULT_MAX;
+	bool plain = pgo_stream_coding(stream) == PGO_CODING_PLAIN;
 	struct stat st;
-	bool by_offset = strcmp(imp->path, "-") != 0 && stat(imp->path, &st) == 0 &&
-			 S_ISREG(st.st_mode) && pgo_stream_coding(stream) == PGO_CODING_PLAIN;
 
-	return pgo_perf_data_read(
-		imp->path, by_offset ? NULL : stream, max_bytes, sink, &imp->info, err);
+	if (plain && imp->memory != NULL)
+		return pgo_perf_data_read_memory(
+			imp->memory, imp->memory_len, max, sink, &imp->info, err);
+	if (plain && imp->memory == NULL && strcmp(imp->path, "-") != 0 &&
+		stat(imp->path, &st) == 0 && S_ISREG(st.st_mode))
+		stream = NULL; /* by offset */
+	return pgo_perf_data_read(imp->path, stream, max, sink, &imp->info, err);
 }
 
 static int read_recording(struct pgo_imp *imp, struct pgo_stream *stream, enum pgo_input_kind kind,
@@ -159,8 +164,7 @@ static int read_recording(struct pgo_imp *imp, struct pgo_stream *stream, enum p
 
 	switch (kind) {
 	case PGO_INPUT_PERF_DATA:
-		return read_perf_data(imp, stream,
-			imp->o->max_bytes != 0 ? imp->o->max_bytes : DEFAULT_MAX, &sink, err);
+		return read_perf_data(imp, stream, &sink, err);
 	case PGO_INPUT_BRSTACK:
 		return pgo_perf_text_read(stream, imp->n_binaries > 0 ? imp->binaries[0] : NULL,
 			&sink, &imp->info, err);
@@ -267,9 +271,9 @@ static int pass_through(const char *path, struct pgo_imported *ret, struct pgo_e
 {
 	struct pgo_profile *p;
 
-	if (strcmp(path, "-") == 0)
-		return pgo_err_set(err, PGO_EUSAGE,
-			"standard input is a pprof already: there is nothing to import");
+	if (path == NULL || strcmp(path, "-") == 0)
+		return pgo_err_set(
+			err, PGO_EUSAGE, "this is a pprof already: there is nothing to import");
 	p = pgo_pprof_load(path, NULL, err);
 	if (p == NULL)
 		return err != NULL ? err->code : PGO_EFORMAT;
@@ -292,8 +296,8 @@ static int import(struct pgo_imp *imp, struct pgo_stream *stream, struct pgo_imp
 		return pgo_err_set(err, PGO_EFORMAT, "the file is empty");
 	ret->kind = kind_of(head, (size_t)n);
 	if (ret->kind == PGO_INPUT_PPROF)
-		return pass_through(imp->path, ret, err);
-	if (strcmp(imp->path, "-") != 0 && stat(imp->path, &st) == 0)
+		return pass_through(imp->memory == NULL ? imp->path : NULL, ret, err);
+	if (imp->memory == NULL && strcmp(imp->path, "-") != 0 && stat(imp->path, &st) == 0)
 		imp->mtime_ns = (int64_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec;
 	rc = pgo_imp_space_init(imp, err);
 	if (rc == 0)
@@ -314,27 +318,44 @@ static int import(struct pgo_imp *imp, struct pgo_stream *stream, struct pgo_imp
 	return pgo_imp_write(imp, ret, err);
 }
 
-int pgo_import(const char *path, const struct pgo_import_options *o, struct pgo_imported *ret,
+/* Takes `stream`. */
+static int run(struct pgo_imp *imp, struct pgo_stream *stream, struct pgo_imported *ret,
 	struct pgo_err *err)
 {
 	struct pgo_imported out = {0};
-	struct pgo_imp imp = {.path = path, .o = o, .stats = &out.stats};
-	struct pgo_stream *stream =
-		pgo_stream_open(path, o->max_bytes != 0 ? o->max_bytes : DEFAULT_MAX, err);
 	int rc;
 
 	if (stream == NULL)
 		return err != NULL ? err->code : PGO_EIO;
-	rc = import(&imp, stream, &out, err);
-	imp_fini(&imp);
+	imp->stats = &out.stats;
+	rc = import(imp, stream, &out, err);
+	imp_fini(imp);
 	pgo_stream_close(stream);
 	if (rc < 0) {
-		name_file(path, err);
+		name_file(imp->path, err);
 		pgo_imported_fini(&out);
 		return rc;
 	}
 	*ret = out;
 	return 0;
+}
+
+int pgo_import(const char *path, const struct pgo_import_options *o, struct pgo_imported *ret,
+	struct pgo_err *err)
+{
+	struct pgo_imp imp = {.path = path, .o = o};
+	uint64_t max = o->max_bytes != 0 ? o->max_bytes : DEFAULT_MAX;
+
+	return run(&imp, pgo_stream_open(path, max, err), ret, err);
+}
+
+int pgo_import_memory(const char *name, const void *data, size_t len,
+	const struct pgo_import_options *o, struct pgo_imported *ret, struct pgo_err *err)
+{
+	struct pgo_imp imp = {.path = name, .memory = data, .memory_len = len, .o = o};
+	uint64_t max = o->max_bytes != 0 ? o->max_bytes : DEFAULT_MAX;
+
+	return run(&imp, pgo_stream_memory(name, data, len, max, err), ret, err);
 }
 
 void pgo_imported_fini(struct pgo_imported *i)

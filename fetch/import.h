@@ -51,9 +51,11 @@ struct pgo_import_options {
 	const char *const *binaries; /* ELF files to take build-ids and segments from, besides the
 					recorded paths */
 	size_t n_binaries;
-	const char *event;    /* only this event of several; NULL = all that are usable */
-	uint64_t max_bytes;   /* inflated input; 0 = 64 GiB */
-	bool labels;          /* put host, service, version on every sample as string labels */
+	const char *event;  /* only this event of several; NULL = all that are usable */
+	uint64_t max_bytes; /* inflated input; 0 = 64 GiB */
+	bool labels;        /* put host, service, version on every sample as string labels */
+	bool ignore_paths;  /* look at no ELF file but `binaries`: else those at recorded paths help
+			     */
 	bool split_processes; /* one profile per process name and build-id set (else one for the
 				 whole file) */
 };
@@ -89,6 +91,10 @@ struct pgo_imported {
  * (pgo_imported_fini).
  */
 int pgo_import(const char *path, const struct pgo_import_options *o, struct pgo_imported *ret,
+	struct pgo_err *err) PGO_MUST_CHECK;
+/* The same from memory (no pprof); `name` stands for the path. */
+int pgo_import_memory(const char *name, const void *data, size_t len,
+	const struct pgo_import_options *o, struct pgo_imported *ret,
 	struct pgo_err *err) PGO_MUST_CHECK;
 void pgo_imported_fini(struct pgo_imported *i);
 

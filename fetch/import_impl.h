@@ -113,6 +113,8 @@ struct pgo_imp_event {
 
 struct pgo_imp {
 	const char *path;
+	const void *memory; /* instead of a file; or NULL */
+	size_t memory_len;
 	const struct pgo_import_options *o;
 	struct pgo_import_stats *stats;
 	struct pgo_rec_info info;

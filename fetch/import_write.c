@@ -11,6 +11,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 /* What is known of an image once everything has been read. */
 struct image_out {
@@ -96,8 +97,10 @@ static const struct pgo_elf *elf_of_options(
 static struct pgo_elf *elf_of_path(const char *name, const char *build_id)
 {
 	char have[129];
+	struct stat st;
 
-	if (name[0] != '/' || !pgo_elf_probe(name) || pgo_elf_build_id(name, have, NULL) < 0)
+	if (name[0] != '/' || stat(name, &st) < 0 || !S_ISREG(st.st_mode) || !pgo_elf_probe(name) ||
+		pgo_elf_build_id(name, have, NULL) < 0)
 		return NULL;
 	if (build_id[0] != '\0' && strcmp(have, build_id) != 0) {
 		pgo_note("%s is not the build that was recorded (%s)", name, build_id);
@@ -129,7 +132,7 @@ static struct image_out *image_of(struct writer *w, uint32_t index)
 			out->build_id = str(w, w->imp->images[i].late_build_id);
 	}
 	out->elf = elf_of_options(w, name, out->build_id);
-	if (out->elf == NULL)
+	if (out->elf == NULL && !w->imp->o->ignore_paths)
 		out->elf = out->own = elf_of_path(name, out->build_id);
 	if (out->elf != NULL && out->build_id[0] == '\0')
 		out->build_id = out->elf->build_id;

@@ -19,7 +19,7 @@ struct import_values {
 	struct pgo_opt_list binaries;
 	int64_t time;
 	uint64_t max_size;
-	bool split, labels;
+	bool split, labels, no_search;
 };
 
 #define AT(field) offsetof(struct import_values, field)
@@ -40,6 +40,8 @@ static const struct pgo_opt opts[] = {
 		PGO_OPT_NOFLAG, AT(labels)},
 	{"binary", 'b', "APP", "a program or library that was recorded (repeatable)", PGO_OPT_LIST,
 		AT(binaries)},
+	{"no-search", 0, NULL, "look at no file at the recorded paths", PGO_OPT_FLAG,
+		AT(no_search)},
 	{"Selection", 0, NULL, NULL, PGO_OPT_GROUP, 0},
 	{"event", 'e', "NAME", "only samples of this event", PGO_OPT_STR, AT(event)},
 	{"max-size", 0, "SIZE", "refuse inputs that inflate to more (default 64G)", PGO_OPT_SIZE,
@@ -180,6 +182,7 @@ static int import_file(struct output *out, const char *path, struct pgo_err *err
 		.event = o->event,
 		.max_bytes = o->max_size,
 		.labels = o->labels,
+		.ignore_paths = o->no_search,
 		.split_processes = o->split};
 	struct pgo_show show = {
 		.path = path, .out = &out->text, .json = out->as_json ? &out->json : NULL};
