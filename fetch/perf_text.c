@@ -560,8 +560,11 @@ int pgo_perf_text_read(struct pgo_stream *stream, const struct pgo_elf *binary,
 		char *to = pgo_buf_reserve(&text, BLOCK);
 
 		if (to == NULL) {
-			rc = pgo_err_set(err, PGO_ELIMIT, "line %llu is longer than %zu bytes",
-				(unsigned long long)r.line + 1, LINE_MAX_BYTES);
+			rc = text.len < LINE_MAX_BYTES
+				     ? pgo_err_nomem(err)
+				     : pgo_err_set(err, PGO_ELIMIT,
+					       "line %llu is longer than %zu bytes",
+					       (unsigned long long)r.line + 1, LINE_MAX_BYTES);
 			break;
 		}
 		n = pgo_stream_read(stream, to, BLOCK, err);
