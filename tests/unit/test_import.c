@@ -906,7 +906,7 @@ static void other_files_are_told_apart(void **state)
 	struct pgo_buf gz;
 	const char *path;
 
-	assert_int_equal(pgo_import_memory("x", "", 0, &plain, &in, &err), PGO_EEMPTY);
+	assert_int_equal(pgo_import_memory("x", "", 0, &plain, &in, &err), PGO_EFORMAT);
 	assert_has(err.msg, "empty");
 	assert_int_equal(
 		pgo_import_memory("x", "hello, world\n", 13, &plain, &in, &err), PGO_EFORMAT);
