@@ -15,6 +15,7 @@
 #include <sys/stat.h>
 
 #define PROBE_BYTES ((size_t)64 << 10)
+#define GLANCE_BYTES ((size_t)4 << 10)
 #define GPERF_MAX ((size_t)1 << 30)
 #define DEFAULT_MAX ((uint64_t)64 << 30)
 
@@ -56,7 +57,10 @@ int pgo_input_probe(const char *path, enum pgo_input_kind *ret, struct pgo_err *
 
 	if (s == NULL)
 		return err != NULL ? err->code : PGO_EIO;
-	n = pgo_stream_peek(s, PROBE_BYTES, &head, err);
+	/* Most kinds show in the first bytes; text may begin with a page of comments. */
+	n = pgo_stream_peek(s, GLANCE_BYTES, &head, err);
+	if (n > 0 && kind_of(head, (size_t)n) == PGO_INPUT_UNKNOWN)
+		n = pgo_stream_peek(s, PROBE_BYTES, &head, err);
 	if (n >= 0)
 		*ret = kind_of(head, (size_t)n);
 	pgo_stream_close(s);

@@ -333,8 +333,8 @@ int64_t pgo_stream_peek(struct pgo_stream *s, size_t want, const uint8_t **ret, 
 		s->out_at = 0;
 	}
 	while (s->out_len - s->out_at < want) {
-		/* No more than a peek can want: whoever only looks should not pay for a block. */
-		int64_t n = make(s, s->out + s->out_len, PEEK_MAX - s->out_len);
+		/* No more than is wanted: whoever only looks should not pay for a block. */
+		int64_t n = make(s, s->out + s->out_len, want - s->out_len);
 
 		if (n < 0)
 			return fail(s, err);
