@@ -1,0 +1,290 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Functions are assembled here, with labels where blocks must begin; without gcc the tests skip. */
+#include "convert/cfg.h"
+#include "convert/codefns.h"
+#include "convert/landing.h"
+#include "pgo/core/alloc.h"
+#include "tests/lib/scratch.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static struct pgo_elf *assemble(
+	void *state, const char *suffix, const char *text, const char *flags)
+{
+	struct pgo_err err = PGO_ERR_INIT;
+	char name[32], cmd[2048];
+	const char *from;
+	struct pgo_elf *e;
+	char *to;
+
+	if (system("command -v gcc >/dev/null 2>&1") != 0)
+		skip();
+	snprintf(name, sizeof name, "f.%s", suffix);
+	from = scratch_file(state, name, text, strlen(text));
+	to = scratch_path(state, "f.so");
+	snprintf(cmd, sizeof cmd, "gcc -shared -nostdlib -Wl,--build-id -Wl,-Bsymbolic %s -o %s %s",
+		flags, to, from);
+	if (system(cmd) != 0)
+		fail_msg("failed: %s", cmd);
+	e = pgo_elf_open(to, &err);
+	if (e == NULL)
+		fail_msg("%s", err.msg);
+	return e;
+}
+
+static const struct pgo_symbol *symbol(const struct pgo_elf *e, const char *name)
+{
+	for (size_t i = 0; i < e->n_symbols; i++) {
+		if (strcmp(e->symbols[i].name, name) == 0)
+			return &e->symbols[i];
+	}
+	fail_msg("no symbol %s", name);
+	return NULL;
+}
+
+static void decode(struct pgo_cfg *c, const struct pgo_elf *e, const char *name,
+	const uint64_t *extra, size_t n_extra)
+{
+	const struct pgo_symbol *s = symbol(e, name);
+	struct pgo_err err = PGO_ERR_INIT;
+
+	if (pgo_cfg_decode(c, e, s->addr, s->addr + s->size, extra, n_extra, &err) < 0)
+		fail_msg("%s", err.msg);
+}
+
+/* Blocks begin exactly where the source has a label L0, L1, ... */
+static void assert_leaders(const struct pgo_cfg *c, const struct pgo_elf *e)
+{
+	for (size_t i = 0; i < c->n_insns; i++) {
+		bool want = i == 0;
+
+		for (size_t k = 0; k < e->n_symbols && !want; k++)
+			want = e->symbols[k].name[0] == 'L' &&
+			       e->symbols[k].addr == c->insns[i].addr;
+		if (c->insns[i].leader != want)
+			fail_msg("instruction %zu at +%llu: leader %d, should be %d", i,
+				(unsigned long long)(c->insns[i].addr - c->start),
+				c->insns[i].leader, want);
+	}
+}
+
+static void kinds_sizes_and_targets(void **state)
+{
+	static const char text[] =
+		".globl f\n.type f,@function\nf:\n"
+		"nop\nnopw 0(%rax,%rax,1)\njne L1\nL0: jmp L1\nL1: call f\n"
+		"call *%rax\ncall *(%rax)\njmp *%rax\nL2: ud2\nL3: hlt\nL4: ret\n"
+		".size f,.-f\n";
+	static const struct {
+		uint8_t kind, size;
+	} want[] = {{PGO_INSN_NOP, 1}, {PGO_INSN_NOP, 5}, {PGO_INSN_COND, 2}, {PGO_INSN_JUMP, 2},
+		{PGO_INSN_CALL, 5}, {PGO_INSN_CALL_INDIRECT, 2}, {PGO_INSN_CALL_INDIRECT, 2},
+		{PGO_INSN_JUMP_INDIRECT, 2}, {PGO_INSN_TRAP, 2}, {PGO_INSN_TRAP, 1},
+		{PGO_INSN_RET, 1}};
+	struct pgo_elf *e = assemble(*state, "s", text, "");
+	struct pgo_cfg c = {0};
+
+	decode(&c, e, "f", NULL, 0);
+	assert_true(c.complete);
+	assert_int_equal(c.n_insns, sizeof want / sizeof *want);
+	for (size_t i = 0; i < c.n_insns; i++) {
+		assert_int_equal(c.insns[i].kind, want[i].kind);
+		assert_int_equal(c.insns[i].size, want[i].size);
+		assert_int_equal(pgo_insn_kind_at(e, c.insns[i].addr), want[i].kind);
+		assert_int_equal(pgo_cfg_at(&c, c.insns[i].addr), i);
+	}
+	assert_true(c.insns[2].target == c.insns[4].addr);
+	assert_true(c.insns[4].target == c.start);
+	assert_int_equal(pgo_cfg_at(&c, c.insns[1].addr + 1), UINT32_MAX);
+	pgo_cfg_fini(&c);
+	pgo_elf_close(e);
+}
+
+static void blocks_begin_at_targets_and_behind_branches(void **state)
+{
+	static const char text[] = ".globl f\n.type f,@function\nf:\n"
+				   "test %edi,%edi\nje L2\nL1: inc %eax\ncall g\nL2: dec %eax\n"
+				   "jmp L3\nL9: nop\nL3: cmp $3,%eax\njb L1\nL4: ret\n.size f,.-f\n"
+				   ".globl g\n.type g,@function\ng: ret\n.size g,.-g\n";
+	struct pgo_elf *e = assemble(*state, "s", text, "");
+	struct pgo_cfg c = {0};
+
+	decode(&c, e, "f", NULL, 0);
+	assert_leaders(&c, e);
+	pgo_cfg_fini(&c);
+	pgo_elf_close(e);
+}
+
+static void jump_behind_conditional_stays_in_its_block_unless_it_leaves(void **state)
+{
+	/* No label at the two jumps: the first pair is one block; the second jump is a tail call. */
+	static const char text[] = ".globl f\n.type f,@function\nf:\n"
+				   "test %edi,%edi\nje L1\njmp L2\nL1: inc %eax\nL2: dec %eax\n"
+				   "jne L1\nL3: jmp g\n.size f,.-f\n"
+				   ".globl g\n.type g,@function\ng: ret\n.size g,.-g\n";
+	struct pgo_elf *e = assemble(*state, "s", text, "");
+	struct pgo_cfg c = {0};
+
+	decode(&c, e, "f", NULL, 0);
+	assert_leaders(&c, e);
+	pgo_cfg_fini(&c);
+	pgo_elf_close(e);
+}
+
+static void targets_of_relative_jump_tables_are_found(void **state)
+{
+	static const char text[] =
+		".globl f\n.type f,@function\nf:\n"
+		"cmp $3,%edi\nja L9\nL0: lea table(%rip),%rdx\nmovslq (%rdx,%rdi,4),%rax\n"
+		"add %rdx,%rax\nnotrack jmp *%rax\n"
+		"L1: inc %eax\nret\nL2: dec %eax\nL3: inc %ecx\nret\nL9: ret\n.size f,.-f\n"
+		".section .rodata\ntable: .long L1-table,L2-table,L3-table,L9-table\n.long "
+		"0x7fffffff\n";
+	struct pgo_elf *e = assemble(*state, "s", text, "");
+	struct pgo_cfg c = {0};
+
+	decode(&c, e, "f", NULL, 0);
+	assert_int_equal(c.n_jumps, 1);
+	assert_int_equal(c.n_tables, 1);
+	assert_leaders(&c, e);
+	pgo_cfg_fini(&c);
+	pgo_elf_close(e);
+}
+
+static void observed_starts_are_taken_if_they_are_instructions_of_the_function(void **state)
+{
+	static const char text[] = ".globl f\n.type f,@function\nf:\n"
+				   "movl $1,%eax\nL1: inc %eax\njmp *%rdi\nL2: ret\n.size f,.-f\n";
+	struct pgo_elf *e = assemble(*state, "s", text, "");
+	uint64_t at = symbol(e, "f")->addr, extra[4];
+	struct pgo_cfg c = {0};
+
+	extra[0] = at - 8;
+	extra[1] = at + 2; /* inside the first instruction */
+	extra[2] = symbol(e, "L1")->addr;
+	extra[3] = at + 4096;
+	decode(&c, e, "f", extra, 4);
+	assert_leaders(&c, e);
+	pgo_cfg_fini(&c);
+	pgo_elf_close(e);
+}
+
+static void damage_ends_the_decoding(void **state)
+{
+	static const char text[] = ".globl f\n.type f,@function\nf:\n"
+				   "nop\nnop\n.byte 0x06,0x06\nret\n.size f,.-f\n";
+	struct pgo_elf *e = assemble(*state, "s", text, "");
+	struct pgo_err err = PGO_ERR_INIT;
+	struct pgo_cfg c = {0};
+
+	decode(&c, e, "f", NULL, 0);
+	assert_false(c.complete);
+	assert_int_equal(c.n_insns, 2);
+	assert_int_equal(pgo_cfg_decode(&c, e, 1 << 30, (1 << 30) + 9, NULL, 0, &err), 0);
+	assert_int_equal(c.n_insns, 0);
+	assert_int_equal(pgo_insn_kind_at(e, 1 << 30), PGO_INSN_OTHER);
+	pgo_cfg_fini(&c);
+	pgo_elf_close(e);
+}
+
+static void landing_pads_are_where_the_unwinder_enters(void **state)
+{
+	static const char text[] =
+		"void may_throw(int);\nint caught;\n"
+		"extern \"C\" int f(int n) { try { may_throw(n); may_throw(n + 1); }\n"
+		"catch (int) { caught++; return 1; }\nreturn 2; }\n";
+	struct pgo_elf *e = assemble(*state, "cpp", text, "-O2 -fPIC -xc++");
+	const struct pgo_symbol *s = symbol(e, "f");
+	struct pgo_landing l;
+	uint64_t *pads = NULL;
+	size_t n = 0, room = 0, inside = 0;
+
+	assert_int_equal(pgo_landing_init(&l, e), 0);
+	assert_true(l.n_fns >= 1);
+	assert_int_equal(pgo_landing_pads(&l, s->addr, &pads, &n, &room), 0);
+	assert_true(n >= 1);
+	for (size_t i = 0; i < n; i++) {
+		const struct pgo_symbol *at = pgo_elf_symbol(e, pads[i]);
+
+		assert_non_null(at);
+		assert_int_equal(strncmp(at->name, "f", 1), 0); /* f or f.cold */
+		inside += at == s;
+	}
+	n = 0;
+	assert_int_equal(pgo_landing_pads(&l, s->addr + 1, &pads, &n, &room), 0);
+	assert_int_equal(n, 0);
+	pgo_free(pads);
+	pgo_landing_fini(&l);
+	pgo_elf_close(e);
+}
+
+static void functions_are_disjoint_and_parts_are_joined(void **state)
+{
+	static const char text[] =
+		".globl f\n.type f,@function\nf: test %edi,%edi\njne f.cold\nback: ret\n.size "
+		"f,.-f\n"
+		".type f.cold,@function\nf.cold: inc %eax\njmp back\n.size f.cold,.-f.cold\n"
+		".globl other\n.type other,@function\nother: nop\nret\n.size other,.-other\n";
+	struct pgo_elf *e = assemble(*state, "s", text, "");
+	struct pgo_err err = PGO_ERR_INIT;
+	struct pgo_codefns c;
+
+	pgo_codefns_init(&c, e);
+	for (int i = 0; i < 3; i++) {
+		assert_int_equal(pgo_codefns_add(&c, symbol(e, "f")->addr + 2), 0);
+		assert_int_equal(pgo_codefns_add(&c, symbol(e, "other")->addr), 0);
+		assert_int_equal(pgo_codefns_add(&c, symbol(e, "f")->addr), 0);
+	}
+	assert_int_equal(pgo_codefns_add(&c, 1 << 30), 0);
+	pgo_codefns_finish(&c);
+	assert_int_equal(c.n_fns, 2);
+	assert_true(c.fns[0].end <= c.fns[1].start);
+	assert_int_equal(pgo_codefns_find(&c, symbol(e, "other")->addr + 1), 1);
+	assert_int_equal(pgo_codefns_find(&c, symbol(e, "f.cold")->addr), UINT32_MAX);
+	/* The cold part jumps back into the middle of f, although it was not touched itself. */
+	assert_int_equal(pgo_codefns_find_joints(&c, e, &err), 0);
+	assert_int_equal(c.n_joints, 1);
+	assert_true(c.joints[0] == symbol(e, "back")->addr);
+	pgo_codefns_fini(&c);
+	pgo_elf_close(e);
+}
+
+static void names_lose_the_tails_of_parts_and_clones_only(void **state)
+{
+	static const struct {
+		const char *name, *base;
+		bool part;
+	} t[] = {{"f", "f", false}, {"f.cold", "f", true}, {"f.cold.3", "f", true},
+		{"f.part.0", "f", true}, {"f.constprop.0", "f", false},
+		{"f.isra.0.cold", "f", true}, {"f.lto_priv.7", "f", false},
+		{"f.llvm.123", "f.llvm.123", false}, {"f.colder", "f.colder", false},
+		{"f.__uniq.9", "f.__uniq.9", false}, {"f.avx2.cold", "f.avx2", true},
+		{".cold", ".cold", true}};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof t / sizeof *t; i++) {
+		assert_int_equal(pgo_codefn_base_len(t[i].name), strlen(t[i].base));
+		assert_int_equal(pgo_codefn_is_part(t[i].name), t[i].part);
+	}
+}
+
+#define TEST(f) cmocka_unit_test_setup_teardown(f, scratch_up, scratch_down)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(kinds_sizes_and_targets),
+		TEST(blocks_begin_at_targets_and_behind_branches),
+		TEST(jump_behind_conditional_stays_in_its_block_unless_it_leaves),
+		TEST(targets_of_relative_jump_tables_are_found),
+		TEST(observed_starts_are_taken_if_they_are_instructions_of_the_function),
+		TEST(damage_ends_the_decoding),
+		TEST(landing_pads_are_where_the_unwinder_enters),
+		TEST(functions_are_disjoint_and_parts_are_joined),
+		TEST(names_lose_the_tails_of_parts_and_clones_only),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
