@@ -155,6 +155,8 @@ static int run_pass(struct pgo_convert *c, struct pgo_pass *p, struct pgo_err *e
 	rc = pgo_pass_run(p, err);
 	if (rc < 0)
 		return rc;
+	if (!c->account.lbr) /* the ranges were made of samples, which are counted already */
+		c->account.ranges_used = c->account.ranges_misaligned = 0;
 	if (c->account.executions == 0)
 		return pgo_convert_nothing_ran(c, err);
 	if ((p->positions != NULL && pgo_positions_finish(p->positions, p) < 0) ||
