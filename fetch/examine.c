@@ -203,6 +203,11 @@ static int examine_recording(const char *path, struct pgo_record *r, struct pgo_
 	struct pgo_imported in;
 	int rc = pgo_import(path, &o, &in, err);
 
+	/* Text that can only be read beside its program is good, but says nothing here. */
+	if (rc == PGO_EUSAGE) {
+		pgo_err_clear(err);
+		return 0;
+	}
 	if (rc < 0)
 		return rc;
 	for (size_t i = 0; i < in.n && rc == 0; i++) {

@@ -17,7 +17,8 @@ int pgo_examine_kind(const char *path, bool *ret, struct pgo_err *err) PGO_MUST_
 /*
  * Fills kind, time, duration, labels (host, service and version into their fields; the common
  * aliases hostname and service_name too), build-ids and sample types of `r`, whose lists are empty
- * so far. *ret_profile is false, and `r` holds the kind "none", for a file that is no profile; a
+ * so far.  Branch stacks in text form that do not say what was mapped where can only be read beside
+ * their program: they are profiles, of which nothing but the kind is known. *ret_profile is false, and `r` holds the kind "none", for a file that is no profile; a
  * damaged one is PGO_EFORMAT.
  */
 int pgo_examine(const char *path, struct pgo_record *r, bool *ret_profile,

@@ -137,10 +137,17 @@ static int settle(struct run *r, const char *temp, struct pgo_record *rec, struc
 	return pgo_store_note(r->store, rec, err);
 }
 
-static int skip(struct run *r, const struct pgo_listed *l, const struct pgo_err *why)
+/* The name of our copy, if the sentence begins with it, means nothing to the user. */
+static int skip(
+	struct run *r, const struct pgo_listed *l, const char *temp, const struct pgo_err *why)
 {
+	size_t len = temp != NULL ? strlen(temp) : 0;
+	const char *text = why->msg;
+
+	if (len != 0 && strncmp(text, temp, len) == 0 && strncmp(text + len, ": ", 2) == 0)
+		text += len + 2;
 	r->stats->failed++;
-	pgo_warn("%s: %s, skipping", l->name, why->msg);
+	pgo_warn("%s: %s, skipping", l->name, text);
 	return 0;
 }
 
@@ -195,7 +202,7 @@ static int take(struct run *r, const struct pgo_listed *l, struct pgo_err *err)
 	if (rc == PGO_ENOMEM)
 		return pgo_err_nomem(err);
 	if (rc < 0)
-		return skip(r, l, &why);
+		return skip(r, l, NULL, &why);
 	if (rc == 0)
 		return note_other(r, l, err);
 	temp = pgo_store_temp(r->store);
@@ -204,7 +211,8 @@ static int take(struct run *r, const struct pgo_listed *l, struct pgo_err *err)
 	if (rc == 0)
 		rc = describe(r, temp, l, &rec, &profile, &why);
 	if (rc < 0)
-		rc = is_ours(rc) ? pgo_err_set(err, why.code, "%s", why.msg) : skip(r, l, &why);
+		rc = is_ours(rc) ? pgo_err_set(err, why.code, "%s", why.msg)
+				 : skip(r, l, temp, &why);
 	else
 		rc = profile ? settle(r, temp, &rec, err) : note_other(r, l, err);
 	if (temp != NULL)

@@ -468,6 +468,8 @@ int pgo_plan_finish(struct pgo_plan *p, struct pgo_err *err)
 	set_weights(p);
 	if (count_days(p) < 0 || count_hosts(p) < 0 || spread_hosts(p) < 0)
 		return pgo_err_nomem(err);
+	if (p->n == 0)
+		return pgo_err_set(err, PGO_EEMPTY, "no usable profile is left");
 	if (p->n_kept == 0)
 		return pgo_err_set(err, PGO_EEMPTY,
 			"none of %zu profiles is usable: they have no samples, or are older than "

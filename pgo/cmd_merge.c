@@ -105,6 +105,7 @@ static int add_input(
 		in->host = record->host[0] != '\0' ? record->host : NULL;
 		in->name = record->source[0] != '\0' ? record->source : NULL;
 		in->time_ns = record->time_ns;
+		in->optional = true;
 	}
 	return 0;
 }

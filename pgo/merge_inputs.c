@@ -18,7 +18,7 @@ struct stamp {
 	off_t size;
 	struct timespec mtime;
 	ino_t inode;
-	bool regular, twin;
+	bool regular, skip;
 	char digest[65];
 };
 
@@ -129,6 +129,13 @@ static int one_part(struct job *job, size_t i, const struct pgo_input *input, si
 	return rc;
 }
 
+/* What lies in the input, not in us. */
+static bool is_its_fault(int rc)
+{
+	return rc == PGO_EFORMAT || rc == PGO_EEMPTY || rc == PGO_EUSAGE || rc == PGO_EMISMATCH ||
+	       rc == PGO_ENOTFOUND || rc == PGO_ELIMIT;
+}
+
 static int each_part(struct job *job, size_t i, part_fn *fn, struct pgo_err *err)
 {
 	struct stamp now = {0}, *s = &job->stamps[i];
@@ -141,6 +148,12 @@ static int each_part(struct job *job, size_t i, part_fn *fn, struct pgo_err *err
 		return pgo_err_set(err, PGO_EIO, "%s changed while it was being merged; run again",
 			job->in[i].path);
 	rc = pgo_input_open(job->in[i].path, &job->binary, job->binary != NULL, &input, err);
+	if (rc < 0 && job->in[i].optional && is_its_fault(rc)) {
+		pgo_warn("%s, skipping", err->msg);
+		pgo_err_clear(err);
+		s->skip = true;
+		return 0;
+	}
 	if (rc < 0)
 		return rc;
 	for (size_t part = 0; part < input.n && rc == 0; part++, job->seq++)
@@ -156,7 +169,7 @@ static int each_input(struct job *job, const char *what, part_fn *fn, struct pgo
 	job->seq = 0;
 	for (size_t i = 0; i < job->n && rc == 0; i++) {
 		pgo_progress(what, i, job->n, "profiles");
-		if (!job->stamps[i].twin)
+		if (!job->stamps[i].skip)
 			rc = each_part(job, i, fn, err);
 	}
 	pgo_progress_end();
@@ -225,7 +238,7 @@ static int mark_twins(struct job *job, struct pgo_err *err)
 		if (sorted[i].digest[0] == '\0' ||
 			strcmp(sorted[i].digest, sorted[i - 1].digest) != 0)
 			continue;
-		job->stamps[sorted[i].input].twin = true;
+		job->stamps[sorted[i].input].skip = true;
 		pgo_warn("%s has the same bytes as %s; it is counted once",
 			job->in[sorted[i].input].path, job->in[sorted[i - 1].input].path);
 	}
@@ -252,8 +265,7 @@ static int run(struct job *job, const struct pgo_plan_options *po,
 		return rc;
 	job->out->profile = pgo_merge_finish(job->merge, err);
 	job->out->stats = *pgo_merge_stats_of(job->merge);
-	/* The sentence is set; without one the code does not matter. */
-	return job->out->profile != NULL ? 0 : err != NULL ? err->code : PGO_EEMPTY;
+	return job->out->profile != NULL ? 0 : err->code;
 }
 
 int pgo_merge_inputs(const struct pgo_merge_input *in, size_t n, const char *binary,
@@ -262,6 +274,7 @@ int pgo_merge_inputs(const struct pgo_merge_input *in, size_t n, const char *bin
 {
 	const struct pgo_plan_options none = {0};
 	struct job job = {.in = in, .n = n, .binary = binary, .out = ret};
+	struct pgo_err local = PGO_ERR_INIT;
 	int rc;
 
 	memset(ret, 0, sizeof *ret);
@@ -271,11 +284,13 @@ int pgo_merge_inputs(const struct pgo_merge_input *in, size_t n, const char *bin
 		job.stamps[i].input = i;
 		look(in[i].path, &job.stamps[i]);
 	}
-	rc = job.stamps != NULL ? run(&job, po, mo, err) : pgo_err_nomem(err);
+	rc = job.stamps != NULL ? run(&job, po, mo, &local) : pgo_err_nomem(&local);
 	pgo_merge_free(job.merge);
 	pgo_free(job.stamps);
 	if (rc < 0)
 		pgo_merged_fini(ret);
+	if (rc < 0 && err != NULL)
+		*err = local;
 	return rc;
 }
 

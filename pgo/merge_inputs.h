@@ -19,6 +19,7 @@ struct pgo_merge_input {
 	const char *host;   /* NULL: from the profile's labels */
 	const char *name;   /* in the plan; NULL: the path, or its last part if it is absolute */
 	int64_t time_ns;    /* for a profile that does not say */
+	bool optional;      /* one of a fleet: if it is of no use, a warning, and on without it */
 };
 
 struct pgo_merged {

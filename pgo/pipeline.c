@@ -281,6 +281,7 @@ static int merge(struct run *r, struct pgo_err *err)
 			.host = rec->host != NULL && rec->host[0] != '\0' ? rec->host : NULL,
 			.name = rec->source,
 			.time_ns = rec->time_ns,
+			.optional = true,
 		};
 		n++;
 	}
@@ -295,7 +296,7 @@ static int merge(struct run *r, struct pgo_err *err)
 		pgo_buf_printf(&r->text,
 			"merge    %zu profiles of %zu hosts on %zu days (effective hosts %.1f, "
 			"largest share %.0f%%): %" PRIu64 " samples\n",
-			n, r->merged.plan.n_hosts, r->merged.plan.n_days,
+			r->merged.plan.n_kept, r->merged.plan.n_hosts, r->merged.plan.n_days,
 			r->merged.plan.effective_hosts, r->merged.plan.dominance * 100,
 			r->merged.stats.samples_out);
 	for (size_t i = 0; i < n; i++)

@@ -102,6 +102,18 @@ says '150 unchanged, 0 examined'
 code 0 "$PGO" fetch "$T/many" -o "$T/straight"
 cmp -s "$T/killed/manifest.jsonl" "$T/straight/manifest.jsonl" && ok || no "a killed fetch ends with another manifest than a straight one"
 
+# branch stacks as text, without a map: stored, though only a later stage knows the program
+mkdir "$T/text.store"
+printf '%s\n' ' 401160 0x401150/0x401160/P/-/-/0 0x401166/0x401140/M/-/-/0' >"$T/text.store/stacks.txt"
+code 0 "$PGO" fetch "$T/text.store" -o "$T/text.raw"
+grep -q '"kind":"brstack","source":"text.store/stacks.txt"' "$T/text.raw/manifest.jsonl" && ok || no "branch stacks in text form are not stored"
+code 20 "$PGO" merge "$T/text.raw" -o "$T/merged"
+says 'warning: .*binary.*, skipping' stderr
+cp -r "$T/raw/objects" "$T/text.raw/" # without lines: adopted
+code 0 "$PGO" fetch -q "$T/text.store" -o "$T/text.raw"
+code 0 "$PGO" merge -q "$T/text.raw" -o "$T/c.pb.gz"
+cmp -s "$T/a.pb.gz" "$T/c.pb.gz" && ok || no "an object of no use changes the merge of the others"
+
 # two at once
 exec 8>"$T/raw/.lock" && flock 8
 code 3 "$PGO" fetch "$T/store" -o "$T/raw"
