@@ -84,6 +84,12 @@ struct pgo_elf *pgo_elf_open(const char *path, struct pgo_err *err);
 void pgo_elf_close(struct pgo_elf *e);
 /* Only the build-id as hex into `ret` ("" if none); cheaper than opening. */
 int pgo_elf_build_id(const char *path, char ret[129], struct pgo_err *err) PGO_MUST_CHECK;
+/*
+ * The file id by which OpenTelemetry's profiler and its relatives know a file that may have no
+ * build-id, as hex: the first 16 bytes of SHA-256 over its first 4 KiB, its last 4 KiB, and its
+ * length as 8 bytes, most significant first.
+ */
+void pgo_elf_file_id(const struct pgo_elf *e, char ret[33]);
 /* Is this file an ELF at all (by its first bytes)? */
 bool pgo_elf_probe(const char *path);
 

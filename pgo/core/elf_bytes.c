@@ -6,7 +6,9 @@
 #include "pgo/core/buf.h"
 #include "pgo/core/elf_impl.h"
 #include "pgo/core/inflate.h"
+#include "pgo/core/sha256.h"
 
+#include <endian.h>
 #include <string.h>
 
 #ifndef ELFCOMPRESS_ZSTD /* newer than some C libraries */
@@ -204,4 +206,25 @@ const uint8_t *pgo_elf_section_data(const struct pgo_elf *e, const char *name, s
 		return inflated_section(e, i, ret_len);
 	*ret_len = s->size;
 	return s->data;
+}
+
+/* ---------------------------------------------------------------- identity */
+
+void pgo_elf_file_id(const struct pgo_elf *e, char ret[33])
+{
+	const struct pgo_elf_impl *im = pgo_elf_impl_of(e);
+	size_t part = im->size < 4096 ? im->size : 4096;
+	uint64_t size = htobe64(im->size);
+	struct pgo_sha256 sha;
+	uint8_t digest[32];
+	char hex[65];
+
+	pgo_sha256_init(&sha);
+	pgo_sha256_add(&sha, im->map, part);
+	pgo_sha256_add(&sha, im->map + im->size - part, part);
+	pgo_sha256_add(&sha, &size, sizeof size);
+	pgo_sha256_final(&sha, digest);
+	pgo_sha256_hex(digest, hex);
+	memcpy(ret, hex, 32);
+	ret[32] = '\0';
 }

@@ -231,18 +231,24 @@ static int rank_locals(struct raws *r, struct pgo_err *err)
 struct sweep {
 	const struct pgo_elf *e;
 	uint64_t *end;  /* per symbol */
-	uint32_t *rank; /* per symbol: position in the order of preference */
 	uint32_t *heap; /* symbols that began and may have ended, the preferred one on top */
 	size_t n_heap;
 	struct pgo_elf_interval *out;
 	size_t n_out;
 };
 
+static bool preferred(const struct sweep *w, uint32_t a, uint32_t b)
+{
+	int c = better_cmp(&w->e->symbols[a], &w->e->symbols[b]);
+
+	return c != 0 ? c < 0 : a < b;
+}
+
 static void heap_push(struct sweep *w, uint32_t s)
 {
 	size_t i = w->n_heap++;
 
-	while (i > 0 && w->rank[w->heap[(i - 1) / 2]] > w->rank[s]) {
+	while (i > 0 && preferred(w, s, w->heap[(i - 1) / 2])) {
 		w->heap[i] = w->heap[(i - 1) / 2];
 		i = (i - 1) / 2;
 	}
@@ -255,9 +261,9 @@ static void heap_pop(struct sweep *w)
 	size_t i = 0, child;
 
 	while ((child = 2 * i + 1) < w->n_heap) {
-		if (child + 1 < w->n_heap && w->rank[w->heap[child + 1]] < w->rank[w->heap[child]])
+		if (child + 1 < w->n_heap && preferred(w, w->heap[child + 1], w->heap[child]))
 			child++;
-		if (w->rank[w->heap[child]] >= w->rank[last])
+		if (!preferred(w, w->heap[child], last))
 			break;
 		w->heap[i] = w->heap[child];
 		i = child;
@@ -326,15 +332,6 @@ static void find_ends(struct sweep *w)
 	}
 }
 
-static int preference_cmp(const void *a, const void *b, void *ctx)
-{
-	const struct pgo_symbol *s = ctx;
-	uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
-	int c = better_cmp(&s[x], &s[y]);
-
-	return c != 0 ? c : x < y ? -1 : x > y;
-}
-
 static int settle_all(struct pgo_elf *e, struct pgo_err *err)
 {
 	struct pgo_elf_impl *im = pgo_elf_impl_of(e);
@@ -343,27 +340,20 @@ static int settle_all(struct pgo_elf *e, struct pgo_err *err)
 	int rc = 0;
 
 	w.end = pgo_calloc(n, sizeof *w.end);
-	w.rank = pgo_calloc(n, sizeof *w.rank);
 	w.heap = pgo_calloc(n, sizeof *w.heap);
 	/* Each symbol opens one interval at most, and ends one. */
 	w.out = pgo_calloc(2 * n + 1, sizeof *w.out);
-	if (w.end == NULL || w.rank == NULL || w.heap == NULL || w.out == NULL) {
+	if (w.end == NULL || w.heap == NULL || w.out == NULL) {
 		rc = pgo_err_nomem(err);
 		goto out;
 	}
 	find_ends(&w);
-	for (size_t i = 0; i < n; i++)
-		w.heap[i] = (uint32_t)i;
-	qsort_r(w.heap, n, sizeof *w.heap, preference_cmp, e->symbols);
-	for (size_t i = 0; i < n; i++)
-		w.rank[w.heap[i]] = (uint32_t)i;
 	sweep_symbols(&w);
 	im->intervals = w.out;
 	im->n_intervals = w.n_out;
 	w.out = NULL;
 out:
 	pgo_free(w.end);
-	pgo_free(w.rank);
 	pgo_free(w.heap);
 	pgo_free(w.out);
 	return rc;

@@ -108,6 +108,7 @@ struct work {
 	const struct pgo_profile *p;
 	const struct pgo_elf *elf;
 	const char *alias;
+	char file_id[33];    /* of the ELF, for agents that know files by it */
 	uint8_t *foreign;    /* per mapping: the loss of its locations where it is not ours */
 	struct tally *tally; /* per mapping */
 	uint64_t *bias;      /* per mapping: added to addresses where by_bias is set */
@@ -138,7 +139,9 @@ static void match_mapping(struct work *w, size_t i)
 
 	pgo_build_id_normalize(pgo_profile_str(w->p, m->build_id), id);
 	w->foreign[i] = PGO_LOSS_OTHER_BINARY;
-	if (id[0] != '\0' && w->elf->build_id[0] != '\0') {
+	if (id[0] != '\0' && strcmp(id, w->file_id) == 0) {
+		w->r->ours[i] = true;
+	} else if (id[0] != '\0' && w->elf->build_id[0] != '\0') {
 		w->r->ours[i] = same_build_id(id, w->elf->build_id);
 		if (!w->r->ours[i] && named)
 			w->foreign[i] = PGO_LOSS_OTHER_BUILD;
@@ -352,6 +355,7 @@ int pgo_resolver_init(struct pgo_resolver *r, const struct pgo_profile *p,
 		pgo_resolver_fini(r);
 		rc = pgo_err_nomem(err);
 	} else {
+		pgo_elf_file_id(elf, w.file_id);
 		resolve_all(&w);
 	}
 	pgo_free(w.foreign);

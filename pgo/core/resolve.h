@@ -60,7 +60,7 @@ struct pgo_resolver {
 
 /*
  * Resolves every location of `p` against `elf`.  A mapping is the target's if its build-id (plain,
- * or inside the JSON object that Pyroscope writes) equals the ELF's; if one of the two has no
+ * or inside the JSON object that Pyroscope writes) equals the ELF's build-id or file id; if one of the two has no
  * build-id, if its base name equals that of the ELF or of `alias` (may be NULL) - then `by_name` is
  * set.  "Most" addresses of a mapping means: more than half of its distinct locations.
  *

@@ -336,6 +336,35 @@ static void the_build_id_decides_whatever_the_file_is_called(void **state)
 	assert_at(w, 0, w->main);
 }
 
+static void a_file_id_in_place_of_the_build_id_decides_too(void **state)
+{
+	struct world *w = *state;
+	char cmd[1024], id[33], want[33] = "";
+	FILE *out;
+
+	if (w->elf == NULL)
+		skip();
+	pgo_elf_file_id(w->elf, id);
+	/* The same by other means: the length has fewer than four digits in base 256. */
+	snprintf(cmd, sizeof cmd,
+		"f=%s; n=$(wc -c <$f); { head -c 4096 $f; tail -c 4096 $f; "
+		"printf \"$(printf "
+		"'\\\\000\\\\000\\\\000\\\\000\\\\000\\\\%%03o\\\\%%03o\\\\%%03o' "
+		"$((n / 65536)) $((n / 256 %% 256)) $((n %% 256)))\"; } | sha256sum | cut -c 1-32",
+		w->elf->path);
+	out = popen(cmd, "r");
+	assert_non_null(out);
+	assert_non_null(fgets(want, sizeof want, out));
+	pclose(out);
+	assert_string_equal(id, want);
+	resolve(w, NULL, "mapping 0 0 0 /x/y %s\nmapping 0 0 0 /x/y %.31s\n1@0x%" PRIx64 " 1\n", id,
+		id, w->main);
+	assert_true(w->r.ours[0]);
+	assert_false(w->r.ours[1]);
+	assert_false(w->r.by_name);
+	assert_at(w, 0, w->main);
+}
+
 static void without_build_ids_the_file_name_decides(void **state)
 {
 	struct world *w = *state;
@@ -451,6 +480,7 @@ int main(void)
 		IN_WORLD(a_name_that_holds_the_address_gives_it_back),
 		IN_WORLD(other_files_builds_and_no_file_are_told_apart),
 		IN_WORLD(the_build_id_decides_whatever_the_file_is_called),
+		IN_WORLD(a_file_id_in_place_of_the_build_id_decides_too),
 		IN_WORLD(without_build_ids_the_file_name_decides),
 		IN_WORLD(build_ids_padded_by_recorders_match),
 		cmocka_unit_test(a_build_id_is_taken_out_of_its_wrapping),
