@@ -84,9 +84,11 @@ static const struct pgo_symbol *find(const struct pgo_elf *e, const char *name)
 static const char program[] =
 	"#include <stdio.h>\n"
 	"#include <stdlib.h>\n"
+	"__thread char zeros[4096];\n" /* its addresses are those of the data that follow */
 	"__attribute__((section(\".hot\"), noinline)) int hot(int x) { return x * 3; }\n"
 	"static __attribute__((noinline)) int helper(int x) { return x + rand(); }\n"
-	"int main(int argc, char **argv) { puts(argv[0]); return hot(helper(argc)); }\n";
+	"int main(int argc, char **argv) { zeros[argc]++; puts(argv[0]); return hot(helper(argc)); "
+	"}\n";
 
 /* ---------------------------------------------------------------- headers and addresses */
 
@@ -126,6 +128,8 @@ static void check_data(const struct pgo_elf *e)
 	assert_null(pgo_elf_code(e, ro->addr, &len));
 	assert_ptr_equal(pgo_elf_data(e, ro->addr, &len), ro->data);
 	assert_int_equal(len, ro->size);
+	assert_ptr_equal(pgo_elf_data(e, pgo_elf_section(e, ".init_array")->addr, &len),
+		pgo_elf_section(e, ".init_array")->data);
 	assert_non_null(bss);
 	assert_true(bss->nobits);
 	assert_null(bss->data);
@@ -208,6 +212,7 @@ static void the_build_id_is_read_as_hex_or_empty(void **state)
 /* ---------------------------------------------------------------- symbols */
 
 static const char aliases[] =
+	".file \"ld-temp.o\"\n"
 	".text\n"
 	".globl _start, _ZN1AC1Ev, _ZN1AC2Ev, strong\n"
 	".weak feeble\n"
@@ -259,6 +264,7 @@ static void the_best_of_several_symbols_answers_for_an_address(void **state)
 	assert_true(find(e, "strong")->global && !find(e, "strong")->weak);
 	assert_true(find(e, "feeble")->weak && !find(e, "feeble")->global);
 	assert_int_equal(find(e, "mine")->local_rank, 1);
+	assert_null(find(e, "mine")->file); /* nobody's source */
 	assert_true(find(e, "inner")->function);
 	assert_false(find(e, "gap")->function);
 	pgo_elf_close(e);
@@ -562,6 +568,39 @@ static void spill(const char *path, const uint8_t *data, size_t len)
 	assert_int_equal(fclose(f), 0);
 }
 
+static void bytes_that_are_mapped_twice_belong_to_the_code(void **state)
+{
+	char *path = build(*state, "p", "c", program,
+		"-O1 -no-pie -fno-pie -Wl,--section-start=.hot=0x800000");
+	struct bytes b = slurp(path);
+	uint64_t offset, vaddr;
+	struct pgo_elf *e;
+	size_t n = 0;
+	Elf64_Ehdr h;
+
+	/* Let the first segment, of constants, reach over the whole file. */
+	memcpy(&h, b.data, sizeof h);
+	for (size_t i = 0; i < h.e_phnum; i++) {
+		uint8_t *at = b.data + h.e_phoff + i * sizeof(Elf64_Phdr);
+		Elf64_Phdr p;
+
+		memcpy(&p, at, sizeof p);
+		if (p.p_type != PT_LOAD || p.p_offset != 0)
+			continue;
+		p.p_filesz = p.p_memsz = b.len;
+		memcpy(at, &p, sizeof p);
+		n++;
+	}
+	assert_int_equal(n, 1);
+	spill(path, b.data, b.len);
+	free(b.data);
+	e = open_good(path);
+	offset = pgo_elf_section(e, ".hot")->offset;
+	assert_true(pgo_elf_offset_to_vaddr(e, offset, &vaddr));
+	assert_int_equal(vaddr, 0x800000);
+	pgo_elf_close(e);
+}
+
 /* Opens and asks everything; what comes out does not matter, only that it comes. */
 static bool try_all(const char *path)
 {
@@ -683,6 +722,7 @@ int main(void)
 		WITH_DIR(stubs_are_named_after_the_function_they_reach),
 		WITH_DIR(relocations_kept_by_the_linker_are_sorted_and_resolved),
 		WITH_DIR(other_files_are_refused_by_name),
+		WITH_DIR(bytes_that_are_mapped_twice_belong_to_the_code),
 		WITH_DIR(a_truncated_program_is_refused_wherever_it_is_cut),
 		WITH_DIR(a_damaged_program_never_leads_outside_the_file),
 		WITH_DIR(every_failed_allocation_is_an_error_and_leaks_nothing),

@@ -686,6 +686,7 @@ static void a_cut_inside_a_field_is_always_noticed(void **state)
 				rc = pgo_reader_next(r, &s, &err);
 		} else {
 			assert_null(r);
+			assert_has(err.msg, cut != 0 ? "truncated" : "empty");
 		}
 		if (r == NULL) {
 			assert_int_equal(err.code, PGO_EFORMAT);

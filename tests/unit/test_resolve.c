@@ -203,6 +203,30 @@ static void elf_addresses_outside_a_run_time_mapping_are_recognised(void **state
 	assert_lost(w, 2, PGO_LOSS_OUTSIDE);
 }
 
+static void the_majority_of_addresses_decides_not_the_first(void **state)
+{
+	struct world *w = *state;
+
+	resolve(w, NULL,
+		"mapping 555500000000 555500001000 1000 /bin/app " ID "\n"
+		"0x555500000010;1@0x%" PRIx64 ";1@0x%" PRIx64 " 1\n",
+		w->main, w->hot);
+	assert_int_equal(w->r.convention[0], PGO_CONV_ELF);
+	assert_lost(w, 0, PGO_LOSS_OUTSIDE);
+	assert_at(w, 1, w->main);
+	assert_at(w, 2, w->hot);
+}
+
+static void a_mapping_without_an_end_reaches_as_far_as_the_file(void **state)
+{
+	struct world *w = *state;
+
+	resolve(w, NULL, "mapping 555500000000 0 %" PRIx64 " /bin/app " ID "\n1@0x%" PRIx64 " 1\n",
+		w->main_off & ~0xfffu, 0x555500000000 + (w->main_off & 0xfff));
+	assert_int_equal(w->r.convention[0], PGO_CONV_MAPPED);
+	assert_at(w, 0, w->main);
+}
+
 static void a_mapping_of_the_whole_image_keeps_distances_in_memory(void **state)
 {
 	struct world *w = *state;
@@ -471,6 +495,8 @@ int main(void)
 		IN_WORLD(file_offsets_in_file_offset_mappings_resolve),
 		IN_WORLD(addresses_in_an_empty_mapping_are_elf_addresses),
 		IN_WORLD(elf_addresses_outside_a_run_time_mapping_are_recognised),
+		IN_WORLD(the_majority_of_addresses_decides_not_the_first),
+		IN_WORLD(a_mapping_without_an_end_reaches_as_far_as_the_file),
 		IN_WORLD(a_mapping_of_the_whole_image_keeps_distances_in_memory),
 		IN_WORLD(a_stray_address_is_lost_alone),
 		IN_WORLD(addresses_that_nothing_explains_are_all_outside),
