@@ -34,17 +34,27 @@ inline uint32_t next()
 struct Shape {
 	virtual ~Shape() = default;
 	virtual uint64_t area() const = 0;
-	virtual uint64_t edge(uint32_t k) const { return k; }
+	virtual uint64_t edge(uint32_t k) const
+	{
+		return k;
+	}
 };
 
 struct Square : Shape {
-	explicit Square(uint32_t s) : side(s) {}
-	uint64_t area() const override { return uint64_t(side) * side; }
+	explicit Square(uint32_t s) : side(s)
+	{
+	}
+	uint64_t area() const override
+	{
+		return uint64_t(side) * side;
+	}
 	uint32_t side;
 };
 
 struct Rect : Square {
-	Rect(uint32_t a, uint32_t b) : Square(a), other(b) {}
+	Rect(uint32_t a, uint32_t b) : Square(a), other(b)
+	{
+	}
 	uint64_t area() const override
 	{
 		uint64_t sum = 0;
@@ -53,14 +63,23 @@ struct Rect : Square {
 			sum += side + edge(i);
 		return sum;
 	}
-	uint64_t edge(uint32_t k) const override { return k & 1 ? side : other; }
+	uint64_t edge(uint32_t k) const override
+	{
+		return k & 1 ? side : other;
+	}
 	uint32_t other;
 };
 
 /* Has something to clean up when an exception passes. */
 struct Guard {
-	explicit Guard(uint64_t &c) : count(c) { count++; }
-	~Guard() { count += 2; }
+	explicit Guard(uint64_t &c) : count(c)
+	{
+		count++;
+	}
+	~Guard()
+	{
+		count += 2;
+	}
 	uint64_t &count;
 };
 
@@ -99,20 +118,52 @@ NOINLINE uint64_t machine(const std::vector<uint8_t> &code, uint64_t acc)
 {
 	for (size_t pc = 0, steps = 0; pc < code.size() && steps < 400; pc++, steps++) {
 		switch (code[pc] & 15) {
-		case 0: acc += pc; break;
-		case 1: acc ^= acc << 7; break;
-		case 2: acc -= code[pc]; break;
-		case 3: acc = acc * 3 + 1; break;
-		case 4: if (acc & 1) pc++; break;
-		case 5: if (acc & 6) pc += 2; break;
-		case 6: acc = (acc >> 3) | (acc << 61); break;
-		case 7: if (steps < 200 && pc > 4) pc -= 3; break;
-		case 8: acc |= 1; break;
-		case 9: acc += acc >> 11; break;
-		case 10: acc = ~acc; break;
-		case 11: if (acc == 0) return pc; break;
-		case 12: acc += code[(pc + 1) % code.size()]; break;
-		default: acc++; break;
+		case 0:
+			acc += pc;
+			break;
+		case 1:
+			acc ^= acc << 7;
+			break;
+		case 2:
+			acc -= code[pc];
+			break;
+		case 3:
+			acc = acc * 3 + 1;
+			break;
+		case 4:
+			if (acc & 1)
+				pc++;
+			break;
+		case 5:
+			if (acc & 6)
+				pc += 2;
+			break;
+		case 6:
+			acc = (acc >> 3) | (acc << 61);
+			break;
+		case 7:
+			if (steps < 200 && pc > 4)
+				pc -= 3;
+			break;
+		case 8:
+			acc |= 1;
+			break;
+		case 9:
+			acc += acc >> 11;
+			break;
+		case 10:
+			acc = ~acc;
+			break;
+		case 11:
+			if (acc == 0)
+				return pc;
+			break;
+		case 12:
+			acc += code[(pc + 1) % code.size()];
+			break;
+		default:
+			acc++;
+			break;
 		}
 	}
 	return acc;
@@ -157,7 +208,8 @@ extern "C" __attribute__((noinline, section("fartext"))) uint32_t far_hash(const
 	return h % 3 == 0 ? h ^ (h >> 15) : h;
 }
 
-static NOINLINE uint64_t one_round(const std::vector<std::unique_ptr<Shape>> &shapes, uint64_t &cleaned)
+static NOINLINE uint64_t one_round(
+	const std::vector<std::unique_ptr<Shape>> &shapes, uint64_t &cleaned)
 {
 	std::vector<uint8_t> code(64);
 	std::vector<uint32_t> v(200);
@@ -167,7 +219,8 @@ static NOINLINE uint64_t one_round(const std::vector<std::unique_ptr<Shape>> &sh
 		c = uint8_t(next());
 	for (auto &x : v)
 		x = next();
-	std::sort(v.begin(), v.end(), [](uint32_t a, uint32_t b) { return (a & 0xffff) < (b & 0xffff); });
+	std::sort(v.begin(), v.end(),
+		[](uint32_t a, uint32_t b) { return (a & 0xffff) < (b & 0xffff); });
 	for (const auto &s : shapes)
 		sum += s->area() + s->edge(uint32_t(sum) & 3);
 	for (int i = 0; i < 30; i++)
