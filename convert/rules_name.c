@@ -67,57 +67,189 @@ size_t pgo_name_cut_llvm(const char *s, size_t len)
 	return end;
 }
 
+/* ------------------------------------------------------------------ constructors and destructors */
+
 /*
- * A walk over an Itanium-mangled nested name that keeps count of brackets and steps over
- * identifiers, whose letters mean nothing.  It knows as much of the grammar as that takes: where a
- * run of digits is not an identifier's length.
+ * A walk over an Itanium-mangled name that keeps a stack of open brackets and steps over
+ * identifiers, whose letters mean nothing.  It knows as much of the grammar as that takes: what opens
+ * something that an E closes, and where digits are not an identifier's length.
  */
+#define BRACKETS_MAX 128
+
+struct walk {
+	const char *s;
+	size_t len, at;
+	char open
+		[BRACKETS_MAX]; /* N nested name, Z local scope, I J arguments, X expression, L literal,
+				    F function type, U lambda, D decltype */
+	size_t depth;
+};
+
+static char peek(const struct walk *w, size_t ahead)
+{
+	return w->at + ahead < w->len ? w->s[w->at + ahead] : '\0';
+}
+
+static bool is_digit(char c)
+{
+	return c >= '0' && c <= '9';
+}
+
+static bool push(struct walk *w, char bracket, size_t width)
+{
+	if (w->depth == BRACKETS_MAX)
+		return false;
+	w->open[w->depth++] = bracket;
+	w->at += width;
+	return true;
+}
+
+static char innermost(const struct walk *w)
+{
+	return w->depth != 0 ? w->open[w->depth - 1] : '\0';
+}
+
+/* A number or an upper-case base 36 one, and the underscore that ends it: S0_ T1_ A10_ Dv4_ Ut0_ */
+static void skip_sequence_id(struct walk *w)
+{
+	while (is_digit(peek(w, 0)) || (peek(w, 0) >= 'A' && peek(w, 0) <= 'Z'))
+		w->at++;
+	w->at += peek(w, 0) == '_';
+}
+
+static void skip_number(struct walk *w)
+{
+	while (is_digit(peek(w, 0)))
+		w->at++;
+	w->at += peek(w, 0) == '_';
+}
+
+static bool skip_identifier(struct walk *w)
+{
+	size_t n = 0;
+
+	while (is_digit(peek(w, 0)) && n < w->len)
+		n = n * 10 + (size_t)(w->s[w->at++] - '0');
+	if (n > w->len - w->at)
+		return false;
+	w->at += n;
+	return true;
+}
+
+/* After an L among arguments: a literal, "i5E" or "3Foo5E" or "N2ns3FooE5E"; else internal linkage. */
+static bool step_literal(struct walk *w)
+{
+	char c = innermost(w);
+
+	w->at++;
+	if (c != 'I' && c != 'J' && c != 'X')
+		return true;
+	return push(w, 'L', 0) && (!is_digit(peek(w, 0)) || skip_identifier(w));
+}
+
+static bool step_d(struct walk *w)
+{
+	switch (peek(w, 1)) {
+	case 't':
+	case 'T':
+	case 'O':
+		return push(w, 'D', 2);
+	case 'v':
+	case 'F':
+		w->at += 2;
+		skip_number(w);
+		return true;
+	default:
+		w->at += 2;
+		return true;
+	}
+}
+
+static bool step_close(struct walk *w)
+{
+	char closed = innermost(w);
+
+	w->at++;
+	if (w->depth == 0)
+		return false;
+	w->depth--;
+	if (closed == 'U')
+		skip_number(w);
+	return true;
+}
+
+/* One element of the grammar; false at the end of what is understood. */
+static bool step(struct walk *w)
+{
+	char c = peek(w, 0);
+
+	switch (c) {
+	case 'N':
+	case 'Z':
+	case 'I':
+	case 'J':
+	case 'X':
+	case 'F':
+		return push(w, c, 1);
+	case 'E':
+		return step_close(w);
+	case 'L':
+		return step_literal(w);
+	case 'D':
+		return step_d(w);
+	case 'C':
+		w->at += 1 + is_digit(peek(w, 1));
+		return true;
+	case 'U':
+		if (peek(w, 1) == 'l')
+			return push(w, 'U', 2);
+		w->at += 2;
+		skip_number(w);
+		return true;
+	case 'S':
+		w->at++;
+		if (islower((unsigned char)peek(w, 0)))
+			w->at++;
+		else
+			skip_sequence_id(w);
+		return true;
+	case 'T':
+		w->at++;
+		skip_sequence_id(w);
+		return true;
+	case 'A':
+		w->at++;
+		skip_number(w);
+		return true;
+	default:
+		if (!is_digit(c)) {
+			w->at++;
+			return true;
+		}
+		if (innermost(w) != 'L')
+			return skip_identifier(w);
+		skip_number(w);
+		return true;
+	}
+}
+
 size_t pgo_name_unified_structor(const char *s, size_t len)
 {
-	int depth = 1;
-	size_t i = 3;
+	struct walk w = {.s = s, .len = len, .at = 2};
 
-	if (len < 4 || memcmp(s, "_ZN", 3) != 0)
+	if (len < 4 || s[0] != '_' || s[1] != 'Z' || (s[2] != 'N' && s[2] != 'Z'))
 		return 0;
-	while (i < len && depth > 0) {
-		char c = s[i];
+	while (w.at < len) {
+		char c = peek(&w, 0);
 
-		if (isdigit((unsigned char)c)) {
-			size_t n = 0;
-
-			while (i < len && isdigit((unsigned char)s[i]) && n < len)
-				n = n * 10 + (size_t)(s[i++] - '0');
-			i += n < len ? n : len;
-		} else if (c == 'S' || c == 'T') { /* S_ S0_ Sa T_ T0_ */
-			i++;
-			if (c == 'S' && i < len && islower((unsigned char)s[i])) {
-				i++;
-				continue;
-			}
-			while (i < len &&
-				(isdigit((unsigned char)s[i]) || isupper((unsigned char)s[i])))
-				i++;
-			i += i < len && s[i] == '_';
-		} else if (c == 'A') { /* array: A10_ */
-			for (i++; i < len && isdigit((unsigned char)s[i]); i++)
-				;
-		} else if (c == 'L' && i + 1 < len && islower((unsigned char)s[i + 1])) {
-			/* Literal of a builtin type: Li5E Lb1E Lin5E. */
-			for (i += 2; i < len && s[i] != 'E'; i++)
-				;
-			i++;
-		} else if ((c == 'C' || c == 'D') && depth == 1 && i + 2 < len && s[i + 1] == '4' &&
-			   s[i + 2] == 'E') {
-			return i + 1;
-		} else {
-			depth += c == 'N' || c == 'I' || c == 'X' || c == 'J' || c == 'L';
-			/* L before an identifier is a mark of internal linkage, not a bracket. */
-			depth -= c == 'L' && i + 1 < len && isdigit((unsigned char)s[i + 1]);
-			depth -= c == 'E';
-			if ((c == 'C' || c == 'D') && i + 1 < len)
-				i++; /* C1, D2, Dp, Dn */
-			i++;
-		}
+		if ((c == 'C' || c == 'D') && peek(&w, 1) == '4' && w.depth == 1 &&
+			w.open[0] == 'N')
+			return w.at + 1;
+		/* A nested name that has ended: only types follow, unless it was a local scope. */
+		if (c == 'E' && w.depth == 1 && w.open[0] == 'N')
+			return 0;
+		if (!step(&w))
+			return 0;
 	}
 	return 0;
 }

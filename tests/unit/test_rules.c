@@ -172,6 +172,22 @@ static void test_unified_structors_become_the_bodies_that_exist(void **state)
 		{"_ZN2ns3FooIiLi5EEC4Ei", 18},
 		{"_ZN3FooIN2C42C4EEC4Ev", 18}, /* an argument called C4 in a scope called C4 */
 		{"_ZNSt6vectorIiSaIiEEC4Ev", 21},
+		{"_ZNSt10unique_ptrI8q_routerPFvPS0_EED4Ev", 37},
+		/* A constructor that is a template; with an ABI tag. */
+		{"_ZNSt10unique_ptrIN6quarry10DictionaryESt14default_deleteIS1_EEC4IS3_vEEPS1_",
+			64},
+		{"_ZN1AC4B5cxx11Ev", 6},
+		/* A local class's own destructor, in a function template over a lambda. */
+		{"_ZZNSt7__cxx1112basic_stringIcSt11char_traitsIcESaIcEE22__resize_and_overwriteI"
+		 "ZNS_9to_stringElEUlPcmE_EEvmT_EN11_TerminatorD4Ev",
+			125},
+		{"_ZZ1fvENKUlvE12_clEvEN1BC4Ev", 0}, /* not a name that occurs */
+		{"_ZZ1fvEN1BC4Ev", 11},
+		{"_ZN1AILN2ns1EE5ELi12EEC4Ev", 23}, /* enum and integer as arguments */
+		{"_ZN1AIL3Foo5EEC4Ev", 15},
+		{"_ZN1AIXadL_Z1fvEEEC4Ev", 19},
+		{"_ZN1AIDv4_fA10_iEC4Ev", 18},
+		{"_ZN12_GLOBAL__N_11AC4Ev", 20},
 		{"_ZN1AC2Ev", 0},
 		{"_ZN1A1fEv", 0},
 		{"_ZN3xC4Ev", 0},       /* an identifier of three letters */
