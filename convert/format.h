@@ -50,7 +50,8 @@ const struct pgo_format *pgo_format_probe(const void *head, size_t len);
  * Rewrites a copy of the profile by the rules of one consumer before writing, and sorts it.
  *Applying rules twice changes nothing.  What they do:
  *
- * GCC, every release: .cold parts fold into their function; the "unified" constructors and
+ * GCC, every release: .cold parts fold into their function, and so does what a function seems to
+ * inline of itself at its own first line (a part that gcc had split off); the "unified" constructors and
  * destructors of DWARF (C4, D4) become the bodies the compiler emits (C2, D2); heads are at least 1
  * (0 makes GCC distrust or drop the record); records without any count go; time stamps stay only if
  * every function has one; totals become the sums of the positions.

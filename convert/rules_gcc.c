@@ -79,6 +79,16 @@ static int rewrite_positions(struct rules *r, struct pgo_fn *to, const struct pg
 	return 0;
 }
 
+/*
+ * gcc splits functions, and may inline a part back: to DWARF the function then seems to be inlined
+ * into itself, at its own first line.  The part's positions belong to the function.
+ */
+static bool is_split_part(struct rules *r, const struct pgo_fn *f, const struct pgo_fn_call *c)
+{
+	return c->line == 0 && (c->disc == 0 || r->cut_at_dot) &&
+	       gcc_name(r, c->callee->name) == gcc_name(r, f->name);
+}
+
 static int rewrite_calls(struct rules *r, struct pgo_fn *to, const struct pgo_fn *from)
 {
 	for (uint32_t i = 0; i < from->n_calls; i++) {
@@ -91,6 +101,11 @@ static int rewrite_calls(struct rules *r, struct pgo_fn *to, const struct pgo_fn
 			return PGO_ENOMEM;
 		if (r->two_call_keys && is_stub(from, c))
 			continue;
+		if (is_split_part(r, from, c)) {
+			if (rewrite(r, to, c->callee) < 0)
+				return PGO_ENOMEM;
+			continue;
+		}
 		callee = pgo_fn_inlined(r->to, to, c->line, disc, name);
 		if (callee == NULL || rewrite(r, callee, c->callee) < 0)
 			return PGO_ENOMEM;
@@ -155,6 +170,11 @@ static int add_stubs(struct rules *r, struct pgo_fn *to, const struct pgo_fn *fr
 
 		if (name == PGO_STR_NONE)
 			return PGO_ENOMEM;
+		if (is_split_part(r, from, c)) {
+			if (add_stubs(r, to, c->callee) < 0)
+				return PGO_ENOMEM;
+			continue;
+		}
 		body = pgo_fn_inlined_find(to, c->line, 0, name);
 		if (body == NULL)
 			continue;
@@ -179,23 +199,43 @@ static int by_name_and_file(const void *a, const void *b, void *ctx)
 	return c != 0 ? c : strcmp(pgo_fnprof_str(ctx, x->file), pgo_fnprof_str(ctx, y->file));
 }
 
+/* For each name that is inlined somewhere: its file, or SEVERAL. */
+#define SEVERAL UINT32_MAX
+
+static void note_inlined(const struct pgo_fn *f, uint32_t *files)
+{
+	for (uint32_t i = 0; i < f->n_calls; i++) {
+		const struct pgo_fn *g = f->calls[i].callee;
+
+		if (g->file != 0 && files[g->name] != g->file)
+			files[g->name] = files[g->name] == 0 ? g->file : SEVERAL;
+		note_inlined(g, files);
+	}
+}
+
 /*
  * Records of one name but different files get names that gcc cuts back to that one: the file beside
- * the name then decides.  The record without a file, which serves all others, keeps the name.
+ * the name then decides.  The record without a file, which serves all others, keeps the name, and so
+ * do inlined functions, which gcc finds through their callers and does not cut.
  */
 static int name_by_file(struct rules *r)
 {
 	struct pgo_fn **fns = r->to->fns;
 	size_t n = r->to->n_fns;
+	uint32_t *inlined = pgo_calloc(r->to->strs.n_strs, sizeof *inlined);
+	int rc = inlined != NULL ? 0 : PGO_ENOMEM;
 
+	for (size_t i = 0; i < n && rc == 0; i++)
+		note_inlined(fns[i], inlined);
 	if (n > 1)
 		qsort_r(fns, n, sizeof *fns, by_name_and_file, r->to);
-	for (size_t i = 0, end; i < n; i = end) {
+	for (size_t i = 0, end; i < n && rc == 0; i = end) {
 		uint32_t name = fns[i]->name;
+		bool other = inlined[name] != 0 && inlined[name] != fns[i]->file;
 
 		for (end = i + 1; end < n && fns[end]->name == name; end++)
 			;
-		for (size_t k = i; end - i > 1 && k < end; k++) {
+		for (size_t k = i; (end - i > 1 || other) && k < end && rc == 0; k++) {
 			char *text;
 
 			if (fns[k]->file == 0)
@@ -204,11 +244,11 @@ static int name_by_file(struct rules *r)
 			fns[k]->name =
 				text != NULL ? pgo_strtab_puts(&r->to->strs, text) : PGO_STR_NONE;
 			pgo_free(text);
-			if (fns[k]->name == PGO_STR_NONE)
-				return PGO_ENOMEM;
+			rc = fns[k]->name == PGO_STR_NONE ? PGO_ENOMEM : 0;
 		}
 	}
-	return 0;
+	pgo_free(inlined);
+	return rc;
 }
 
 /* ------------------------------------------------------------------ all of it */

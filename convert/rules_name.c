@@ -144,7 +144,14 @@ static bool step_literal(struct walk *w)
 	w->at++;
 	if (c != 'I' && c != 'J' && c != 'X')
 		return true;
-	return push(w, 'L', 0) && (!is_digit(peek(w, 0)) || skip_identifier(w));
+	if (!push(w, 'L', 0))
+		return false;
+	if (peek(w, 0) == '_' && peek(w, 1) == 'Z') { /* an address: a whole name stands inside */
+		w->open[w->depth - 1] = 'Z';
+		w->at += 2;
+		return true;
+	}
+	return !is_digit(peek(w, 0)) || skip_identifier(w);
 }
 
 static bool step_d(struct walk *w)

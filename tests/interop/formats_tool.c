@@ -73,17 +73,23 @@ static struct pgo_fnprof *with_rules(struct pgo_fnprof *p, const struct pgo_form
 	return q;
 }
 
+static void set_file_of(struct pgo_fn *f, uint32_t name, uint32_t file)
+{
+	if (f->name == name)
+		f->file = file;
+	for (uint32_t i = 0; i < f->n_calls; i++)
+		set_file_of(f->calls[i].callee, name, file);
+}
+
 /* FUNCTION:FILE */
 static void set_file(struct pgo_fnprof *p, const char *arg)
 {
 	const char *colon = strrchr(arg, ':');
-	char name[256];
-	struct pgo_fn *f;
+	uint32_t name = pgo_strtab_add(&p->strs, arg, (size_t)(colon - arg));
+	uint32_t file = pgo_strtab_puts(&p->strs, colon + 1);
 
-	snprintf(name, sizeof name, "%.*s", (int)(colon - arg), arg);
-	f = pgo_fnprof_find(p, name);
-	if (f != NULL)
-		f->file = pgo_strtab_puts(&p->strs, colon + 1);
+	for (size_t i = 0; i < p->n_fns; i++)
+		set_file_of(p->fns[i], name, file);
 }
 
 static int profile(
