@@ -11,6 +11,8 @@
 
 /* Maps of all processes together: what a hostile recording runs into. */
 #define MAPS_MAX ((size_t)1 << 24)
+/* One map of a file; anything longer is no file's. */
+#define MAP_MAX ((uint64_t)1 << 40)
 #define PROCESSES_MAX ((size_t)1 << 24)
 
 int pgo_imp_space_init(struct pgo_imp *imp, struct pgo_err *err)
@@ -277,7 +279,7 @@ int pgo_imp_on_map(void *ctx, const struct pgo_rec_map *m, struct pgo_err *err)
 		return PGO_ENOMEM;
 	p->last.len = p->before.len = 0;
 	rc = cut_out(imp, maps, m->addr, m->len, err);
-	if (rc < 0 || !is_file(m->filename))
+	if (rc < 0 || !is_file(m->filename) || m->len > MAP_MAX)
 		return rc;
 	image = add_image(imp, m, err);
 	if (image == PGO_NONE)
