@@ -24,7 +24,6 @@ check) rank=3 ;;
 	;;
 esac
 here=$(cd "$(dirname "$0")" && pwd)
-log=${TMPDIR:-/tmp}/pgo-deps.$$.log
 export DEBIAN_FRONTEND=noninteractive
 
 say() {
@@ -229,6 +228,7 @@ if [ -n "$sudo" ] && ! sudo -n true 2>/dev/null; then
 	give_up_or_go_on "$lacking"
 fi
 
+log=$(mktemp)
 say "updating the package lists"
 apt "updating the package lists" update || true
 ask_apt # there may be newer compilers than we knew

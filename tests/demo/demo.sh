@@ -271,20 +271,25 @@ stage_rebuild() {
 	fi
 }
 
+# The rebuilt programs do the same work as their originals did: same hosts, same inputs.
 stage_again() {
-	local host p day=${DAYS[1]} seed=101
+	local host day p seed=101
 	for p in after/gcc after/clang after/bolt; do
 		have "$p" || continue
-		for host in "${HOSTS[@]}"; do
-			spawn record "$p" "$host" "$day" "$seed"
-			seed=$((seed + 1))
+		for day in "${DAYS[@]}"; do
+			for host in "${HOSTS[@]}"; do
+				spawn record "$p" "$host" "$day" "$seed"
+				seed=$((seed + 1))
+			done
 		done
 	done
 	wait_all
 	for p in gcc clang bolt; do
 		have "after/$p" || continue
-		for host in "${HOSTS[@]}"; do
-			import "after/$p" "quarry-$p" "$host" "$day" "$D/store-after/quarry-$p"
+		for day in "${DAYS[@]}"; do
+			for host in "${HOSTS[@]}"; do
+				import "after/$p" "quarry-$p" "$host" "$day" "$D/store-after/quarry-$p"
+			done
 		done
 	done
 	say "  $(find "$D/store-after" -type f | wc -l) profiles of the rebuilt programs in $D/store-after"
@@ -301,11 +306,13 @@ origin() {
 # verify NAME: the same hosts on the same inputs, before and after
 verify() {
 	local from log=$D/log/verify-$1.log code=0
-	local before=() after=()
+	local before=() after=() options=()
+	# stepping ends after so many samples, not after so much work
+	if [ "$RING" != stepping ]; then options+=(--same-work); fi
 	from=$(origin "$1")
 	mapfile -t before < <(find "$D/store/quarry-$from" -type f | sort)
 	mapfile -t after < <(find "$D/store-after/quarry-$1" -type f | sort)
-	"$PGO" verify --before-binary "$D/before/$from/quarry" --after-binary "$D/after/$1/quarry" \
+	"$PGO" verify "${options[@]}" --before-binary "$D/before/$from/quarry" --after-binary "$D/after/$1/quarry" \
 		--fail-if 'regression>10%' "${before[@]}" -- "${after[@]}" >"$log" 2>&1 || code=$?
 	case $code in
 	0) say "  $1: passed, nothing got worse by more than the limit; $log" ;;
