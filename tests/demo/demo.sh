@@ -146,7 +146,7 @@ build() {
 	shift
 	quietly "build-${out//\//-}" "$here/build.sh" "$1" "$2" "$D/$out" "${@:3}" -Wl,--build-id
 	# A version is what a deployment would call it; the build-id is in the profiles anyway.
-	basename "$out" >"$D/$out/version"
+	dirname "$out" >"$D/$out/version"
 }
 
 gcc_flags=(-O2 -g)
@@ -229,9 +229,7 @@ stage_run() {
 	say "  the configuration is $D/pgo.conf; its plan is in $D/log/plan.log"
 	quietly plan "$PGO" run -c "$D/pgo.conf" --dry-run
 	quietly run "$PGO" run -c "$D/pgo.conf"
-	for f in "$D"/out/quarry.*; do
-		say "  $f, $(size_of "$f") bytes"
-	done
+	sed '/^\$/d; s/^/  /' "$D/log/run.log"
 }
 
 bolt_flags=(-reorder-blocks=ext-tsp -reorder-functions=cdsort -split-functions -split-all-cold
@@ -243,7 +241,7 @@ bolt() {
 	mkdir -p "$D/after/bolt"
 	quietly bolt "$BOLT" "$D/$from/quarry" -o "$D/after/bolt/quarry" -data="$D/out/quarry.fdata" \
 		"${bolt_flags[@]}"
-	echo bolt >"$D/after/bolt/version"
+	echo after >"$D/after/bolt/version"
 }
 
 stage_rebuild() {
@@ -265,7 +263,6 @@ stage_rebuild() {
 	done
 	if have after/bolt; then
 		say "  llvm-bolt: $(grep -m 1 -o '[0-9]* out of [0-9]* functions in the binary.*' "$D/log/bolt.log" || echo 'rewritten, see the log')"
-		grep -m 1 -i 'flow conservation\|CFG flow\|profile quality' "$D/log/bolt.log" | sed 's/^BOLT-INFO: /  llvm-bolt: /' || true
 	else
 		say "  no llvm-bolt here: its row will say so"
 	fi
@@ -315,8 +312,10 @@ verify() {
 	"$PGO" verify "${options[@]}" --before-binary "$D/before/$from/quarry" --after-binary "$D/after/$1/quarry" \
 		--fail-if 'regression>10%' "${before[@]}" -- "${after[@]}" >"$log" 2>&1 || code=$?
 	case $code in
-	0) say "  $1: passed, nothing got worse by more than the limit; $log" ;;
-	1) say "  $1: a finding (exit code 1); $log" ;;
+	0 | 1)
+		say "  $1: $(grep -m 1 '^total cost' "$log" || echo "see the log")"
+		sed -n 's/^gate /  '"$1"': gate /p' "$log"
+		;;
 	*)
 		say "  $1: pgo verify failed with exit code $code; the log is $log" >&2
 		tail -n 5 "$log" | sed 's/^/    /' >&2
@@ -332,6 +331,7 @@ stage_verify() {
 			verify "$p"
 		fi
 	done
+	say "  function by function: $D/log/verify-*.log"
 }
 
 PROGRAMS=(before/gcc after/gcc before/clang after/clang after/bolt)

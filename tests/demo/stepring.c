@@ -24,6 +24,7 @@
 #include <elf.h>
 #include <errno.h>
 #include <inttypes.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -315,6 +316,22 @@ static void write_dump(const char *out, char **argv, unsigned period_us, uint64_
 	free(edges);
 }
 
+/* Program and stepper on one processor: each step is then a switch, not a wake-up elsewhere. */
+static void share_processor(uint64_t seed)
+{
+	cpu_set_t all, one;
+	int n;
+
+	CPU_ZERO(&one);
+	if (sched_getaffinity(0, sizeof(all), &all) != 0)
+		return;
+	n = (int)(seed % (uint64_t)CPU_COUNT(&all));
+	for (int cpu = 0; cpu < CPU_SETSIZE; cpu++)
+		if (CPU_ISSET(cpu, &all) && n-- == 0)
+			CPU_SET(cpu, &one);
+	sched_setaffinity(0, sizeof(one), &one);
+}
+
 static void start(char **argv)
 {
 	int status;
@@ -404,6 +421,7 @@ int main(int argc, char **argv)
 	if (!shots)
 		die("memory for the samples");
 	ZydisDecoderInit(&decoder, ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64);
+	share_processor(seed);
 	start(argv + optind);
 	status = sample(want, seconds, period_us, seed);
 	if (status < 0) { /* it may finish in peace */
