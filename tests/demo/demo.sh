@@ -13,7 +13,7 @@
 # qemu-user has no plugins (Debian 13), by stopping and stepping the program (stepring.c; slow).
 # Needs no root.  A missing clang or llvm-bolt costs its rows of the table, nothing else.
 #
-# Environment: DEMO_ROUNDS (wall-time runs per program, default 7), DEMO_SIZE (bytes of a training
+# Environment: DEMO_ROUNDS (wall-time runs per program, default 9), DEMO_SIZE (bytes of a training
 # input, default 300000), NO_DEPS=1 (do not look for missing packages).
 set -euo pipefail
 
@@ -128,7 +128,9 @@ stage_setup() {
 	fi
 	quietly make make -s -j"$JOBS" B="$B"
 	quietly make make -s -j"$JOBS" B="$B" emu
+	find_tools
 	find_ring
+	declare -p GCC GXX CLANG CLANGXX BOLT RING >"$D/env"
 	if [ "$RING" = stepping ]; then
 		quietly stepring "$GCC" -std=gnu17 -D_GNU_SOURCE -O2 -I. "$here/stepring.c" \
 			tests/emu/emuelf.c -lZydis -o "$D/stepring"
@@ -396,15 +398,39 @@ row() {
 			close(file)
 		}
 		function change(new, old) { return old ? sprintf("%+6.1f %%", (new / old - 1) * 100) : "        " }
+		function sort(a, n,   i, j, v) {
+			for (i = 2; i <= n; i++) {
+				v = a[i]
+				for (j = i - 1; j && a[j] > v; j--) a[j + 1] = a[j]
+				a[j + 1] = v
+			}
+		}
+		function quantile(a, n, q,   i) { i = int(1 + q * (n - 1) + 0.5); return a[i] }
+		# round by round against the neighbour of the same round: a slow minute hits both alike
+		function against(   i, text, r) {
+			for (i = 1; i <= rounds; i++) r[i] = t[i] / u[i]
+			sort(r, rounds)
+			text = sprintf("%+6.1f %%", (quantile(r, rounds, 0.5) - 1) * 100)
+			return text sprintf(" (%+.1f to %+.1f)", (quantile(r, rounds, 0.25) - 1) * 100,
+				(quantile(r, rounds, 0.75) - 1) * 100)
+		}
 		BEGIN {
 			while ((getline line < wall) > 0) {
-				split(line, w, " ")
-				t[w[1]] = w[2]
+				k = split(line, w, " ")
+				for (i = 2; i <= k; i++) {
+					if (w[1] == p) t[i - 1] = w[i]
+					if (w[1] == base) u[i - 1] = w[i]
+				}
+				rounds = k - 1
 			}
 			counts(pc, n)
-			if (base != "") counts(bc, o)
+			if (base != "") {
+				counts(bc, o)
+				diff = against()
+			}
+			sort(t, rounds)
 			printf "%-34s %9.1f M %s %8.1f M %s %8.3f s %s\n", label, n["i"] / 1e6, change(n["i"], o["i"]),
-				n["b"] / 1e6, change(n["b"], o["b"]), t[p], base == "" ? "" : change(t[p], t[base])
+				n["b"] / 1e6, change(n["b"], o["b"]), quantile(t, rounds, 0.5), diff
 		}'
 }
 
@@ -428,7 +454,8 @@ table() {
 	else
 		say "Instructions and conditional branches taken: of one run on an input that no host had, by valgrind."
 	fi
-	say "Wall time: native, on the same input, 16 rounds; median of $DEMO_ROUNDS runs each, taking turns."
+	say "Wall time: native, on the same input, 16 rounds; the median of $DEMO_ROUNDS runs each, taking turns; the change is"
+	say "the median over neighbouring runs, in brackets its middle half. On a busy machine trust the counts more."
 }
 
 # ------------------------------------------------------------------ one after the other
@@ -452,7 +479,6 @@ find_tools() {
 	CLANGXX=$(tests/tools.sh clang++ || true)
 	BOLT=$(tests/tools.sh llvm-bolt || true)
 	if [ -z "$CLANGXX" ]; then CLANG=; fi
-	find_ring
 }
 
 have_plugins() {
@@ -492,14 +518,15 @@ main() {
 			fail "stage '$name' failed; the logs are in $D/log"
 		awk '{printf "  %.1f s, peak memory %.0f MB\n", $1, $2 / 1024}' "$D/log/$name.time"
 	done
-	find_tools
+	# shellcheck disable=SC1091 # what stage_setup found
+	. "$D/env"
 	table | tee "$D/table.txt"
 	say "Took $((SECONDS - began)) s. Profiles: $D/store; compiler input: $D/out; programs: $D/before, $D/after;"
 	say "logs and verdicts: $D/log; this table: $D/table.txt"
 }
 
 JOBS=$(nproc)
-DEMO_ROUNDS=${DEMO_ROUNDS:-7}
+DEMO_ROUNDS=${DEMO_ROUNDS:-9}
 DEMO_SIZE=${DEMO_SIZE:-300000}
 only=
 if [ "${1-}" = --stage ]; then
@@ -514,7 +541,8 @@ case $B in
 *) abs=$root/$D ;;
 esac
 if [ -n "$only" ]; then
-	find_tools
+	# shellcheck disable=SC1091 # what stage_setup found
+	if [ "$only" != setup ]; then . "$D/env"; fi
 	"stage_$only"
 else
 	main

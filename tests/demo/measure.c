@@ -9,8 +9,8 @@
  *	measure race ROUNDS PROGRAM... -- ARG...
  *		Runs every PROGRAM with the same arguments ROUNDS times, taking turns, starting each
  *		round with another one, so that a busy or slow moment of the machine hits all alike.
- *		Prints "PROGRAM MEDIAN MIN MAX" in seconds for each.  What the programs print
- *		is thrown away; a failing one ends the race.
+ *		Prints a line for each: its name, then the seconds of each round in order.  What
+ *		the programs print is thrown away; a failing one ends the race.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -79,13 +79,6 @@ static int stage(const char *file, char **argv)
 	return code;
 }
 
-static int by_size(const void *a, const void *b)
-{
-	double x = *(const double *)a, y = *(const double *)b;
-
-	return (x > y) - (x < y);
-}
-
 static int race(int rounds, char **program, int n, char **arg)
 {
 	static double seconds[MAX_PROGRAMS][MAX_ROUNDS];
@@ -102,10 +95,10 @@ static int race(int rounds, char **program, int n, char **arg)
 			}
 		}
 	for (int i = 0; i < n; i++) {
-		qsort(seconds[i], (size_t)rounds, sizeof(double), by_size);
-		printf("%s %.4f %.4f %.4f\n", program[i],
-			(seconds[i][rounds / 2] + seconds[i][(rounds - 1) / 2]) / 2, seconds[i][0],
-			seconds[i][rounds - 1]);
+		printf("%s", program[i]);
+		for (int r = 0; r < rounds; r++)
+			printf(" %.4f", seconds[i][r]);
+		putchar('\n');
 	}
 	return 0;
 }
