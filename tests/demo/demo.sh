@@ -98,7 +98,7 @@ record() {
 		;;
 	emulator)
 		quietly "$log" tests/emu/record.sh -e instructions -p 20011 -s "$seed" \
-			-o "$D/perf/$name.ring" -- "$D/$program/quarry" run "$(input "$host" "$day")" 4
+			-o "$D/perf/$name.ring" -- "$D/$program/quarry" run "$(input "$host" "$day")" 6
 		;;
 	stepping)
 		quietly "$log" "$D/stepring" -n 3000 -t 20 -s "$seed" -o "$D/perf/$name.ring" -- \
@@ -343,18 +343,18 @@ count() {
 	local out=$D/measure/${1//\//-}
 	if have_plugins; then
 		quietly count tests/emu/record.sh --count "$out.count" -- \
-			"$D/$1/quarry" run "$D/input/measure.log" 1
+			"$D/$1/quarry" run "$D/input/measure.log" 4
 	elif command -v valgrind >/dev/null; then
 		# its reader of debug information is not needed and may be older than the compiler
 		strip -g -o "$out.stripped" "$D/$1/quarry"
 		quietly "count-${1//\//-}" valgrind --tool=lackey "--log-file=$out.lackey" \
-			"$out.stripped" run "$D/input/measure.log" 1
+			"$out.stripped" run "$D/input/measure.log" 4
 		sed -n -e 's/,//g' -e 's/.*guest instrs: *\([0-9]*\).*/instructions \1/p' \
 			-e 's/.* taken: *\([0-9]*\).*/taken-branches \1/p' "$out.lackey" >"$out.count"
 	else
 		: >"$out.count"
 	fi
-	"$D/$1/quarry" run "$D/input/measure.log" 1 >"$out.out"
+	"$D/$1/quarry" run "$D/input/measure.log" 4 >"$out.out"
 }
 
 stage_measure() {
@@ -372,7 +372,7 @@ stage_measure() {
 	sums=$(grep -h ^checksum "$D"/measure/*.out | sort -u)
 	[ "$(echo "$sums" | wc -l)" = 1 ] || fail "the programs disagree about the results: $sums"
 	say "  every program gives the same results ($sums)"
-	"$D/measure-tool" race "$DEMO_ROUNDS" "${found[@]}" -- run "$D/input/measure.log" 16 >"$D/measure/wall" ||
+	"$D/measure-tool" race "$DEMO_ROUNDS" "${found[@]}" -- run "$D/input/measure.log" 20 >"$D/measure/wall" ||
 		fail "a timing run failed"
 	say "  wall time: median of $DEMO_ROUNDS runs each, taking turns"
 }
@@ -450,11 +450,11 @@ table() {
 	row "$(origin bolt) -O2, then $boltname" after/bolt "before/$(origin bolt)"
 	say ""
 	if have_plugins; then
-		say "Instructions and taken branches: of one run on an input that no host had, counted exactly."
+		say "Instructions and taken branches: of one run (4 rounds) on an input that no host had, counted exactly."
 	else
-		say "Instructions and conditional branches taken: of one run on an input that no host had, by valgrind."
+		say "Instructions and conditional branches taken: of one run (4 rounds) on an input that no host had, by valgrind."
 	fi
-	say "Wall time: native, on the same input, 16 rounds; the median of $DEMO_ROUNDS runs each, taking turns; the change is"
+	say "Wall time: native, on the same input, 20 rounds; the median of $DEMO_ROUNDS runs each, taking turns; the change is"
 	say "the median over neighbouring runs, in brackets its middle half. On a busy machine trust the counts more."
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * quarry gen SEED BYTES KIND           writes log text to the standard output
- * quarry run FILE ROUNDS [QUERY]       ROUNDS times: pack, unpack, parse, encode, query
+ * quarry run FILE ROUNDS [QUERY]       packs it; ROUNDS times: unpack, parse, encode, query
  *
  * Every round must give the same results; the checksum at the end is the same for every build.
  */
@@ -60,23 +60,50 @@ bool read_file(const char *path, std::string &text)
 	return ok;
 }
 
-/* Through the packer and back; false if what comes back differs. */
-bool pack_and_unpack(const std::string &text, std::string &back, size_t &packed)
+/* What an engine like this keeps on disk: the text in packed blocks. */
+class Archive
 {
-	std::vector<uint8_t> out(Q_LZ_BOUND);
+      public:
+	explicit Archive(const std::string &text) : size_(text.size())
+	{
+		std::vector<uint8_t> out(Q_LZ_BOUND);
 
-	back.assign(text.size(), 0);
-	packed = 0;
-	for (size_t at = 0; at < text.size(); at += Q_LZ_BLOCK) {
-		size_t n = text.size() - at < Q_LZ_BLOCK ? text.size() - at : size_t(Q_LZ_BLOCK);
-		size_t k = q_lz_pack(reinterpret_cast<const uint8_t *>(&text[at]), n, out.data());
+		for (size_t at = 0; at < text.size(); at += Q_LZ_BLOCK) {
+			size_t k = q_lz_pack(reinterpret_cast<const uint8_t *>(&text[at]),
+				length(at), out.data());
 
-		packed += k;
-		if (q_lz_unpack(out.data(), k, reinterpret_cast<uint8_t *>(&back[at]), n) != 0)
-			return false;
+			block_.emplace_back(out.begin(), out.begin() + std::ptrdiff_t(k));
+			packed_ += k;
+		}
 	}
-	return text == back;
-}
+
+	bool unpack(std::string &text) const
+	{
+		text.assign(size_, 0);
+		for (size_t i = 0; i < block_.size(); i++) {
+			size_t at = i * Q_LZ_BLOCK;
+
+			if (q_lz_unpack(block_[i].data(), block_[i].size(),
+				    reinterpret_cast<uint8_t *>(&text[at]), length(at)) != 0)
+				return false;
+		}
+		return true;
+	}
+
+	size_t packed() const
+	{
+		return packed_;
+	}
+
+      private:
+	size_t length(size_t at) const
+	{
+		return size_ - at < Q_LZ_BLOCK ? size_ - at : size_t(Q_LZ_BLOCK);
+	}
+
+	size_t size_, packed_ = 0;
+	std::vector<std::vector<uint8_t>> block_;
+};
 
 void sink(void *ctx, const q_record *r)
 {
@@ -85,6 +112,7 @@ void sink(void *ctx, const q_record *r)
 
 struct Session {
 	const std::string &text;
+	Archive archive;
 	std::vector<const char *> queries;
 
 	/* One round; the checksum of all it found, or 0 for a failed check. */
@@ -96,10 +124,9 @@ struct Session {
 		Store store;
 		q_parser parser = {};
 		std::string back;
-		size_t packed;
 		uint64_t sum = UINT64_C(0xcbf29ce484222325);
 
-		if (!pack_and_unpack(text, back, packed)) {
+		if (!archive.unpack(back) || back != text) {
 			fprintf(stderr, "quarry: the packed text does not unpack to itself\n");
 			return 0;
 		}
@@ -114,14 +141,14 @@ struct Session {
 			return 0;
 		}
 		if (verbose) {
-			printf("text     %zu bytes, packed %zu\n", text.size(), packed);
+			printf("text     %zu bytes, packed %zu\n", text.size(), archive.packed());
 			printf("lines    %llu, records %llu, strings %u\n",
 				(unsigned long long)parser.n_lines,
 				(unsigned long long)parser.n_records, q_dict_size(dict.get()));
 			q_diag_print(&parser.diag, stdout);
 			columns(store);
 		}
-		sum ^= packed * 31 + parser.n_records;
+		sum ^= archive.packed() * 31 + parser.n_records;
 		for (const char *text : queries)
 			if (!one(text, store, dict.get(), verbose, sum))
 				return 0;
@@ -175,12 +202,12 @@ struct Session {
 int run(int argc, char **argv)
 {
 	std::string text;
-	Session s = {text, {}};
 	long rounds = strtol(argv[3], nullptr, 10);
 	uint64_t first = 0;
 
 	if (!read_file(argv[2], text))
 		return 3;
+	Session s = {text, Archive(text), {}};
 	if (argc > 4)
 		s.queries.push_back(argv[4]);
 	else
