@@ -312,6 +312,26 @@ inline Shape look(const std::vector<int64_t> &v)
 	return s;
 }
 
+/* Are there few different values, to judge by the first ones? */
+inline bool few(const std::vector<int64_t> &v)
+{
+	int64_t seen[24];
+	size_t n = 0;
+
+	for (size_t i = 0; i < v.size() && i < 192; i++) {
+		size_t at = 0;
+
+		while (at < n && seen[at] != v[i])
+			at++;
+		if (at == n) {
+			if (n == 24)
+				return false;
+			seen[n++] = v[i];
+		}
+	}
+	return true;
+}
+
 inline std::vector<int64_t> distinct(std::vector<int64_t> v)
 {
 	size_t n = 1;
@@ -338,8 +358,11 @@ inline std::unique_ptr<Column> encode(const std::vector<int64_t> &v)
 	} else if (n_bits < 10) {
 		c = std::make_unique<Packed>(v, s.low, n_bits);
 	} else {
-		std::vector<int64_t> table = distinct(v);
-		if (table.size() * 8 + v.size() * width(table.size() - 1) / 8 < packed)
+		std::vector<int64_t> table;
+		if (few(v))
+			table = distinct(v);
+		if (!table.empty() &&
+			table.size() * 8 + v.size() * width(table.size() - 1) / 8 < packed)
 			c = std::make_unique<Dictionary>(v, table);
 		else if (n_bits < 64)
 			c = std::make_unique<Packed>(v, s.low, n_bits);

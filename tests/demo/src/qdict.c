@@ -31,11 +31,17 @@ static uint32_t mix(uint32_t h)
 
 static uint32_t hash(struct q_span s)
 {
-	uint32_t h = 0x811c9dc5u;
+	uint64_t h = UINT64_C(0xcbf29ce484222325), v;
+	size_t i = 0;
 
-	for (size_t i = 0; i < s.n; i++)
-		h = (h ^ (unsigned char)s.p[i]) * 0x01000193u;
-	return mix(h);
+	for (; i + 8 <= s.n; i += 8) {
+		memcpy(&v, s.p + i, 8);
+		h = (h ^ v) * UINT64_C(0x9e3779b97f4a7c15);
+		h ^= h >> 32;
+	}
+	for (; i < s.n; i++)
+		h = (h ^ (unsigned char)s.p[i]) * UINT64_C(0x100000001b3);
+	return mix((uint32_t)(h ^ h >> 32));
 }
 
 static int same(const struct q_dict *d, const struct entry *e, struct q_span s)

@@ -140,6 +140,22 @@ size_t q_lz_pack(const uint8_t *in, size_t n, uint8_t *out)
 	return k.out_n;
 }
 
+/* Forward, in words if `from` is that far away: a match may reach into itself. */
+static void copy(uint8_t *to, const uint8_t *from, size_t n, size_t dist)
+{
+	uint64_t v;
+
+	if (dist >= 8)
+		for (; n >= 8; n -= 8) {
+			memcpy(&v, from, 8);
+			memcpy(to, &v, 8);
+			to += 8;
+			from += 8;
+		}
+	while (n--)
+		*to++ = *from++;
+}
+
 int q_lz_unpack(const uint8_t *in, size_t n, uint8_t *out, size_t out_n)
 {
 	size_t i = 0, o = 0;
@@ -152,8 +168,9 @@ int q_lz_unpack(const uint8_t *in, size_t n, uint8_t *out, size_t out_n)
 			len = c + 1;
 			if (n - i < len || out_n - o < len)
 				return -1;
-			while (len--)
-				out[o++] = in[i++];
+			copy(out + o, in + i, len, len);
+			o += len;
+			i += len;
 			continue;
 		}
 		if (n - i < 2)
@@ -172,10 +189,8 @@ int q_lz_unpack(const uint8_t *in, size_t n, uint8_t *out, size_t out_n)
 		}
 		if (!dist || dist > o || out_n - o < len)
 			return -1;
-		while (len--) {
-			out[o] = out[o - dist];
-			o++;
-		}
+		copy(out + o, out + o - dist, len, dist);
+		o += len;
 	}
 	return o == out_n ? 0 : -1;
 }

@@ -6,19 +6,29 @@
 
 enum { OTHER, BLANK, DIGIT, LETTER, QUOTE, RELATION, PUNCT };
 
-static unsigned class_of(int c)
+static const uint8_t class_table[256] = {
+	['\t'] = BLANK,
+	['\r'] = BLANK,
+	[' '] = BLANK,
+	['!'] = RELATION,
+	['"'] = QUOTE,
+	['#' ... '-'] = PUNCT,
+	['.' ... '/'] = LETTER,
+	['0' ... '9'] = DIGIT,
+	[':' ... ';'] = PUNCT,
+	['<' ... '>'] = RELATION,
+	['?' ... '@'] = PUNCT,
+	['A' ... 'Z'] = LETTER,
+	['[' ... '^'] = PUNCT,
+	['_'] = LETTER,
+	['`'] = PUNCT,
+	['a' ... 'z'] = LETTER,
+	['{' ... '~'] = PUNCT,
+};
+
+static unsigned class_of(unsigned char c)
 {
-	if (c == ' ' || c == '\t' || c == '\r')
-		return BLANK;
-	if (c >= '0' && c <= '9')
-		return DIGIT;
-	if ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' || c == '/' || c == '.')
-		return LETTER;
-	if (c == '"')
-		return QUOTE;
-	if (c == '<' || c == '>' || c == '=' || c == '!')
-		return RELATION;
-	return c > 32 && c < 127 ? PUNCT : OTHER;
+	return class_table[c];
 }
 
 static const char *skip(const char *p, const char *end)
