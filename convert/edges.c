@@ -90,7 +90,7 @@ static int add_fall_throughs(
 		if (!w->cfg.insns[i].leader)
 			continue;
 		/* What runs here and did not begin here came from the block before. */
-		n = w->count[i] - w->starts[i] + w->resume[i];
+		n = pgo_pass_scale(p, w->count[i] - w->starts[i] + w->resume[i]);
 		if (n == 0)
 			continue;
 		if (pgo_edges_locate(e, p, w->cfg.insns[i - 1].addr, &from) < 0 ||

@@ -211,7 +211,7 @@ static void tally(struct pgo_pass *p, const struct pgo_fnwork *w, size_t fn)
 	uint64_t *sum = &p->executed[2 * fn];
 
 	for (size_t i = 0; i < w->cfg.n_insns; i++) {
-		uint64_t n = w->count[i];
+		uint64_t n = pgo_pass_scale(p, w->count[i]);
 
 		if (n == 0)
 			continue;
@@ -319,12 +319,33 @@ static void work_fini(struct pgo_fnwork *w)
 	pgo_free(w->pads);
 }
 
+/* A larger surplus of branches than the shortest of rings has is something else, and is left alone. */
+#define SURPLUS_MAX 4
+
+static void find_scale(struct pgo_pass *p)
+{
+	for (size_t i = 0; i < p->ranges->n_traces; i++) {
+		const struct pgo_trace *t = &p->ranges->traces[i];
+
+		if (!pgo_at_inside(t->target))
+			continue;
+		if (t->source != PGO_AT_NONE)
+			p->branches_in = pgo_add_sat(p->branches_in, t->count);
+		if (t->end != PGO_AT_NONE)
+			p->runs_in = pgo_add_sat(p->runs_in, t->count);
+	}
+	if (p->runs_in == 0 || p->branches_in < p->runs_in ||
+		p->branches_in - p->runs_in > p->runs_in / SURPLUS_MAX)
+		p->branches_in = p->runs_in = 1;
+}
+
 int pgo_pass_run(struct pgo_pass *p, struct pgo_err *err)
 {
 	struct pgo_landing landing = {0};
 	struct pgo_fnwork w = {0};
 	int rc;
 
+	find_scale(p);
 	p->executed = pgo_calloc(p->fns->n_fns + 1, 2 * sizeof *p->executed);
 	if (p->executed == NULL || make_branches(p) < 0 || pgo_landing_init(&landing, p->elf) < 0) {
 		rc = pgo_err_nomem(err);

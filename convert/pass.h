@@ -47,10 +47,25 @@ struct pgo_pass {
 	struct pgo_account *account;
 	struct pgo_branch *branches; /* by (source, target); from outside at the end */
 	size_t n_branches, branches_room;
+	/*
+	 * Branches to recorded runs.  The newest branch of a ring has no run yet, so a ring of 32
+	 * gives 32 branches and 31 runs, and whatever is left by falling through would seem to
+	 * lose a 32nd of what enters it.  Runs are scaled up by this when they are written out.
+	 */
+	uint64_t branches_in, runs_in;
 	struct pgo_positions *positions; /* NULL = not wanted */
 	struct pgo_edges *edges;         /* NULL = not wanted */
 	uint64_t *executed;              /* executions, executions x size of each function of fns */
 };
+
+/* `n` recorded runs as executions: rounded once, here. */
+static inline uint64_t pgo_pass_scale(const struct pgo_pass *p, uint64_t n)
+{
+	unsigned __int128 wide = (unsigned __int128)n * p->branches_in + p->runs_in / 2;
+
+	wide /= p->runs_in;
+	return wide > UINT64_MAX ? UINT64_MAX : (uint64_t)wide;
+}
 
 /* Fills the builders and the account. */
 int pgo_pass_run(struct pgo_pass *p, struct pgo_err *err) PGO_MUST_CHECK;

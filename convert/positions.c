@@ -164,7 +164,7 @@ static int add_positions(struct pgo_positions *s, struct pgo_pass *p, const stru
 
 		pgo_lines_find(s->lines, insns[i].addr, &hit);
 		do {
-			uint64_t n = w->count[i];
+			uint64_t n = pgo_pass_scale(p, w->count[i]);
 
 			max = n > max ? n : max;
 			sum = pgo_add_sat(sum, n);
@@ -254,7 +254,7 @@ int pgo_positions_add(struct pgo_positions *s, struct pgo_pass *p, const struct 
 
 	/* Without branch records the entries are estimated as executions of the first block. */
 	if (!p->account->lbr && fn != NULL && fn->entry == w->fn->start && w->cfg.n_insns != 0)
-		s->heads[fn - pgo_lines_fn(s->lines, 0)] = w->count[0];
+		s->heads[fn - pgo_lines_fn(s->lines, 0)] = pgo_pass_scale(p, w->count[0]);
 	return add_positions(s, p, w) < 0 ? -1 : add_calls(s, p, w);
 }
 
