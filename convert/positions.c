@@ -115,7 +115,7 @@ void pgo_positions_fini(struct pgo_positions *s)
 
 /*
  * Can the compiler find this place again?  Every frame needs a declaration and a line.  But clang
- * gives line 0 to much of what it makes itself, and looks counts of it up like any other line's (at
+ * gives line 0 to much of what it makes itself, calls too, and looks counts of it up like any other line's (at
  * the offset that wraps around); gcc does not.
  */
 static bool usable(const struct pgo_positions *s, const struct pgo_lines_hit *hit)
@@ -124,11 +124,10 @@ static bool usable(const struct pgo_positions *s, const struct pgo_lines_hit *hi
 
 	for (uint32_t n = hit->node; n != UINT32_MAX;) {
 		const struct pgo_lines_node *d = pgo_lines_node(s->lines, n);
-		bool leaf = n == hit->node;
 
 		if (d->decl_line == 0 || d->name == 0)
 			return false;
-		if (line == 0 && !(leaf && pgo_lines_fn(s->lines, d->fn)->enc == PGO_DISC_CLANG))
+		if (line == 0 && pgo_lines_fn(s->lines, d->fn)->enc != PGO_DISC_CLANG)
 			return false;
 		line = d->call_line;
 		n = d->parent;

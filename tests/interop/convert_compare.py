@@ -6,8 +6,8 @@
     convert_compare.py prof OURS PEER               LLVM text profiles
     convert_compare.py gcov OURS DUMP               our text profile, dump_gcov's output of the peer's
 
-Prints "KIND PERCENT" lines: the mass both have, in per cent of the larger side's mass, and the largest
-differences as comments.
+Prints "KIND PERCENT" lines: the overlap of the two, sum of min(share, share) in per cent, and the largest differences as
+comments.  Shares, because we scale runs up by the one that the newest branch of a ring lacks (32/31), which peers do not.
 """
 import re
 import subprocess
@@ -15,9 +15,9 @@ import sys
 
 
 def report(kind, ours, peer, least=6):
-    total = max(sum(ours.values()), sum(peer.values()), 1)
-    common = sum(min(n, peer[k]) for k, n in ours.items() if k in peer)
-    print("%s %.4f" % (kind, 100.0 * common / total))
+    total, peer_total = max(sum(ours.values()), 1), max(sum(peer.values()), 1)
+    common = sum(min(n / total, peer[k] / peer_total) for k, n in ours.items() if k in peer)
+    print("%s %.4f" % (kind, 100.0 * common))
     worst = [(abs(ours.get(k, 0) - peer.get(k, 0)), str(k)) for k in set(ours) | set(peer)
              if ours.get(k, 0) != peer.get(k, 0)]
     for n, k in sorted(worst, key=lambda x: (-x[0], x[1]))[:least]:
@@ -73,7 +73,7 @@ def one_name(name):
     return re.sub(r"(?<=[CD])[14](?=E)", "2", name)
 
 
-def load_profile(path, step, lambdas):
+def load_profile(path, step, gcov):
     pos, heads, targets, stack = {}, {}, {}, []
     for line in open(path):
         line = re.sub(r" total:(\d+) head:(\d+)$", r":\1:\2", line.rstrip("\n"))
@@ -89,8 +89,8 @@ def load_profile(path, step, lambdas):
             continue
         loc, rest = text.split(": ", 1)
         del stack[depth:]
-        # Rows and call sites without a line, which peers keep as an offset that wraps around.
-        if int(loc.split(".")[0]) >= 32768:
+        # Rows and call sites without a line, which create_gcov keeps as an offset that wraps around.
+        if gcov and int(loc.split(".")[0]) >= 32768:
             loc = "none"
         if not rest[0].isdigit():
             stack.append((loc, one_name(rest.rsplit(":", 1)[0])))
@@ -98,7 +98,7 @@ def load_profile(path, step, lambdas):
         count, *calls = rest.split()
         if loc == "none" or any(s[0] == "none" for s in stack[1:]):
             continue
-        if not lambdas and stack[-1][1] == "operator()":
+        if gcov and stack[-1][1] == "operator()":
             continue
         key = (tuple(stack), loc)
         pos[key] = max(pos.get(key, 0), int(count))
@@ -116,8 +116,8 @@ def main():
         report("edges", ours[0], peer[0])
         report("mispredictions", ours[1], peer[1])
     else:
-        ours = load_profile(sys.argv[2], 1, kind != "gcov")
-        peer = load_profile(sys.argv[3], 2 if kind == "gcov" else 1, kind != "gcov")
+        ours = load_profile(sys.argv[2], 1, kind == "gcov")
+        peer = load_profile(sys.argv[3], 2 if kind == "gcov" else 1, kind == "gcov")
         report("positions", ours[0], peer[0])
         report("heads", ours[1], peer[1])
         report("targets", ours[2], peer[2])
