@@ -141,21 +141,20 @@ static bool is_pad(const struct pgo_fnwork *w, uint64_t addr)
 }
 
 /*
- * Did the range come through the call just before it?  It did if a return led there, or something
- * outside that is not known to be otherwise.
+ * Did the range come through the call just before it?  It did if a return led there, also one of
+ * the function itself (recursion), or something outside that is not known to be otherwise.
  */
 static bool resumes(
 	const struct pgo_pass *p, const struct pgo_fnwork *w, const struct pgo_trace *t, uint32_t i)
 {
 	const struct pgo_codefn *fn = w->fn;
 
-	if (i == 0 || t->source == PGO_AT_NONE || (t->source >= fn->start && t->source < fn->end) ||
-		!pgo_insn_is_call(w->cfg.insns[i - 1].kind))
+	if (i == 0 || t->source == PGO_AT_NONE || !pgo_insn_is_call(w->cfg.insns[i - 1].kind))
 		return false;
 	if (t->source == PGO_AT_OUTSIDE_RETURN ||
 		(pgo_at_inside(t->source) && pgo_insn_kind_at(p->elf, t->source) == PGO_INSN_RET))
 		return true;
-	return !is_pad(w, t->target);
+	return (t->source < fn->start || t->source >= fn->end) && !is_pad(w, t->target);
 }
 
 /* Where a range does not fit, NULL if it does. */
