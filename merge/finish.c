@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The tables -> the result: everything ranked by content, sums brought back to the unit of one
- * weight, what no sample needs left out, the rest written in rank order.  Nothing here may depend
- * on the order in which keys entered the tables: ids are only compared for equality, ranks for
- * order.
+ * The tables -> the result: sums brought back to the unit of one weight, what no sample needs left
+ * out, the rest written in rank order.  Nothing here may depend on the order in which keys entered
+ * the tables: ids are only compared for equality, ranks for order.
  */
 #include "merge/order.h"
+#include "merge/ranks.h"
 #include "merge/tables.h"
 #include "pgo/core/vec.h"
 
@@ -13,282 +13,18 @@
 
 struct finish {
 	struct pgo_merge *m;
-	/* Per id of the tables: its rank, and per rank the id. */
-	uint32_t *str_rank;
-	uint32_t *mapping_rank, *mapping_at;
-	uint32_t *function_rank, *function_at;
-	uint32_t *location_rank, *location_at;
-	uint32_t *labels_rank, *labels_at;
-	uint32_t *stack_at;
-	uint64_t *addr;      /* per location: as the result has it */
+	struct pgo_mt_ranks r;
 	uint32_t *new_id;    /* scratch: index in the result */
 	uint32_t *column_at; /* per column of the result: column of the tables */
 	uint32_t *str_new;   /* per string: id in the result, PGO_NONE = not yet */
-	struct pgo_order *order;
-	size_t order_room;
 };
 
 static void finish_fini(struct finish *f)
 {
-	pgo_free(f->str_rank);
-	pgo_free(f->mapping_rank);
-	pgo_free(f->mapping_at);
-	pgo_free(f->function_rank);
-	pgo_free(f->function_at);
-	pgo_free(f->location_rank);
-	pgo_free(f->location_at);
-	pgo_free(f->labels_rank);
-	pgo_free(f->labels_at);
-	pgo_free(f->stack_at);
-	pgo_free(f->addr);
+	pgo_mt_ranks_fini(&f->r);
 	pgo_free(f->new_id);
 	pgo_free(f->column_at);
 	pgo_free(f->str_new);
-	pgo_free(f->order);
-}
-
-/* ---------------------------------------------------------------- ranks */
-
-typedef uint64_t key_fn(const struct finish *f, uint32_t i);
-
-/* Sorts 0..n-1 by (key, cmp): `ret_at[rank]` is the id, `ret_rank[id]` (may be NULL) the rank. */
-static int rank(struct finish *f, size_t n, key_fn *key, pgo_order_cmp *cmp, uint32_t **ret_rank,
-	uint32_t **ret_at)
-{
-	uint32_t *r = NULL;
-	uint32_t *at = pgo_calloc(n, sizeof *at);
-
-	if (ret_rank != NULL)
-		r = *ret_rank = pgo_calloc(n, sizeof *r);
-	*ret_at = at;
-	if (at == NULL || (ret_rank != NULL && r == NULL) ||
-		PGO_VEC_RESERVE(f->order, f->order_room, n) < 0)
-		return -1;
-	for (size_t i = 0; i < n; i++)
-		f->order[i] = (struct pgo_order){key(f, (uint32_t)i), (uint32_t)i, 0};
-	if (pgo_order_sort(f->order, n, cmp, f) < 0)
-		return -1;
-	for (size_t i = 0; i < n; i++) {
-		at[i] = f->order[i].index;
-		if (r != NULL)
-			r[at[i]] = (uint32_t)i;
-	}
-	return 0;
-}
-
-#define CMP(a, b)                                                                                  \
-	do {                                                                                       \
-		if ((a) != (b))                                                                    \
-			return (a) < (b) ? -1 : 1;                                                 \
-	} while (0)
-
-static uint64_t str_key(const struct finish *f, uint32_t i)
-{
-	const struct pgo_str *s = &f->m->strs.strs[i];
-	uint64_t key = 0;
-
-	for (uint32_t b = 0; b < 8; b++)
-		key = key << 8 | (b < s->len ? (unsigned char)s->s[b] : 0);
-	return key;
-}
-
-static int str_cmp(const void *ctx, uint32_t a, uint32_t b)
-{
-	const struct finish *f = ctx;
-	const struct pgo_str *sa = &f->m->strs.strs[a], *sb = &f->m->strs.strs[b];
-	int c = memcmp(sa->s, sb->s, sa->len < sb->len ? sa->len : sb->len);
-
-	if (c != 0)
-		return c;
-	CMP(sa->len, sb->len);
-	return 0;
-}
-
-static bool is_main(const struct finish *f, const struct pgo_mt_mapping *map)
-{
-	const struct pgo_mt_header *h = &f->m->header;
-
-	return h->has_main && map->ident == h->main_ident && map->has_id == h->main_has_id;
-}
-
-static uint64_t mapping_key(const struct finish *f, uint32_t i)
-{
-	const struct pgo_mt_mapping *map = &f->m->mappings[i];
-
-	return (is_main(f, map) ? 0 : (uint64_t)1 << 32) + f->str_rank[map->filename];
-}
-
-static int mapping_cmp(const void *ctx, uint32_t ia, uint32_t ib)
-{
-	const struct finish *f = ctx;
-	const struct pgo_mt_mapping *a = &f->m->mappings[ia], *b = &f->m->mappings[ib];
-
-	CMP(f->str_rank[a->ident], f->str_rank[b->ident]);
-	CMP(a->has_id, b->has_id);
-	CMP(a->bare, b->bare);
-	CMP(a->offset, b->offset);
-	CMP(a->size, b->size);
-	return 0;
-}
-
-static uint64_t function_key(const struct finish *f, uint32_t i)
-{
-	const struct pgo_mt_function *fn = &f->m->functions[i];
-
-	return (uint64_t)f->str_rank[fn->name] << 32 | f->str_rank[fn->system_name];
-}
-
-static int function_cmp(const void *ctx, uint32_t ia, uint32_t ib)
-{
-	const struct finish *f = ctx;
-	const struct pgo_mt_function *a = &f->m->functions[ia], *b = &f->m->functions[ib];
-
-	CMP(f->str_rank[a->filename], f->str_rank[b->filename]);
-	CMP(a->start_line, b->start_line);
-	return 0;
-}
-
-/* Locations without a mapping come last. */
-static uint32_t location_mapping(const struct finish *f, uint32_t i)
-{
-	uint32_t map = f->m->locations[i].mapping;
-
-	return map == PGO_NONE ? (uint32_t)f->m->n_mappings : f->mapping_rank[map];
-}
-
-static uint64_t location_key(const struct finish *f, uint32_t i)
-{
-	/* 48 bits of address and 16 of mapping, each capped, so that order is kept. */
-	const uint64_t max_addr = ((uint64_t)1 << 48) - 1;
-	uint64_t map = location_mapping(f, i), addr = f->addr[i];
-
-	if (map >= 0xffff)
-		return (uint64_t)0xffff << 48;
-	return map << 48 | (addr < max_addr ? addr : max_addr);
-}
-
-static int location_cmp(const void *ctx, uint32_t ia, uint32_t ib)
-{
-	const struct finish *f = ctx;
-	const struct pgo_mt_location *a = &f->m->locations[ia], *b = &f->m->locations[ib];
-
-	CMP(location_mapping(f, ia), location_mapping(f, ib));
-	CMP(f->addr[ia], f->addr[ib]);
-	for (uint32_t i = 0; i < a->n_lines && i < b->n_lines; i++) {
-		const struct pgo_line *la = &f->m->lines[a->first_line + i];
-		const struct pgo_line *lb = &f->m->lines[b->first_line + i];
-
-		CMP(f->function_rank[la->function], f->function_rank[lb->function]);
-		CMP(la->line, lb->line);
-		CMP(la->column, lb->column);
-	}
-	CMP(a->n_lines, b->n_lines);
-	CMP(a->flags & PGO_MT_FOLDED, b->flags & PGO_MT_FOLDED);
-	return 0;
-}
-
-static int cmp_label(const void *pa, const void *pb, void *ctx)
-{
-	const struct finish *f = ctx;
-	const struct pgo_label *a = pa, *b = pb;
-
-	CMP(f->str_rank[a->key], f->str_rank[b->key]);
-	CMP(f->str_rank[a->str], f->str_rank[b->str]);
-	CMP(a->num, b->num);
-	CMP(f->str_rank[a->num_unit], f->str_rank[b->num_unit]);
-	return 0;
-}
-
-static uint64_t labels_key(const struct finish *f, uint32_t i)
-{
-	const struct pgo_mt_labels *set = &f->m->label_sets[i];
-	const struct pgo_label *l = f->m->labels + set->first;
-
-	return set->n == 0 ? 0 : ((uint64_t)f->str_rank[l->key] << 32 | f->str_rank[l->str]) + 1;
-}
-
-static int labels_cmp(const void *ctx, uint32_t ia, uint32_t ib)
-{
-	const struct finish *f = ctx;
-	const struct pgo_mt_labels *a = &f->m->label_sets[ia], *b = &f->m->label_sets[ib];
-
-	for (uint32_t i = 0; i < a->n && i < b->n; i++) {
-		int c = cmp_label(f->m->labels + a->first + i, f->m->labels + b->first + i,
-			(void *)(uintptr_t)f);
-
-		if (c != 0)
-			return c;
-	}
-	CMP(a->n, b->n);
-	return 0;
-}
-
-/* Locations of stacks are ranks by now. */
-static uint64_t stack_key(const struct finish *f, uint32_t i)
-{
-	const struct pgo_mt_stack *s = &f->m->stacks[i];
-	const uint32_t *loc = f->m->stack_locs + s->first;
-
-	if (s->n_loc == 0)
-		return 0;
-	return ((uint64_t)loc[0] + 1) << 32 | (s->n_loc > 1 ? loc[1] + 1 : 0);
-}
-
-static int stack_cmp(const void *ctx, uint32_t ia, uint32_t ib)
-{
-	const struct finish *f = ctx;
-	const struct pgo_mt_stack *a = &f->m->stacks[ia], *b = &f->m->stacks[ib];
-	const uint32_t *la = f->m->stack_locs + a->first, *lb = f->m->stack_locs + b->first;
-
-	for (uint32_t i = 0; i < a->n_loc && i < b->n_loc; i++)
-		CMP(la[i], lb[i]);
-	CMP(a->n_loc, b->n_loc);
-	CMP(f->labels_rank[a->labels], f->labels_rank[b->labels]);
-	return 0;
-}
-
-static int place_addresses(struct finish *f)
-{
-	const struct pgo_merge *m = f->m;
-
-	f->addr = pgo_calloc(m->n_locations, sizeof *f->addr);
-	if (f->addr == NULL)
-		return -1;
-	for (size_t i = 0; i < m->n_locations; i++) {
-		const struct pgo_mt_location *l = &m->locations[i];
-
-		f->addr[i] = l->addr;
-		if ((l->flags & PGO_MT_RAW) == 0)
-			f->addr[i] += m->mappings[l->mapping].start;
-	}
-	return 0;
-}
-
-static int rank_all(struct finish *f)
-{
-	struct pgo_merge *m = f->m;
-	uint32_t *str_at = NULL;
-	int rc;
-
-	rc = rank(f, m->strs.n_strs, str_key, str_cmp, &f->str_rank, &str_at);
-	pgo_free(str_at);
-	if (rc < 0 ||
-		rank(f, m->n_mappings, mapping_key, mapping_cmp, &f->mapping_rank, &f->mapping_at) <
-			0 ||
-		rank(f, m->n_functions, function_key, function_cmp, &f->function_rank,
-			&f->function_at) < 0 ||
-		place_addresses(f) < 0 ||
-		rank(f, m->n_locations, location_key, location_cmp, &f->location_rank,
-			&f->location_at) < 0)
-		return -1;
-	for (size_t i = 1; i < m->n_label_sets; i++) /* set 0 has no labels */
-		qsort_r(m->labels + m->label_sets[i].first, m->label_sets[i].n, sizeof *m->labels,
-			cmp_label, f);
-	if (rank(f, m->n_label_sets, labels_key, labels_cmp, &f->labels_rank, &f->labels_at) < 0)
-		return -1;
-	for (size_t i = 0; i < m->n_stack_locs; i++)
-		m->stack_locs[i] = f->location_rank[m->stack_locs[i]];
-	return rank(f, m->n_stacks, stack_key, stack_cmp, NULL, &f->stack_at);
 }
 
 /* ---------------------------------------------------------------- values */
@@ -307,10 +43,10 @@ static int round_column(struct finish *f, size_t c)
 
 	if (one == 1)
 		return 0;
-	if (PGO_VEC_RESERVE(f->order, f->order_room, m->n_stacks) < 0)
+	if (PGO_VEC_RESERVE(f->r.order, f->r.order_room, m->n_stacks) < 0)
 		return -1;
 	for (size_t i = 0; i < m->n_stacks; i++) {
-		pgo_i128 *sum = &m->sums[(size_t)f->stack_at[i] * m->stride + c];
+		pgo_i128 *sum = &m->sums[(size_t)f->r.stack_at[i] * m->stride + c];
 		pgo_i128 q = *sum / one, r = *sum % one;
 
 		if (r < 0) {
@@ -320,13 +56,13 @@ static int round_column(struct finish *f, size_t c)
 		*sum = q;
 		left += r;
 		if (r != 0)
-			f->order[n++] = (struct pgo_order){~(uint64_t)r, f->stack_at[i], 0};
+			f->r.order[n++] = (struct pgo_order){~(uint64_t)r, f->r.stack_at[i], 0};
 	}
-	if (pgo_order_sort(f->order, n, NULL, NULL) < 0)
+	if (pgo_order_sort(f->r.order, n, NULL, NULL) < 0)
 		return -1;
 	left = (left + one / 2) / one;
 	for (size_t i = 0; i < n && (pgo_i128)i < left; i++)
-		m->sums[(size_t)f->order[i].index * m->stride + c]++;
+		m->sums[(size_t)f->r.order[i].index * m->stride + c]++;
 	return 0;
 }
 
@@ -369,13 +105,13 @@ static size_t drop_zeros(struct finish *f)
 	size_t n = 0;
 
 	for (size_t i = 0; i < m->n_stacks; i++) {
-		const pgo_i128 *sums = m->sums + (size_t)f->stack_at[i] * m->stride;
+		const pgo_i128 *sums = m->sums + (size_t)f->r.stack_at[i] * m->stride;
 		bool zero = true;
 
 		for (size_t c = 0; c < m->n_columns && zero; c++)
 			zero = sums[c] == 0;
 		if (!zero)
-			f->stack_at[n++] = f->stack_at[i];
+			f->r.stack_at[n++] = f->r.stack_at[i];
 	}
 	return n;
 }
@@ -401,9 +137,9 @@ static int cmp_column(const void *pa, const void *pb, void *ctx)
 	int c = pgo_mt_type_order(
 		pgo_strtab_get(&m->strs, a->type), pgo_strtab_get(&m->strs, b->type));
 
-	return c != 0 ? c
-		      : strcmp(pgo_strtab_get(&m->strs, a->unit),
-				pgo_strtab_get(&m->strs, b->unit));
+	if (c == 0)
+		c = pgo_mt_str_cmp(m, a->type, b->type);
+	return c != 0 ? c : pgo_mt_str_cmp(m, a->unit, b->unit);
 }
 
 static int put_columns(struct finish *f, struct pgo_profile *p)
@@ -420,8 +156,9 @@ static int put_columns(struct finish *f, struct pgo_profile *p)
 	for (size_t c = 0; c < m->n_columns; c++) {
 		const struct pgo_value_type *t = &m->columns[f->column_at[c]];
 
-		if (pgo_profile_add_sample_type(p, pgo_strtab_get(&m->strs, t->type),
-			    pgo_strtab_get(&m->strs, t->unit)) == PGO_NONE)
+		if (pgo_profile_add_sample_type(p, "", "") == PGO_NONE ||
+			put_str(f, p, t->type, &p->sample_types[c].type) < 0 ||
+			put_str(f, p, t->unit, &p->sample_types[c].unit) < 0)
 			return -1;
 	}
 	return 0;
@@ -431,8 +168,9 @@ static int cmp_comment(const void *pa, const void *pb, void *ctx)
 {
 	const struct finish *f = ctx;
 
-	CMP(f->str_rank[*(const uint32_t *)pa], f->str_rank[*(const uint32_t *)pb]);
-	return 0;
+	uint32_t a = f->r.str_rank[*(const uint32_t *)pa], b = f->r.str_rank[*(const uint32_t *)pb];
+
+	return (a > b) - (a < b);
 }
 
 static int put_header(struct finish *f, struct pgo_profile *p)
@@ -443,7 +181,8 @@ static int put_header(struct finish *f, struct pgo_profile *p)
 	if (m->n_comments != 0)
 		qsort_r(m->comments, m->n_comments, sizeof *m->comments, cmp_comment, f);
 	for (size_t i = 0; i < m->n_comments; i++)
-		if (pgo_profile_add_comment(p, pgo_strtab_get(&m->strs, m->comments[i])) < 0)
+		if (pgo_profile_add_comment(p, "") < 0 ||
+			put_str(f, p, m->comments[i], &p->comments[i]) < 0)
 			return -1;
 	p->period = h->period;
 	p->time_ns = h->time_ns;
@@ -478,7 +217,7 @@ static int put_main(struct finish *f, struct pgo_profile *p)
 	if (!h->has_main)
 		return 0;
 	for (size_t i = 0; i < f->m->n_mappings; i++)
-		if (f->new_id[i] != PGO_NONE && is_main(f, &f->m->mappings[i]))
+		if (f->new_id[i] != PGO_NONE && pgo_mt_is_main(f->m, &f->m->mappings[i]))
 			return 0;
 	if (put_str(f, p, h->main_filename, &out.filename) < 0 ||
 		(h->main_has_id && put_str(f, p, h->main_ident, &out.build_id) < 0))
@@ -499,9 +238,9 @@ static int put_mappings(struct finish *f, struct pgo_profile *p, const bool *use
 	if (put_main(f, p) < 0)
 		return -1;
 	for (size_t i = 0; i < m->n_mappings; i++) {
-		const struct pgo_mt_mapping *map = &m->mappings[f->mapping_at[i]];
+		const struct pgo_mt_mapping *map = &m->mappings[f->r.mapping_at[i]];
 		struct pgo_mapping out = {0};
-		uint32_t *id = &f->new_id[f->mapping_at[i]];
+		uint32_t *id = &f->new_id[f->r.mapping_at[i]];
 
 		if (*id == PGO_NONE)
 			continue;
@@ -534,9 +273,9 @@ static int put_functions(struct finish *f, struct pgo_profile *p, const bool *us
 		for (uint32_t l = 0; used[i] && l < m->locations[i].n_lines; l++)
 			f->new_id[m->lines[m->locations[i].first_line + l].function] = 0;
 	for (size_t i = 0; i < m->n_functions; i++) {
-		const struct pgo_mt_function *fn = &m->functions[f->function_at[i]];
+		const struct pgo_mt_function *fn = &m->functions[f->r.function_at[i]];
 		struct pgo_function out = {0};
-		uint32_t *id = &f->new_id[f->function_at[i]];
+		uint32_t *id = &f->new_id[f->r.function_at[i]];
 
 		if (*id == PGO_NONE)
 			continue;
@@ -566,10 +305,10 @@ static int put_locations(struct finish *f, struct pgo_profile *p, size_t n_stack
 	int rc = -1;
 
 	for (size_t i = 0; i < n_stacks; i++) {
-		const struct pgo_mt_stack *s = &m->stacks[f->stack_at[i]];
+		const struct pgo_mt_stack *s = &m->stacks[f->r.stack_at[i]];
 
 		for (uint32_t l = 0; l < s->n_loc; l++)
-			used[f->location_at[m->stack_locs[s->first + l]]] = true;
+			used[f->r.location_at[m->stack_locs[s->first + l]]] = true;
 	}
 	if (put_mappings(f, p, used) < 0)
 		return -1;
@@ -578,7 +317,7 @@ static int put_locations(struct finish *f, struct pgo_profile *p, size_t n_stack
 	if (put_functions(f, p, used) < 0)
 		goto out;
 	for (size_t i = 0; i < m->n_locations; i++) {
-		uint32_t id = f->location_at[i];
+		uint32_t id = f->r.location_at[i];
 		const struct pgo_mt_location *l = &m->locations[id];
 
 		if (!used[id])
@@ -590,7 +329,7 @@ static int put_locations(struct finish *f, struct pgo_profile *p, size_t n_stack
 			lines[k].function = f->new_id[lines[k].function];
 		}
 		location_new[i] = pgo_profile_add_location(p,
-			l->mapping == PGO_NONE ? PGO_NONE : mapping_new[l->mapping], f->addr[id],
+			l->mapping == PGO_NONE ? PGO_NONE : mapping_new[l->mapping], f->r.addr[id],
 			lines, l->n_lines);
 		if (location_new[i] == PGO_NONE)
 			goto out;
@@ -646,11 +385,11 @@ static int put_samples(struct finish *f, struct pgo_profile *p, size_t n_stacks)
 		put_locations(f, p, n_stacks, used, location_new) < 0)
 		goto out;
 	for (size_t i = 0; i < n_stacks; i++) {
-		const pgo_i128 *sums = m->sums + (size_t)f->stack_at[i] * m->stride;
+		const pgo_i128 *sums = m->sums + (size_t)f->r.stack_at[i] * m->stride;
 
 		for (size_t c = 0; c < m->n_columns; c++)
 			values[c] = (int64_t)sums[f->column_at[c]];
-		if (put_sample(f, p, &m->stacks[f->stack_at[i]], location_new, values) < 0)
+		if (put_sample(f, p, &m->stacks[f->r.stack_at[i]], location_new, values) < 0)
 			goto out;
 	}
 	rc = 0;
@@ -678,7 +417,7 @@ static int build(struct finish *f, struct pgo_profile *p, size_t n_stacks)
 
 struct pgo_profile *pgo_merge_finish(struct pgo_merge *m, struct pgo_err *err)
 {
-	struct finish f = {.m = m};
+	struct finish f = {.m = m, .r = {.m = m}};
 	struct pgo_profile *p = NULL;
 	size_t n_stacks;
 
@@ -687,7 +426,7 @@ struct pgo_profile *pgo_merge_finish(struct pgo_merge *m, struct pgo_err *err)
 		return NULL;
 	}
 	m->spent = true;
-	if (rank_all(&f) < 0) {
+	if (pgo_mt_rank_all(&f.r) < 0) {
 		pgo_err_nomem(err);
 		goto out;
 	}

@@ -110,11 +110,9 @@ static int join_period(struct pgo_merge *m, const struct pgo_profile *p, struct 
 		return rc;
 	c = (type == 0 && unit == 0) - (h->period_type == 0 && h->period_unit == 0);
 	if (c == 0)
-		c = strcmp(
-			pgo_strtab_get(&m->strs, type), pgo_strtab_get(&m->strs, h->period_type));
+		c = pgo_mt_str_cmp(m, type, h->period_type);
 	if (c == 0)
-		c = strcmp(
-			pgo_strtab_get(&m->strs, unit), pgo_strtab_get(&m->strs, h->period_unit));
+		c = pgo_mt_str_cmp(m, unit, h->period_unit);
 	if (c < 0 || (c == 0 && p->period > h->period)) {
 		h->period_type = type;
 		h->period_unit = unit;
@@ -138,8 +136,7 @@ static int join_main(struct pgo_merge *m, const struct pgo_profile *p, struct pg
 		return rc;
 	c = h->has_main ? (int)h->main_has_id - (int)has_id : -1;
 	if (c == 0)
-		c = strcmp(
-			pgo_strtab_get(&m->strs, ident), pgo_strtab_get(&m->strs, h->main_ident));
+		c = pgo_mt_str_cmp(m, ident, h->main_ident);
 	if (c == 0)
 		h->main_filename = pgo_mt_first_str(m, h->main_filename, filename);
 	if (c >= 0)

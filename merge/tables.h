@@ -2,8 +2,8 @@
 /*
  * What a merger knows: every function, mapping, location, label set and stack once, interned by
  * value in flat arrays under open-addressing maps, and one row of 128-bit sums per stack.
- * merge/remap.c fills the tables from a profile, merge/finish.c sorts them into the result; nobody
- * else includes this file.
+ * merge/remap.c, sums.c and header.c fill the tables from a profile, ranks.c and finish.c sort them
+ * into the result; nobody else includes this file.
  *
  * Memory grows with the number of distinct keys, never with the number of inputs.
  *
@@ -128,9 +128,13 @@ int pgo_mt_join_columns(struct pgo_merge *m, const struct pgo_profile *p, struct
 int pgo_mt_join_header(struct pgo_merge *m, const struct pgo_profile *p, struct pgo_err *err);
 /* The id in the tables of string `id` of the input. */
 int pgo_mt_str(struct pgo_merge *m, uint32_t id, uint32_t *ret, struct pgo_err *err);
+/* The location's id in the tables, interned and remembered; `id` is one of the input's. */
+int pgo_mt_location(struct pgo_merge *m, uint32_t id, uint32_t *ret, struct pgo_err *err);
 /* What names a mapping's file: its build-id in plain hex if it has one, else its name. */
 int pgo_mt_ident(struct pgo_merge *m, const struct pgo_mapping *in, uint32_t *ret_ident,
 	uint32_t *ret_has_id, uint32_t *ret_filename, struct pgo_err *err);
+/* Byte order of two strings of the tables, which may hold any byte. */
+int pgo_mt_str_cmp(const struct pgo_merge *m, uint32_t a, uint32_t b);
 /* The first of two strings in byte order that is not "". */
 uint32_t pgo_mt_first_str(const struct pgo_merge *m, uint32_t a, uint32_t b);
 void pgo_mt_fini(struct pgo_merge *m);
