@@ -52,8 +52,9 @@
  *	                       perf script text; gperftools CPU profiles; lines of maps
  *
  * merge/: many profiles -> one, exactly
- *	merge, tables, header, remap, order, finish
- *	                       128-bit sums under value keys; the result in an order of its content
+ *	merge, tables, header, remap, sums
+ *	                       128-bit sums under value keys
+ *	order, ranks, finish   the result in an order of its content
  *	plan, weight, explain  one integer weight for each profile, with its reason
  *
  * convert/: a merged profile and the program -> what consumers read

@@ -7,6 +7,7 @@
 #include "pgo/core/sha256.h"
 #include "pgo/input.h"
 
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -136,42 +137,118 @@ static bool is_its_fault(int rc)
 	       rc == PGO_ENOTFOUND || rc == PGO_ELIMIT;
 }
 
-static int each_part(struct job *job, size_t i, part_fn *fn, struct pgo_err *err)
-{
-	struct stamp now = {0}, *s = &job->stamps[i];
+/*
+ * The input that comes next is opened by a second thread while the samples of this one are drawn:
+ * inflating and decoding the tables is about half of the work.  One input ahead, never more, so
+ * that memory stays bounded; the results are used in the order of the inputs, so that the thread
+ * cannot show in them.
+ */
+struct ahead {
+	const struct job *job;
+	size_t i;
+	bool started, threaded;
+	pthread_t thread;
 	struct pgo_input input;
+	struct pgo_err err;
 	int rc;
+};
+
+static int open_now(const struct job *job, size_t i, struct pgo_input *ret, struct pgo_err *err)
+{
+	const struct stamp *s = &job->stamps[i];
+	struct stamp now = {0};
 
 	look(job->in[i].path, &now);
 	if (now.regular != s->regular || now.size != s->size || now.inode != s->inode ||
 		memcmp(&now.mtime, &s->mtime, sizeof now.mtime) != 0)
 		return pgo_err_set(err, PGO_EIO, "%s changed while it was being merged; run again",
 			job->in[i].path);
-	rc = pgo_input_open(job->in[i].path, &job->binary, job->binary != NULL, &input, err);
-	if (rc < 0 && job->in[i].optional && is_its_fault(rc)) {
-		pgo_warn("%s, skipping", err->msg);
-		pgo_err_clear(err);
-		s->skip = true;
+	return pgo_input_open(job->in[i].path, &job->binary, job->binary != NULL, ret, err);
+}
+
+static void *open_ahead(void *arg)
+{
+	struct ahead *a = arg;
+
+	a->rc = open_now(a->job, a->i, &a->input, &a->err);
+	return NULL;
+}
+
+static void start(struct ahead *a, const struct job *job, size_t i)
+{
+	memset(a, 0, sizeof *a);
+	a->job = job;
+	a->i = i;
+	a->started = true;
+	a->threaded = pthread_create(&a->thread, NULL, open_ahead, a) == 0;
+}
+
+/* Waits for the opening; without a thread, opens now. */
+static void await(struct ahead *a)
+{
+	if (a->threaded)
+		pthread_join(a->thread, NULL);
+	else
+		open_ahead(a);
+	a->started = false;
+}
+
+/* Closes what was opened ahead and is not needed any more. */
+static void drop(struct ahead *a)
+{
+	if (!a->started || !a->threaded)
+		return;
+	await(a);
+	if (a->rc == 0)
+		pgo_input_close(&a->input);
+}
+
+static int each_part(struct job *job, struct ahead *a, part_fn *fn, struct pgo_err *err)
+{
+	int rc = 0;
+
+	await(a);
+	if (a->rc < 0 && job->in[a->i].optional && is_its_fault(a->rc)) {
+		pgo_warn("%s, skipping", a->err.msg);
+		job->stamps[a->i].skip = true;
 		return 0;
 	}
-	if (rc < 0)
-		return rc;
-	for (size_t part = 0; part < input.n && rc == 0; part++, job->seq++)
-		rc = one_part(job, i, &input, part, fn, err);
-	pgo_input_close(&input);
+	if (a->rc < 0) {
+		*err = a->err;
+		return a->rc;
+	}
+	for (size_t part = 0; part < a->input.n && rc == 0; part++, job->seq++)
+		rc = one_part(job, a->i, &a->input, part, fn, err);
+	pgo_input_close(&a->input);
 	return rc;
+}
+
+/* The first input from `i` on that is not left out. */
+static size_t next_input(const struct job *job, size_t i)
+{
+	while (i < job->n && job->stamps[i].skip)
+		i++;
+	return i;
 }
 
 static int each_input(struct job *job, const char *what, part_fn *fn, struct pgo_err *err)
 {
+	struct ahead slots[2] = {{0}, {0}};
+	size_t i = next_input(job, 0), next;
 	int rc = 0;
 
 	job->seq = 0;
-	for (size_t i = 0; i < job->n && rc == 0; i++) {
+	if (i < job->n)
+		start(&slots[0], job, i);
+	for (unsigned k = 0; i < job->n && rc == 0; i = next, k ^= 1) {
+		next = next_input(job, i + 1);
+		if (next < job->n)
+			start(&slots[k ^ 1], job, next);
 		pgo_progress(what, i, job->n, "profiles");
-		if (!job->stamps[i].skip)
-			rc = each_part(job, i, fn, err);
+		rc = each_part(job, &slots[k], fn, err);
 	}
+	drop(&slots[0]);
+	drop(&slots[1]);
 	pgo_progress_end();
 	return rc;
 }

@@ -69,7 +69,8 @@ for k, v in fields(d):
 PY
 }
 has() {
-	dump "$1" | grep -qxF -- "$2" && ok || { no "$1 does not hold '$2':"; dump "$1" | sed 's/^/    /'; }
+	dump "$1" >"$T/dump"
+	grep -qxF -- "$2" "$T/dump" && ok || { no "$1 does not hold '$2':"; sed 's/^/    /' "$T/dump"; }
 }
 code() {
 	local want=$1 got=0
