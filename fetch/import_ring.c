@@ -73,39 +73,63 @@ static struct pgo_imp_trace *new_trace(
 	return t;
 }
 
-/* Adds one occurrence; 0 or -1 when out of memory. */
-static inline int add_trace(struct pgo_imp_group *g, uint64_t source, uint64_t target, uint64_t end,
-	const struct pgo_branch *b)
-{
-	uint64_t h = trace_hash(source, target, end);
-	struct pgo_imp_trace *t;
-	size_t at;
+/* A trace on its way into the table. */
+struct pending {
+	uint64_t source, target, end, hash;
+	const struct pgo_branch *b;
+};
 
-	if (g->n_traces * 2 >= g->n_slots && grow_slots(g) < 0)
-		return -1;
-	for (at = h & (g->n_slots - 1);; at = (at + 1) & (g->n_slots - 1)) {
+/* Adds one occurrence of a trace; the table has room for another. 0 or -1 when out of memory. */
+static inline int add_trace(struct pgo_imp_group *g, const struct pending *p)
+{
+	size_t mask = g->n_slots - 1;
+	struct pgo_imp_trace *t;
+
+	for (size_t at = p->hash & mask;; at = (at + 1) & mask) {
 		struct pgo_imp_slot slot = g->slots[at];
 
 		if (slot.index1 == 0) {
-			t = new_trace(g, source, target, end);
+			t = new_trace(g, p->source, p->target, p->end);
 			if (t == NULL)
 				return -1;
 			g->slots[at].index1 = (uint32_t)g->n_traces;
-			g->slots[at].tag = (uint32_t)(h >> 32);
+			g->slots[at].tag = (uint32_t)(p->hash >> 32);
 			break;
 		}
 		t = &g->traces[slot.index1 - 1];
-		if (slot.tag == (uint32_t)(h >> 32) && t->source == source && t->target == target &&
-			t->end == end)
+		if (slot.tag == (uint32_t)(p->hash >> 32) && t->source == p->source &&
+			t->target == p->target && t->end == p->end)
 			break;
 	}
 	t->count++;
-	t->mispredicts += b->flags & PGO_BRANCH_MISPREDICTED;
-	t->cycles += b->cycles;
+	t->mispredicts += p->b->flags & PGO_BRANCH_MISPREDICTED;
+	t->cycles += p->b->cycles;
+	return 0;
+}
+
+/* All of a batch: the table is larger than any cache, so what they need is asked for ahead. */
+static int add_traces(struct pgo_imp_group *g, const struct pending *p, size_t n)
+{
+	while ((g->n_traces + n) * 2 >= g->n_slots)
+		if (grow_slots(g) < 0)
+			return -1;
+	for (size_t i = 0; i < n; i++)
+		__builtin_prefetch(&g->slots[p[i].hash & (g->n_slots - 1)], 1);
+	for (size_t i = 0; i < n; i++) {
+		uint32_t index1 = g->slots[p[i].hash & (g->n_slots - 1)].index1;
+
+		if (index1 != 0)
+			__builtin_prefetch(&g->traces[index1 - 1], 1);
+	}
+	for (size_t i = 0; i < n; i++)
+		if (add_trace(g, &p[i]) < 0)
+			return -1;
 	return 0;
 }
 
 /* ---------------------------------------------------------------- rings */
+
+#define BATCH 32 /* traces; a ring, as a rule */
 
 struct splitter {
 	struct pgo_imp_group *g;
@@ -117,7 +141,17 @@ struct splitter {
 	uint64_t back_end; /* and the end of the run after it */
 	const struct pgo_branch *back_entry;
 	uint64_t used;
+	struct pending pending[BATCH];
+	size_t n_pending;
 };
+
+static int flush(struct splitter *s)
+{
+	int rc = add_traces(s->g, s->pending, s->n_pending);
+
+	s->n_pending = 0;
+	return rc;
+}
 
 static int emit(struct splitter *s, uint64_t source, uint64_t target, uint64_t end,
 	const struct pgo_branch *b)
@@ -129,7 +163,9 @@ static int emit(struct splitter *s, uint64_t source, uint64_t target, uint64_t e
 		end = POINT_BRANCH_ONLY;
 	}
 	s->used++;
-	return add_trace(s->g, source, target, end, b);
+	s->pending[s->n_pending++] =
+		(struct pending){source, target, end, trace_hash(source, target, end), b};
+	return s->n_pending == BATCH ? flush(s) : 0;
 }
 
 /* The user came back from the kernel, and nothing says from where it had gone. */
@@ -239,6 +275,12 @@ static int import_ring(struct pgo_imp *imp, struct pgo_imp_group *g, struct pgo_
 	int rc = 0;
 
 	(void)sample;
+	s.g = g;
+	s.stats = imp->stats;
+	s.end = POINT_BRANCH_ONLY;
+	s.ring_all = event->ring_all;
+	s.returned = false;
+	s.used = s.n_pending = 0; /* the batch itself is not cleared: it is large */
 	if (ring->n > event->ring_depth)
 		event->ring_depth = ring->n;
 	if (duplicate_top(ring)) {
@@ -249,6 +291,8 @@ static int import_ring(struct pgo_imp *imp, struct pgo_imp_group *g, struct pgo_
 		rc = split(&s, &at[k], &ring->entry[k]);
 	if (rc == 0 && s.returned)
 		rc = emit_return(&s);
+	if (rc == 0)
+		rc = flush(&s);
 	imp->stats->branches_used += s.used;
 	*ret_used = s.used;
 	return rc;
