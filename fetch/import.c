@@ -16,7 +16,7 @@
 
 #define PROBE_BYTES ((size_t)64 << 10)
 #define GLANCE_BYTES ((size_t)4 << 10)
-#define GPERF_MAX ((size_t)1 << 30)
+#define WHOLE_MAX ((size_t)1 << 30)
 #define DEFAULT_MAX ((uint64_t)64 << 30)
 
 const char *pgo_input_kind_name(enum pgo_input_kind kind)
@@ -112,31 +112,33 @@ static int on_event(void *ctx, uint32_t index, const struct pgo_rec_event *e, st
 
 /* ---------------------------------------------------------------- readers */
 
+/* What is left of a stream, for formats that are small or need all at once. */
+static int read_whole(struct pgo_stream *stream, struct pgo_buf *to, struct pgo_err *err)
+{
+	for (;;) {
+		char *at = pgo_buf_reserve(to, PROBE_BYTES);
+		int64_t n;
+
+		if (at == NULL)
+			return pgo_buf_check(to, "what is read at once", err);
+		n = pgo_stream_read(stream, at, PROBE_BYTES, err);
+		if (n <= 0)
+			return (int)n;
+		to->len += (size_t)n;
+	}
+}
+
 static int read_gperf(struct pgo_imp *imp, struct pgo_stream *stream,
 	const struct pgo_recording_sink *sink, struct pgo_err *err)
 {
-	struct pgo_buf text;
-	int64_t n;
-	int rc = 0;
+	struct pgo_buf all;
+	int rc;
 
-	pgo_buf_init(&text, GPERF_MAX);
-	for (;;) {
-		char *to = pgo_buf_reserve(&text, PROBE_BYTES);
-
-		if (to == NULL) {
-			rc = pgo_buf_check(&text, "a gperftools profile", err);
-			break;
-		}
-		n = pgo_stream_read(stream, to, PROBE_BYTES, err);
-		if (n <= 0) {
-			rc = (int)n;
-			break;
-		}
-		text.len += (size_t)n;
-	}
+	pgo_buf_init(&all, WHOLE_MAX);
+	rc = read_whole(stream, &all, err);
 	if (rc == 0)
-		rc = pgo_gperf_read(text.data, text.len, sink, &imp->info, err);
-	pgo_buf_fini(&text);
+		rc = pgo_gperf_read(all.data, all.len, sink, &imp->info, err);
+	pgo_buf_fini(&all);
 	return rc;
 }
 
@@ -271,18 +273,29 @@ static void name_file(const char *path, struct pgo_err *err)
 		pgo_err_prefix(err, "%s", path);
 }
 
-static int pass_through(const char *path, struct pgo_imported *ret, struct pgo_err *err)
+static int pass_through(struct pgo_imp *imp, struct pgo_stream *stream, struct pgo_imported *ret,
+	struct pgo_err *err)
 {
-	struct pgo_profile *p;
+	struct pgo_profile *p = NULL;
+	struct pgo_buf all;
+	int rc;
 
-	if (path == NULL || strcmp(path, "-") == 0)
-		return pgo_err_set(
-			err, PGO_EUSAGE, "this is a pprof already: there is nothing to import");
-	p = pgo_pprof_load(path, NULL, err);
+	if (imp->memory == NULL && strcmp(imp->path, "-") != 0) {
+		p = pgo_pprof_load(imp->path, NULL, err);
+	} else {
+		pgo_buf_init(&all, WHOLE_MAX);
+		rc = read_whole(stream, &all, err);
+		if (rc == 0)
+			p = pgo_pprof_load_memory(imp->path, all.data, all.len, NULL, err);
+		pgo_buf_fini(&all);
+		if (rc < 0)
+			return rc;
+	}
 	if (p == NULL)
 		return err != NULL ? err->code : PGO_EFORMAT;
 	ret->stats.samples = ret->stats.samples_used = p->n_samples;
-	return pgo_imp_push(ret, p, pgo_path_base(path), err);
+	return pgo_imp_push(
+		ret, p, strcmp(imp->path, "-") == 0 ? "stdin" : pgo_path_base(imp->path), err);
 }
 
 static int import(struct pgo_imp *imp, struct pgo_stream *stream, struct pgo_imported *ret,
@@ -300,7 +313,7 @@ static int import(struct pgo_imp *imp, struct pgo_stream *stream, struct pgo_imp
 		return pgo_err_set(err, PGO_EFORMAT, "the file is empty");
 	ret->kind = kind_of(head, (size_t)n);
 	if (ret->kind == PGO_INPUT_PPROF)
-		return pass_through(imp->memory == NULL ? imp->path : NULL, ret, err);
+		return pass_through(imp, stream, ret, err);
 	if (imp->memory == NULL && strcmp(imp->path, "-") != 0 && stat(imp->path, &st) == 0)
 		imp->mtime_ns = (int64_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec;
 	rc = pgo_imp_space_init(imp, err);

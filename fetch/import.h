@@ -92,7 +92,7 @@ struct pgo_imported {
  */
 int pgo_import(const char *path, const struct pgo_import_options *o, struct pgo_imported *ret,
 	struct pgo_err *err) PGO_MUST_CHECK;
-/* The same from memory (no pprof); `name` stands for the path. */
+/* The same from memory; `name` stands for the path. */
 int pgo_import_memory(const char *name, const void *data, size_t len,
 	const struct pgo_import_options *o, struct pgo_imported *ret,
 	struct pgo_err *err) PGO_MUST_CHECK;

@@ -6,6 +6,7 @@
  *	import_space.c  processes, what they have mapped, images; an address -> a point
  *	import_ring.c   samples and branch rings -> sums
  *	import_write.c  sums -> profiles
+ *	import_place.c  points -> mappings and locations
  *
  * A point is a place in a mapped file, as one 64-bit number: 31 bits of file offset, and above them
  * the number of a window (a 2 GiB piece of one image).  It is the same for every process and every

@@ -3,370 +3,13 @@
  * The sums of one process group -> a profile.  Tables and samples come out sorted by what they are
  * (file name, build-id, address), so that the order of records in the recording does not show.
  */
-#include "fetch/import_impl.h"
-#include "pgo/core/diag.h"
+#include "fetch/import_writer.h"
 #include "pgo/core/file.h"
 #include "pgo/core/lbr.h"
 #include "pgo/core/vec.h"
 
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-
-/* What is known of an image once everything has been read. */
-struct image_out {
-	const char *build_id; /* "" = unknown; of the recording or of the ELF */
-	const struct pgo_elf *elf;
-	struct pgo_elf *own; /* elf, if it was opened here */
-	bool looked_up;
-};
-
-struct mapping_out { /* an image's segment, or all of it by file offsets */
-	uint32_t image, segment;
-	const char *filename, *build_id;
-	uint64_t start, limit, offset;
-	uint64_t hits;   /* of the whole image in this group */
-	uint32_t index1; /* in the profile */
-};
-
-struct point_out {
-	uint64_t point;
-	uint64_t addr;
-	uint32_t mapping; /* index into mappings; for special points N/A */
-	uint32_t rank;    /* of the mapping; UINT32_MAX for special points */
-	uint32_t loc;
-};
-
-struct writer {
-	struct pgo_imp *imp;
-	struct pgo_imp_group *g;
-	struct pgo_profile *p;
-	struct image_out *images; /* one for each of imp->images; for all groups */
-	uint64_t *hits;           /* per image */
-
-	struct point_out *points;
-	struct pgo_map point_map;
-	size_t n_points, points_room;
-	struct mapping_out *mappings;
-	size_t n_mappings, mappings_room;
-
-	uint32_t *column; /* of each event, or PGO_NONE */
-	bool has_lbr, has_cycles;
-	uint32_t n_columns, lbr_column;
-	struct pgo_label labels[3];
-	uint32_t n_labels;
-};
-
-static const char *str(const struct writer *w, uint32_t id)
-{
-	return pgo_strtab_get(&w->imp->strs, id);
-}
-
-/* ---------------------------------------------------------------- images */
-
-static bool ends_in(const char *path, const char *other)
-{
-	return strcmp(pgo_path_base(path), pgo_path_base(other)) == 0;
-}
-
-/* Among the user's binaries: the same build-id; with no build-id recorded, the same name. */
-static const struct pgo_elf *elf_of_options(
-	struct writer *w, const char *name, const char *build_id)
-{
-	struct pgo_imp *imp = w->imp;
-
-	for (size_t i = 0; i < imp->n_binaries; i++)
-		if (build_id[0] != '\0' && strcmp(imp->binaries[i]->build_id, build_id) == 0)
-			return imp->binaries[i];
-	for (size_t i = 0; i < imp->n_binaries; i++) {
-		if (!ends_in(imp->binaries[i]->path, name))
-			continue;
-		if (build_id[0] == '\0')
-			return imp->binaries[i];
-		pgo_warn("%s: %s was recorded with build-id %s, but %s is another build (%s); "
-			 "addresses of it stay file offsets",
-			imp->path, name, build_id, imp->binaries[i]->path,
-			imp->binaries[i]->build_id[0] != '\0' ? imp->binaries[i]->build_id
-							      : "without build-id");
-	}
-	return NULL;
-}
-
-/* The file at the recorded path, if it is that build; if no build-id was recorded, it is believed.
- */
-static struct pgo_elf *elf_of_path(const char *name, const char *build_id)
-{
-	char have[129];
-	struct stat st;
-
-	if (name[0] != '/' || stat(name, &st) < 0 || !S_ISREG(st.st_mode) || !pgo_elf_probe(name) ||
-		pgo_elf_build_id(name, have, NULL) < 0)
-		return NULL;
-	if (build_id[0] != '\0' && strcmp(have, build_id) != 0) {
-		pgo_note("%s is not the build that was recorded (%s)", name, build_id);
-		return NULL;
-	}
-	if (build_id[0] == '\0')
-		pgo_note("%s: the recording has no build-id for it; the file that is there now is "
-			 "taken",
-			name);
-	return pgo_elf_open(name, NULL);
-}
-
-static struct image_out *image_of(struct writer *w, uint32_t index)
-{
-	const struct pgo_imp_image *image = &w->imp->images[index];
-	struct image_out *out = &w->images[index];
-	const char *name = str(w, image->filename);
-
-	if (out->looked_up)
-		return out;
-	out->looked_up = true;
-	out->build_id = str(w, image->build_id);
-	if (out->build_id[0] == '\0') { /* it may have been listed apart */
-		uint32_t key[2] = {image->filename, 0};
-		uint32_t i = pgo_map_find_key(&w->imp->image_map, w->imp->images,
-			sizeof *w->imp->images, key, sizeof key);
-
-		if (i != PGO_MAP_NONE)
-			out->build_id = str(w, w->imp->images[i].late_build_id);
-	}
-	out->elf = elf_of_options(w, name, out->build_id);
-	if (out->elf == NULL && !w->imp->o->ignore_paths)
-		out->elf = out->own = elf_of_path(name, out->build_id);
-	if (out->elf != NULL && out->build_id[0] == '\0')
-		out->build_id = out->elf->build_id;
-	return out;
-}
-
-/* ---------------------------------------------------------------- points */
-
-static int intern(struct writer *w, uint64_t point, uint32_t *ret)
-{
-	uint32_t i =
-		pgo_map_find_key(&w->point_map, w->points, sizeof *w->points, &point, sizeof point);
-	struct point_out *new;
-
-	if (i == PGO_MAP_NONE) {
-		i = (uint32_t)w->n_points;
-		new = PGO_VEC_PUSH(w->points, w->n_points, w->points_room);
-		if (new == NULL || pgo_map_add_key(&w->point_map, &point, sizeof point, i) < 0)
-			return -1;
-		new->point = point;
-	}
-	*ret = i;
-	return 0;
-}
-
-static void hit(struct writer *w, uint64_t point, uint64_t n)
-{
-	if (POINT_IS_ADDRESS(point))
-		w->hits[w->imp->windows[point >> 32].image] += n;
-}
-
-/* The mapping of (image, segment), made if need be. */
-static struct mapping_out *mapping_of(struct writer *w, uint32_t image, uint32_t segment)
-{
-	const struct pgo_imp_image *in = &w->imp->images[image];
-	struct image_out *out = image_of(w, image);
-	struct mapping_out *m;
-
-	for (size_t i = 0; i < w->n_mappings; i++)
-		if (w->mappings[i].image == image && w->mappings[i].segment == segment)
-			return &w->mappings[i];
-	m = PGO_VEC_PUSH(w->mappings, w->n_mappings, w->mappings_room);
-	if (m == NULL)
-		return NULL;
-	m->image = image;
-	m->segment = segment;
-	m->filename = str(w, in->filename);
-	m->build_id = out->build_id;
-	m->hits = w->hits[image];
-	if (segment != PGO_NONE) {
-		const struct pgo_segment *s = &out->elf->segments[segment];
-
-		m->start = s->vaddr;
-		m->limit = s->vaddr + s->memsz;
-		m->offset = s->offset;
-	} else {
-		m->start = m->offset = in->low;
-		m->limit = in->high;
-	}
-	return m;
-}
-
-/* The executable segment whose bytes in the file include `offset`. */
-static uint32_t segment_at(const struct pgo_elf *e, uint64_t offset)
-{
-	for (uint32_t i = 0; i < e->n_segments; i++)
-		if (e->segments[i].exec && offset >= e->segments[i].offset &&
-			offset - e->segments[i].offset < e->segments[i].filesz)
-			return i;
-	return PGO_NONE;
-}
-
-static int place(struct writer *w, struct point_out *at)
-{
-	const struct pgo_imp_window *window = &w->imp->windows[at->point >> 32];
-	uint64_t offset = ((uint64_t)window->number << WINDOW_BITS) + (at->point & WINDOW_MASK);
-	const struct pgo_elf *e = image_of(w, window->image)->elf;
-	uint32_t segment = e != NULL ? segment_at(e, offset) : PGO_NONE;
-	struct mapping_out *m = mapping_of(w, window->image, segment);
-
-	if (m == NULL)
-		return -1;
-	at->mapping = (uint32_t)(m - w->mappings);
-	at->addr = offset - m->offset + m->start;
-	return 0;
-}
-
-static int cmp_u64(uint64_t a, uint64_t b)
-{
-	return a < b ? -1 : a > b;
-}
-
-/* The program itself, or what was hit most, first; then by name, build, place. */
-static int cmp_mappings(const void *a, const void *b, void *ctx)
-{
-	const struct writer *w = ctx;
-	const struct mapping_out *x = &w->mappings[*(const uint32_t *)a];
-	const struct mapping_out *y = &w->mappings[*(const uint32_t *)b];
-	bool x_main = x->image == w->g->main_image, y_main = y->image == w->g->main_image;
-	int c;
-
-	if (x_main != y_main)
-		return x_main ? -1 : 1;
-	if (x->hits != y->hits)
-		return x->hits > y->hits ? -1 : 1;
-	c = strcmp(x->filename, y->filename);
-	if (c == 0)
-		c = strcmp(x->build_id, y->build_id);
-	if (c == 0)
-		c = cmp_u64(x->offset, y->offset);
-	return c != 0 ? c : cmp_u64(x->start, y->start);
-}
-
-static bool same_mapping(const struct mapping_out *a, const struct mapping_out *b)
-{
-	return strcmp(a->filename, b->filename) == 0 && strcmp(a->build_id, b->build_id) == 0 &&
-	       a->start == b->start && a->limit == b->limit && a->offset == b->offset;
-}
-
-static int add_mappings(struct writer *w)
-{
-	uint32_t *order = pgo_calloc(w->n_mappings, sizeof *order);
-	const struct mapping_out *before = NULL;
-	uint32_t index = PGO_NONE;
-
-	if (order == NULL)
-		return -1;
-	for (uint32_t i = 0; i < w->n_mappings; i++)
-		order[i] = i;
-	if (w->n_mappings > 0)
-		qsort_r(order, w->n_mappings, sizeof *order, cmp_mappings, w);
-	for (size_t i = 0; i < w->n_mappings; i++) {
-		struct mapping_out *m = &w->mappings[order[i]];
-		struct pgo_mapping out = {
-			.start = m->start, .limit = m->limit, .offset = m->offset};
-
-		if (before == NULL || !same_mapping(before, m)) {
-			out.filename = pgo_strtab_puts(&w->p->strs, m->filename);
-			out.build_id = pgo_strtab_puts(&w->p->strs, m->build_id);
-			if (out.filename == PGO_STR_NONE || out.build_id == PGO_STR_NONE)
-				break;
-			index = pgo_profile_add_mapping(w->p, &out);
-			if (index == PGO_NONE)
-				break;
-		}
-		m->index1 = index + 1;
-		before = m;
-	}
-	pgo_free(order);
-	return w->n_mappings == 0 || index != PGO_NONE ? 0 : -1;
-}
-
-static int cmp_points(const void *a, const void *b, void *ctx)
-{
-	const struct writer *w = ctx;
-	const struct point_out *x = &w->points[*(const uint32_t *)a];
-	const struct point_out *y = &w->points[*(const uint32_t *)b];
-
-	if (x->rank != y->rank)
-		return x->rank < y->rank ? -1 : 1;
-	return cmp_u64(x->addr, y->addr);
-}
-
-static const char *pseudo_name(uint64_t point)
-{
-	switch (point) {
-	case POINT_EXTERNAL:
-		return PGO_LBR_EXTERNAL;
-	case POINT_EXTERNAL_RETURN:
-		return PGO_LBR_EXTERNAL_RETURN;
-	case POINT_BRANCH_ONLY:
-	default:
-		return PGO_LBR_BRANCH_ONLY;
-	}
-}
-
-static uint32_t add_pseudo(struct writer *w, uint64_t point)
-{
-	struct pgo_function f = {.name = pgo_strtab_puts(&w->p->strs, pseudo_name(point))};
-	struct pgo_line line = {0};
-
-	if (f.name == PGO_STR_NONE)
-		return PGO_NONE;
-	f.system_name = f.name;
-	line.function = pgo_profile_add_function(w->p, &f);
-	if (line.function == PGO_NONE)
-		return PGO_NONE;
-	return pgo_profile_add_location(w->p, PGO_NONE, 0, &line, 1);
-}
-
-/* Places every point, then adds mappings and locations in sorted order. */
-static int add_locations(struct writer *w)
-{
-	uint32_t *order = pgo_calloc(w->n_points, sizeof *order);
-	const struct point_out *before = NULL;
-	int rc = -1;
-
-	if (order == NULL)
-		return -1;
-	for (uint32_t i = 0; i < w->n_points; i++) {
-		order[i] = i;
-		if (POINT_IS_ADDRESS(w->points[i].point) && place(w, &w->points[i]) < 0)
-			goto out;
-	}
-	if (add_mappings(w) < 0)
-		goto out;
-	for (uint32_t i = 0; i < w->n_points; i++) {
-		struct point_out *at = &w->points[i];
-
-		at->rank = UINT32_MAX;
-		if (POINT_IS_ADDRESS(at->point))
-			at->rank = w->mappings[at->mapping].index1 - 1;
-		else
-			at->addr = at->point;
-	}
-	qsort_r(order, w->n_points, sizeof *order, cmp_points, w);
-	for (uint32_t i = 0; i < w->n_points; i++) {
-		struct point_out *at = &w->points[order[i]];
-
-		if (before != NULL && before->rank == at->rank && before->addr == at->addr)
-			at->loc = before->loc;
-		else if (at->rank == UINT32_MAX)
-			at->loc = add_pseudo(w, at->point);
-		else
-			at->loc = pgo_profile_add_location(w->p, at->rank, at->addr, NULL, 0);
-		if (at->loc == PGO_NONE)
-			goto out;
-		before = at;
-	}
-	rc = 0;
-out:
-	pgo_free(order);
-	return rc;
-}
 
 /* ---------------------------------------------------------------- samples */
 
@@ -375,7 +18,8 @@ static int64_t clamp(uint64_t v)
 	return v > INT64_MAX ? INT64_MAX : (int64_t)v;
 }
 
-static int add_sample(struct writer *w, const uint32_t *loc, uint32_t n, const uint64_t *sums)
+static int add_sample(
+	struct pgo_imp_writer *w, const uint32_t *loc, uint32_t n, const uint64_t *sums)
 {
 	int64_t value[64];
 	struct pgo_sample s = {loc, value, w->labels, n, w->n_labels};
@@ -400,7 +44,7 @@ static int cmp_stacks(const void *a, const void *b)
 	return x->n < y->n ? -1 : x->n > y->n;
 }
 
-static int add_stacks(struct writer *w)
+static int add_stacks(struct pgo_imp_writer *w)
 {
 	struct pgo_imp_group *g = w->g;
 	struct stack_out *out = pgo_calloc(g->n_stacks, sizeof *out);
@@ -411,7 +55,7 @@ static int add_stacks(struct writer *w)
 	for (size_t i = 0; i < g->n_points && rc == 0; i++) {
 		uint32_t at;
 
-		rc = intern(w, g->points[i], &at);
+		rc = pgo_imp_intern(w, g->points[i], &at);
 		locs[i] = w->points[at].loc;
 	}
 	for (size_t i = 0; i < g->n_stacks && rc == 0; i++)
@@ -448,7 +92,7 @@ static int cmp_traces(const void *a, const void *b)
 	return 0;
 }
 
-static int add_traces(struct writer *w)
+static int add_traces(struct pgo_imp_writer *w)
 {
 	struct pgo_imp_group *g = w->g;
 	struct trace_out *out = pgo_calloc(g->n_traces, sizeof *out);
@@ -462,7 +106,7 @@ static int add_traces(struct writer *w)
 		for (int k = 0; k < 3 && rc == 0; k++) {
 			uint32_t at;
 
-			rc = intern(w, point[k], &at);
+			rc = pgo_imp_intern(w, point[k], &at);
 			out[i].loc[k] = w->points[at].loc;
 		}
 		out[i].trace = (uint32_t)i;
@@ -519,7 +163,7 @@ static const char *column_unit(const struct pgo_imp_event *e)
 	return e->unit == PGO_UNIT_TIME ? "nanoseconds" : "count";
 }
 
-static int add_columns(struct writer *w)
+static int add_columns(struct pgo_imp_writer *w)
 {
 	struct pgo_imp *imp = w->imp;
 	uint32_t first = PGO_NONE;
@@ -564,7 +208,7 @@ static int add_columns(struct writer *w)
 	return 0;
 }
 
-static int add_label(struct writer *w, const char *key, const char *value)
+static int add_label(struct pgo_imp_writer *w, const char *key, const char *value)
 {
 	struct pgo_label *l = &w->labels[w->n_labels];
 
@@ -577,7 +221,7 @@ static int add_label(struct writer *w, const char *key, const char *value)
 	return l->key != PGO_STR_NONE && l->str != PGO_STR_NONE ? 0 : -1;
 }
 
-static int add_head(struct writer *w)
+static int add_head(struct pgo_imp_writer *w)
 {
 	const struct pgo_import_options *o = w->imp->o;
 	const struct pgo_rec_info *info = &w->imp->info;
@@ -603,7 +247,13 @@ static int add_head(struct writer *w)
 
 /* ---------------------------------------------------------------- all of it */
 
-static void count_hits(struct writer *w)
+static void hit(struct pgo_imp_writer *w, uint64_t point, uint64_t n)
+{
+	if (POINT_IS_ADDRESS(point))
+		w->hits[w->imp->windows[point >> 32].image] += n;
+}
+
+static void count_hits(struct pgo_imp_writer *w)
 {
 	const struct pgo_imp_group *g = w->g;
 
@@ -613,24 +263,24 @@ static void count_hits(struct writer *w)
 		hit(w, g->traces[i].source, g->traces[i].count);
 }
 
-static int intern_all(struct writer *w)
+static int intern_all(struct pgo_imp_writer *w)
 {
 	const struct pgo_imp_group *g = w->g;
 	uint32_t unused;
 
 	for (size_t i = 0; i < g->n_points; i++)
-		if (intern(w, g->points[i], &unused) < 0)
+		if (pgo_imp_intern(w, g->points[i], &unused) < 0)
 			return -1;
 	for (size_t i = 0; i < g->n_traces; i++)
-		if (intern(w, g->traces[i].source, &unused) < 0 ||
-			intern(w, g->traces[i].target, &unused) < 0 ||
-			intern(w, g->traces[i].end, &unused) < 0)
+		if (pgo_imp_intern(w, g->traces[i].source, &unused) < 0 ||
+			pgo_imp_intern(w, g->traces[i].target, &unused) < 0 ||
+			pgo_imp_intern(w, g->traces[i].end, &unused) < 0)
 			return -1;
 	return 0;
 }
 
 /* One group -> *ret, which the caller takes. */
-static int write_group(struct writer *w, struct pgo_profile **ret, struct pgo_err *err)
+static int write_group(struct pgo_imp_writer *w, struct pgo_profile **ret, struct pgo_err *err)
 {
 	int rc = 0;
 
@@ -642,8 +292,8 @@ static int write_group(struct writer *w, struct pgo_profile **ret, struct pgo_er
 	pgo_map_init(&w->point_map);
 	memset(w->hits, 0, w->imp->n_images * sizeof *w->hits);
 	count_hits(w);
-	if (intern_all(w) < 0 || add_head(w) < 0 || add_locations(w) < 0 || add_stacks(w) < 0 ||
-		add_traces(w) < 0)
+	if (intern_all(w) < 0 || add_head(w) < 0 || pgo_imp_add_locations(w) < 0 ||
+		add_stacks(w) < 0 || add_traces(w) < 0)
 		rc = pgo_err_nomem(err);
 	pgo_map_fini(&w->point_map);
 	if (rc < 0) {
@@ -673,30 +323,30 @@ int pgo_imp_push(
 
 static int cmp_groups(const void *a, const void *b, void *ctx)
 {
-	const struct writer *w = ctx;
+	const struct pgo_imp_writer *w = ctx;
 	const struct pgo_imp_group *x = &w->imp->groups[*(const uint32_t *)a];
 	const struct pgo_imp_group *y = &w->imp->groups[*(const uint32_t *)b];
-	int c = strcmp(str(w, x->comm), str(w, y->comm));
+	int c = strcmp(pgo_imp_str(w, x->comm), pgo_imp_str(w, y->comm));
 
 	if (c != 0 || x->main_image == PGO_NONE || y->main_image == PGO_NONE)
 		return c != 0 ? c : (x->main_image == PGO_NONE) - (y->main_image == PGO_NONE);
-	c = strcmp(str(w, w->imp->images[x->main_image].filename),
-		str(w, w->imp->images[y->main_image].filename));
+	c = strcmp(pgo_imp_str(w, w->imp->images[x->main_image].filename),
+		pgo_imp_str(w, w->imp->images[y->main_image].filename));
 	return c != 0 ? c
-		      : strcmp(str(w, w->imp->images[x->main_image].build_id),
-				str(w, w->imp->images[y->main_image].build_id));
+		      : strcmp(pgo_imp_str(w, w->imp->images[x->main_image].build_id),
+				pgo_imp_str(w, w->imp->images[y->main_image].build_id));
 }
 
-static const char *group_name(const struct writer *w)
+static const char *group_name(const struct pgo_imp_writer *w)
 {
 	const struct pgo_imp *imp = w->imp;
 
 	if (!imp->o->split_processes)
 		return strcmp(imp->path, "-") == 0 ? "stdin" : pgo_path_base(imp->path);
-	return w->g->comm != 0 ? str(w, w->g->comm) : "unknown";
+	return w->g->comm != 0 ? pgo_imp_str(w, w->g->comm) : "unknown";
 }
 
-static int write_all(struct writer *w, struct pgo_imported *ret, struct pgo_err *err)
+static int write_all(struct pgo_imp_writer *w, struct pgo_imported *ret, struct pgo_err *err)
 {
 	struct pgo_imp *imp = w->imp;
 	uint32_t *order = pgo_calloc(imp->n_groups, sizeof *order);
@@ -724,7 +374,7 @@ static int write_all(struct writer *w, struct pgo_imported *ret, struct pgo_err 
 
 int pgo_imp_write(struct pgo_imp *imp, struct pgo_imported *ret, struct pgo_err *err)
 {
-	struct writer w = {.imp = imp};
+	struct pgo_imp_writer w = {.imp = imp};
 	uint32_t n_used = 0;
 	int rc = PGO_ENOMEM;
 

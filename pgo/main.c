@@ -43,7 +43,7 @@
  *	fetch, select, examine, store
  *	                       choose, look into, copy once, keep the manifest
  *	source, source_file    stores as a table of operations; local directories
- *	import, import_space, import_ring, import_write, import_impl
+ *	import, import_space, import_ring, import_place, import_write, import_writer, import_impl
  *	                       whole samples -> one pprof for each process group
  *	recording              what a recording says, whoever wrote it
  *	perf_data, perf_data_walk, perf_data_order, perf_data_attr, perf_data_sample, perf_data_impl

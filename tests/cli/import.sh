@@ -120,6 +120,8 @@ fi
 works "$PGO" import "$FIX/app.gperf" -o "$T/gperf"
 grep -q "gperftools" "$T/stdout" && grep -q "10 samples of app" "$T/stdout" && ok || no "gperftools: $(cat "$T/stdout")"
 works "$PGO" import "$T/one/"* -o "$T/again"
+works "$PGO" import - -o "$T/piped" <"$(sole "$T/one")"
+zcat "$T"/again/*.gz | cmp -s - <(zcat "$T"/piped/*.gz) && ok || no "a pprof from standard input is another"
 
 echo "$good checks passed, $bad failed"
 [ "$bad" = 0 ]
