@@ -68,7 +68,7 @@ fixture() {
 fails() {
 	local want=$1 regex=$2 code=0 lines
 	shift 2
-	timeout 60 "$@" >"$T/stdout" 2>"$T/stderr" </dev/null || code=$?
+	timeout 180 "$@" >"$T/stdout" 2>"$T/stderr" </dev/null || code=$?
 	lines=$(grep -cv -e ': warning: ' -e ': note: ' "$T/stderr")
 	if [ "$code" != "$want" ]; then
 		echo "FAIL: $*: exit $code, want $want"; sed 's/^/    /' "$T/stderr"; bad=$((bad + 1))
