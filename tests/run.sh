@@ -71,9 +71,19 @@ report() {
 	: "$p"
 }
 
+# timeout puts a test into a process group of its own; its number is kept for stop_all.
+within_limit() {
+	local base=$1
+	shift
+	timeout -k 5 "$TEST_TIMEOUT" "$@" &
+	echo $! >"$base.pid"
+	wait $!
+}
+
 # fuzz_pprof -> its saved inputs, and those that tests/fuzz/corpus/pprof.sh makes
 run_fuzz() {
-	local name=${1##*/fuzz_} made=$TMPDIR/made
+	local base=$1 name=${2##*/fuzz_} made=$TMPDIR/made
+	shift
 	mkdir -p "$made"
 	if [ -e "tests/fuzz/corpus/$name.sh" ]; then
 		"tests/fuzz/corpus/$name.sh" "$made" || return
@@ -81,7 +91,7 @@ run_fuzz() {
 	if [ -d "tests/fuzz/corpus/$name" ]; then
 		set -- "$1" "tests/fuzz/corpus/$name"
 	fi
-	"$1" -n "${FUZZ_MUTATIONS:-20000}" -t "${FUZZ_TIME:-20}" "${@:2}" "$made"
+	within_limit "$base" "$1" -n "${FUZZ_MUTATIONS:-20000}" -t "${FUZZ_TIME:-20}" "${@:2}" "$made"
 }
 
 run_one() {
@@ -90,11 +100,12 @@ run_one() {
 	mkdir -p "$base.tmp"
 	export TMPDIR=$base.tmp B
 	case $kind in
-	lint) timeout "$TEST_TIMEOUT" tests/lint.sh "$what" ;;
-	unit) timeout "$TEST_TIMEOUT" "$B/tests/$what" ;;
-	fuzz) run_fuzz "$B/tests/$what" ;;
-	*) timeout "$TEST_TIMEOUT" bash "$what" ;;
+	lint) within_limit "$base" tests/lint.sh "$what" ;;
+	unit) within_limit "$base" "$B/tests/$what" ;;
+	fuzz) run_fuzz "$base" "$B/tests/$what" ;;
+	*) within_limit "$base" bash "$what" ;;
 	esac >"$base.out" 2>&1 </dev/null || code=$?
+	rm -f "$base.pid"
 	judge "$base" "$kind" "$code"
 	report "$base" "${what#tests/}" "$code"
 	rm -rf "$base.tmp"
@@ -124,6 +135,16 @@ list_group() {
 	esac
 }
 
+# Interrupted: what runs is ended too.
+runner=
+stop_all() {
+	local f
+	[ -z "$runner" ] || kill "$runner"
+	for f in "$RESULTS"/*.pid; do
+		[ ! -e "$f" ] || kill -- "-$(cat "$f")" 2>/dev/null
+	done
+}
+
 if [ "${1-}" = -j ]; then
 	JOBS=$2
 	shift 2
@@ -134,12 +155,14 @@ if [ $# -eq 0 ]; then
 fi
 RESULTS=$(mktemp -d "${TMPDIR:-/tmp}/pgo-run.XXXXXX") || exit 2
 trap 'rm -rf "$RESULTS"' EXIT
-trap 'exit 130' INT TERM
+trap 'stop_all; exit 130' INT TERM
 export RESULTS TEST_TIMEOUT B
 for group in "$@"; do
 	list_group "$group" || exit 2
 done >"$RESULTS/list"
-xargs -P "$JOBS" -n 1 "$BASH" tests/run.sh --one <"$RESULTS/list"
+xargs -P "$JOBS" -n 1 "$BASH" tests/run.sh --one <"$RESULTS/list" &
+runner=$!
+wait "$runner"
 
 passed=0 failed=0 skipped=0
 while read -r p f s; do
