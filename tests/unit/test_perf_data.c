@@ -471,8 +471,9 @@ static void a_recording_without_rounds_is_handed_on_in_halves(void **state)
 	log.max = NO_LIMIT;
 	assert_int_equal(
 		pgo_perf_data_read_memory(p.out.data, p.out.len, NO_LIMIT, &sink, &info, &err), 0);
-	for (const char *at = log.data; (at = strstr(at, "\nsample")) != NULL; at++)
-		n--;
+	/* strstr() would measure the rest of the log each time under a sanitizer. */
+	for (const char *at = log.data; (at = strchr(at, '\n')) != NULL; at++)
+		n -= strncmp(at + 1, "sample", 6) == 0;
 	assert_int_equal(n, 0);
 	pgo_buf_fini(&log);
 	perfbytes_fini(&p);
