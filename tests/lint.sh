@@ -161,7 +161,11 @@ rule_names() {
 	files '\.[ch]$' | sed 's|.*/||' | sort | uniq -d | while read -r name; do
 		files "/$name\$" | tr '\n' ' '
 		echo "share one name"
-	done | verdict "names of source files are unique in the tree"
+	done >"$TMP/names"
+	# The top level is part of the design.
+	files . | grep -vE '^(pgo|fetch|merge|convert|verify|tests|\.ci)/|^(Makefile|README\.md|LICENSE|\.gitignore|\.clang-format)$' |
+		sed 's/$/ does not belong here/' >>"$TMP/names"
+	verdict "names of source files are unique in the tree, and the top level is as designed" <"$TMP/names"
 }
 
 # The map at the top of pgo/main.c names every file, in the part of its directory, and no others.
