@@ -10,8 +10,9 @@
  * start of a function adds to its head, unless it is a jump inside that very function; it is a
  * call target at the branch's position, whose count is at least the sum of its targets.
  *
- * Line 0 and functions without a declaration line match nothing in a compiler; they are counted
- * (account.no_line) and left out.
+ * Code without a line, and functions without a declaration line, match nothing in a compiler; they
+ * are counted (account.no_line) and left out.  The exception is line 0 of clang, which looks it up
+ * like any other.
  *
  * Names: the linkage name of DWARF; without one (C, internal linkage) the symbol without the tails
  * of split-off parts and clones; last DW_AT_name.
