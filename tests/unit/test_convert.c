@@ -360,9 +360,10 @@ static void bogus_ranges_are_counted_by_kind_and_left_out(void **state)
 	assert_int_equal(a->range_loss[PGO_LOSS_OTHER_BINARY], 19);
 	assert_int_equal(a->ranges_used, 3000);
 	assert_adds_up(a);
+	/* 3068 branches into the program, 3049 runs: runs are scaled by that when written. */
 	assert_int_equal(
 		pgo_fn_position_find(pgo_fnprof_find(pgo_convert_fnprof(c), "twice"), 2, 0)->count,
-		1000);
+		(1000 * 3068 + 3049 / 2) / 3049);
 	pgo_convert_free(c);
 	down(b);
 }
