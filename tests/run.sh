@@ -139,7 +139,7 @@ list_group() {
 runner=
 stop_all() {
 	local f
-	[ -z "$runner" ] || kill "$runner"
+	[ -z "$runner" ] || kill "$runner" 2>/dev/null
 	for f in "$RESULTS"/*.pid; do
 		[ ! -e "$f" ] || kill -- "-$(cat "$f")" 2>/dev/null
 	done
