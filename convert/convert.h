@@ -2,16 +2,18 @@
 /*
  * Address-level profile + binary -> source-level profile and .fdata, in one pass.
  *
- *	reader --resolve--> traces of the target binary --ranges.c--> counts per address range,
- *branches, heads
- *	       --lines.c--> per (inline chain, line, discriminator) counts --> struct pgo_fnprof -->
- *.afdo, LLVM
- *	       --cfg.c---> block boundaries of hot functions --> struct pgo_fdata --> BOLT
+ *	reader --resolve--> traces of the target binary
+ *	       --ranges.c-> counts per address range, branches, heads
+ *	       --lines.c--> per (inline chain, line, discriminator) counts --> struct pgo_fnprof
+ *	                    --> .afdo, LLVM
+ *	       --cfg.c----> block boundaries of hot functions --> struct pgo_fdata --> BOLT
  *
  * Only the DWARF units and functions that samples hit are looked at.
  *
- *	c = pgo_convert_new(&o, err); pgo_convert_add(c, reader, err) ...; pgo_convert_run(c, err);
- *then take the results; pgo_convert_free(c);
+ *	c = pgo_convert_new(&o, err);
+ *	pgo_convert_add(c, reader, err) ...;
+ *	pgo_convert_run(c, err);
+ *	then take the results; pgo_convert_free(c);
  */
 #ifndef PGO_CONVERT_CONVERT_H
 #define PGO_CONVERT_CONVERT_H

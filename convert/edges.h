@@ -3,10 +3,13 @@
  * Executions of blocks and branches -> .fdata edges, as llvm-bolt wants them.
  *
  *	taken branch		(function, offset of branch) -> (function, offset of target);
- *returns are left out, because BOLT derives them call			the same, to offset 0 of the
- *callee; a PLT stub is the function NAME@PLT from or to elsewhere	0 [unknown] 0 fall-through
- *last instruction of a block -> start of the next block.  Also across a call that ends a block, if
- *a range began right behind it by returning
+ *				returns are left out, because BOLT derives them
+ *	call			the same, to offset 0 of the callee; a PLT stub is the function
+ *				NAME@PLT
+ *	from or to elsewhere	0 [unknown] 0
+ *	fall-through		last instruction of a block -> start of the next block.  Also across
+ *				a call that ends a block, if a range began right behind it by
+ *				returning
  */
 #ifndef PGO_CONVERT_EDGES_H
 #define PGO_CONVERT_EDGES_H

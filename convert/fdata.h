@@ -9,9 +9,9 @@
  *	MTYPE NAME HEXOFF MTYPE NAME HEXOFF COUNT               a memory access, MTYPE = TYPE + 3
  *
  * TYPE: 1 a function of the binary, 2 a local one (written by some tools), 0 elsewhere: a file's
- *name or "[unknown]".  NAME: globals as in the ELF, locals "name/N" with N the rank among locals of
- *that name by address (or "name/file.c/N"); a blank or backslash has a backslash before it. Exactly
- *one blank between fields, lower-case hex, every line ended.
+ * name or "[unknown]".  NAME: globals as in the ELF, locals "name/N" with N the rank among locals of
+ * that name by address (or "name/file.c/N"); a blank or backslash has a backslash before it.
+ * Exactly one blank between fields, lower-case hex, every line ended.
  *
  * The consumer adds repeated edges up, and silently drops everything after a line it does not take
  * for a record; so the reader here takes no such line.  Memory accesses are counted and not kept.

@@ -3,7 +3,7 @@
  * GCC's AutoFDO profile (.afdo), as -fauto-profile reads it.
  *
  * Little-endian 32-bit words; u64 = two words, low first.  Lengths of sections are 0 here: no
- *reader looks at them.
+ * reader looks at them.
  *
  *	u32 0x67636461 "adcg"   u32 version   u32 0
  *	[3] u32 0xa8000000  u64 total  u64 max  u64 max_head  u64 n_counts  u64 n_functions
@@ -22,9 +22,11 @@
  *	place: line offset << 16 | discriminator
  *
  *	version   gcc       str
- *	*704      -         u32 words, then text and NULs to fill 4 x words bytes (create_gcov's
- *default) 1         5..11     the same 2         12..15    u32 bytes, then text and one NUL 3 16..
- *as 2
+ *	704       -         u32 words, then text and NULs to fill 4 x words bytes (create_gcov's
+ *	                    default)
+ *	1         5..11     the same
+ *	2         12..15    u32 bytes, then text and one NUL
+ *	3         16..      as 2
  *
  * The time stamp of version 3 came a few months after the rest of it, under the same number: files
  * without it exist, and only reading the whole file tells.

@@ -15,10 +15,12 @@
  *	contexts:  n  n x { n_frames  n_frames x { name line disc } }     outermost first, leaf 0 0
  *	function:  head body                (with contexts its name is a context's index)
  *	body:      name total n_pos  n_pos x { line disc count n_targets  n_targets x { name count }
- *} n_calls  n_calls x { line disc body } offsets:   n  n x { name or context, offset of the
- *function in the payload of functions } symbols:   { text NUL }*            functions that are
- *known and were never sampled metadata:  { name or context, marks }* marks:     [checksum]
- *[attributes] [without contexts: n_calls  n_calls x { line disc name marks }]
+ *	           } n_calls  n_calls x { line disc body }
+ *	offsets:   n  n x { name or context, offset of the function in the payload of functions }
+ *	symbols:   { text NUL }*            functions that are known and were never sampled
+ *	metadata:  { name or context, marks }*
+ *	marks:     [checksum] [attributes] [without contexts: n_calls  n_calls x { line disc name
+ *	           marks }]
  */
 #include "convert/fmt_cursor.h"
 #include "convert/fmt_llvm.h"

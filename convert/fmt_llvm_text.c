@@ -6,9 +6,10 @@
  *	 1: 1000                            line offset: count
  *	 3.1: 400 leaf:390 other:10         with a discriminator, and call targets
  *	 3.2: mid:7200                      inlined function and its total (begins with no digit)
- *... 1: 400                            ... and what is in it, one blank deeper !CFGChecksum: 4660
- *last in its record: what probe-based profiles !Attributes: 2                     and contexts
- *carry [main:3 @ foo:1.2 @ bar]:10:1       or: a calling context in the place of the function
+ *	  1: 400                           ... and what is in it, one blank deeper
+ *	 !CFGChecksum: 4660                last in its record: what probe-based profiles
+ *	 !Attributes: 2                    and contexts carry
+ *	[main:3 @ foo:1.2 @ bar]:10:1      or: a calling context in the place of the function
  *
  * Empty lines and those beginning with # are skipped.  "vtables" lines (types seen at a virtual
  * call; LLVM 22) are accepted and dropped: no other format holds them.

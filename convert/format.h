@@ -48,7 +48,7 @@ const struct pgo_format *pgo_format_probe(const void *head, size_t len);
 
 /*
  * Rewrites a copy of the profile by the rules of one consumer before writing, and sorts it.
- *Applying rules twice changes nothing.  What they do:
+ * Applying rules twice changes nothing.  What they do:
  *
  * GCC, every release: .cold parts fold into their function, and so does what a function seems to
  * inline of itself at its own first line (a part that gcc had split off); the "unified" constructors and
@@ -56,14 +56,16 @@ const struct pgo_format *pgo_format_probe(const void *head, size_t len);
  * (0 makes GCC distrust or drop the record); records without any count go; time stamps stay only if
  * every function has one; totals become the sums of the positions.
  *	5..15	names are cut at the first dot and what becomes equal is summed, because GCC cuts
- *too and lets the last of equal records win
+ *		too and lets the last of equal records win
  *	5..12	GCC looks up with discriminator 0: positions of one line become their maximum,
- *inlined bodies of one callee on one line are merged the same way 13..15	position
- *discriminators stay; inlined bodies move to discriminator 0, where the annotation looks, and are
- *repeated under their own discriminator, where the early inliner's test of hotness looks 16..
- *discriminators stay; numbered clones (.isra.N .constprop.N .part.N .cold.N .lto_priv.N) are summed
- *into their function as GCC does itself; same-named functions of different files are kept apart as
- *NAME.lto_priv.N with the file beside the name
+ *		inlined bodies of one callee on one line are merged the same way
+ *	13..15	position discriminators stay; inlined bodies move to discriminator 0, where the
+ *		annotation looks, and are repeated under their own discriminator, where the early
+ *		inliner's test of hotness looks
+ *	16..	discriminators stay; numbered clones (.isra.N .constprop.N .part.N .cold.N
+ *		.lto_priv.N) are summed into their function as GCC does itself; same-named
+ *		functions of different files are kept apart as NAME.lto_priv.N with the file
+ *		beside the name
  *
  * LLVM: names are cut at the first dot, as the compiler cuts them, except that those of
  * -funique-internal-linkage-names keep their ".__uniq.NUMBER"; C4/D4 as above; equal names are

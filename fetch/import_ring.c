@@ -8,15 +8,18 @@
  * What does not become a trace, and what that does to its neighbours:
  *
  *	wrong path      never happened: taken out, the older entry's run goes on to the next newer
- *one duplicate top   entries 0 and 1 identical and far backwards (a defect of some processors):
+ *	                one
+ *	duplicate top   entries 0 and 1 identical and far backwards (a defect of some processors):
  *	                entry 0 is dropped
  *	address 0       dropped; the older entry's end is not known
  *	kernel          entries inside the kernel are dropped.  user -> kernel .. kernel -> user: if
- *it came back to where it left (an interrupt) or just behind (a system call), the run around it is
- *one run; else the older run ends where the user left, and the return is a branch from outside,
- *which a lone return also is no mapping      both sides in code of no file: dropped.  One side: the
- *branch is kept with "external" for the other side bogus range     backwards, over 1 MiB, or from
- *one file into another: the branch is kept, its end is not known
+ *	                it came back to where it left (an interrupt) or just behind (a system call),
+ *	                the run around it is one run; else the older run ends where the user left,
+ *	                and the return is a branch from outside, which a lone return also is
+ *	no mapping      both sides in code of no file: dropped.  One side: the branch is kept with
+ *	                "external" for the other side
+ *	bogus range     backwards, over 1 MiB, or from one file into another: the branch is kept,
+ *	                its end is not known
  */
 #include "fetch/import_impl.h"
 #include "pgo/core/vec.h"

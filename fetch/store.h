@@ -9,7 +9,7 @@
  *	manifest.jsonl   the stored objects
  *	.seen.jsonl      objects of the sources that are not stored: no profiles (kind "none"), not
  *	                 selected (no digest), or the same bytes as a stored one (its digest), so
- *that the next run need not open them again
+ *	                 that the next run need not open them again
  *
  * A run that is killed leaves the journal, which the next one reads; objects without any line, and
  * a manifest that was lost, are made up for by examining the objects.  What an interrupted run left

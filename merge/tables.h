@@ -10,9 +10,11 @@
  * Addresses.  A location is stored in one of three ways, decided by the location and its mapping
  * alone, so that every order and every tree of merges gives the same:
  *	inside its mapping	address - start under the mapping's key: address randomisation is
- *gone (a mapping with a start but no limit reaches up to the end) address 0		erased by a
- *store: stays 0, never rebased outside its mapping	the address under a second mapping with the
- *same file but start, limit and offset 0.  That is how agents that report ELF addresses write them;
+ *				gone (a mapping with a start but no limit reaches up to the end)
+ *	address 0		erased by a store: stays 0, never rebased
+ *	outside its mapping	the address under a second mapping with the same file but start,
+ *				limit and offset 0.  That is how agents that report ELF addresses
+ *				write them;
  *				rebasing such an address by a run-time start would be wrong. Counted
  *				(stats.locations_outside): the other way to get here is a store that
  *				merged processes without regard to their load addresses.

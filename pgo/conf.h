@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * pgo.conf -> what the pipeline shall do; the only file that calls the configuration library
- *(libconfuse).
+ * (libconfuse).
  *
  *	state = "pgo-state"                  # directory of everything that is kept between runs
  *	target "quarry" {                    # one profiled program; several targets are fine
@@ -17,8 +17,8 @@
  *	}
  *
  * Paths are relative to the directory of the configuration file, so that a run does not depend on
- *where it was started.  "${NAME}" in double quotes is taken from the environment, which is where
- *secrets belong.
+ * where it was started.  "${NAME}" in double quotes is taken from the environment, which is where
+ * secrets belong.
  */
 #ifndef PGO_CONF_H
 #define PGO_CONF_H

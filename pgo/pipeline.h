@@ -1,17 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * One target of the configuration through all stages: fetch -> merge -> convert -> outputs and
- *manifest.
+ * manifest.
  *
  * State of a target, below STATE/NAME/:
  *	raw/             what fetch keeps (pgo/core/manifest.h)
  *	merged.pb.gz     the merged profile
  *	manifest.json    inputs with weights and reasons, account, outputs with digests, and the
- *fingerprint of all that went in lock             held while a run works on the target
+ *	                 fingerprint of all that went in
+ *	lock             held while a run works on the target
  *
  * The fingerprint covers the tool version, the target's options, the program's build-id, and the
- *digests of the inputs; a run whose fingerprint and outputs are those of the manifest rewrites
- *nothing.  The manifest is written last, so that a run that dies is repeated.
+ * digests of the inputs; a run whose fingerprint and outputs are those of the manifest rewrites
+ * nothing.  The manifest is written last, so that a run that dies is repeated.
  */
 #ifndef PGO_PIPELINE_H
 #define PGO_PIPELINE_H

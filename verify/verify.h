@@ -3,18 +3,19 @@
  * Before against after: what a rebuild moved.
  *
  * The self cost of every sample goes to a source-level function (verify/attrib.h), each profile is
- *a replicate, and per function the mean over replicates is compared: as shares of the profile's
- *total, or, where the caller says that every profile covers the same amount of work, as plain cost.
- *Shares sum to one: a function whose cost did not change grows in share when the rest gets faster;
- *plain cost has no such defect.
+ * a replicate, and per function the mean over replicates is compared: as shares of the profile's
+ * total, or, where the caller says that every profile covers the same amount of work, as plain
+ * cost.  Shares sum to one: a function whose cost did not change grows in share when the rest gets
+ * faster; plain cost has no such defect.
  *
- *	overlap = sum over functions of min(share before, share after)      1 = same mix, 0 =
- *nothing in common verdict: the 95 % interval of the change excludes 0, and the change is at least
- *5 % of the function and 0.1 % of the whole
+ *	overlap   sum over functions of min(share before, share after); 1 = same mix, 0 = nothing
+ *	          in common
+ *	verdict   the 95 % interval of the change excludes 0, and the change is at least 5 % of the
+ *	          function and 0.1 % of the whole
  *
  * Intervals are Welch's over replicates where both sides have two or more; else they come from the
- *numbers of samples with a design effect of 2, which the result says.  The result is data first
- *(struct pgo_verdict), then text or JSON.
+ * numbers of samples with a design effect of 2, which the result says.  The result is data first
+ * (struct pgo_verdict), then text or JSON.
  */
 #ifndef PGO_VERIFY_VERIFY_H
 #define PGO_VERIFY_VERIFY_H

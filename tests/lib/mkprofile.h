@@ -18,7 +18,7 @@
  * lies in the first mapping that holds it, else in the first of all; one without an address in
  * none.  Names must hold none of the marks of the syntax (blank ; @ = < :), or put \ before them.
  * Equal frames are one location; `-` alone is a sample without frames.  After the values: string
- *labels key=text, numeric ones key:number or key:number:unit.
+ * labels key=text, numeric ones key:number or key:number:unit.
  */
 #ifndef PGO_TESTS_MKPROFILE_H
 #define PGO_TESTS_MKPROFILE_H
