@@ -87,8 +87,8 @@ const char *pgo_elf_string(const struct pgo_elf *e, size_t section, uint64_t off
 	if (section >= e->n_sections)
 		return NULL;
 	s = &e->sections[section];
-	if (s->data == NULL || offset >= s->size ||
-		memchr(s->data + offset, '\0', s->size - offset) == NULL)
+	/* String tables end with a NUL, so that every string in them has an end. */
+	if (s->data == NULL || offset >= s->size || s->data[s->size - 1] != '\0')
 		return NULL;
 	return (const char *)s->data + offset;
 }
@@ -203,7 +203,7 @@ static int index_sections(struct pgo_elf *e, struct pgo_err *err)
 static int read_sections(struct pgo_elf *e, struct pgo_err *err)
 {
 	struct pgo_elf_impl *im = pgo_elf_impl_of(e);
-	uint64_t n, names;
+	uint64_t n, names, used = 0;
 	int rc = count_sections(e, &n, &names, err);
 
 	if (rc < 0)
@@ -219,6 +219,12 @@ static int read_sections(struct pgo_elf *e, struct pgo_err *err)
 		rc = place_section(e, i, err);
 		if (rc < 0)
 			return rc;
+		used += e->sections[i].data != NULL ? e->sections[i].size : 0;
+		/* Real sections hardly share bytes; this keeps the work in proportion to the file. */
+		if (used / 4 > im->size)
+			return pgo_err_set(err, PGO_EFORMAT,
+				"%s: its sections overlap many times over; the file is damaged",
+				e->path);
 	}
 	for (size_t i = 0; i < n; i++) {
 		const char *name = pgo_elf_string(e, names, im->shdrs[i].sh_name);

@@ -601,6 +601,24 @@ static void bytes_that_are_mapped_twice_belong_to_the_code(void **state)
 	pgo_elf_close(e);
 }
 
+static void sections_that_all_claim_the_same_bytes_are_refused(void **state)
+{
+	char *path = build(*state, "p", "s", aliases, "-nostdlib -static");
+	struct bytes b = slurp(path);
+	Elf64_Ehdr h;
+
+	memcpy(&h, b.data, sizeof h);
+	assert_true(h.e_shnum > 5);
+	for (size_t i = 1; i < h.e_shnum; i++) {
+		Elf64_Shdr s = {.sh_type = SHT_NOTE, .sh_size = b.len};
+
+		memcpy(b.data + h.e_shoff + i * sizeof s, &s, sizeof s);
+	}
+	spill(path, b.data, b.len);
+	free(b.data);
+	expect_refused(path, PGO_EFORMAT, "overlap");
+}
+
 /* Opens and asks everything; what comes out does not matter, only that it comes. */
 static bool try_all(const char *path)
 {
@@ -723,6 +741,7 @@ int main(void)
 		WITH_DIR(relocations_kept_by_the_linker_are_sorted_and_resolved),
 		WITH_DIR(other_files_are_refused_by_name),
 		WITH_DIR(bytes_that_are_mapped_twice_belong_to_the_code),
+		WITH_DIR(sections_that_all_claim_the_same_bytes_are_refused),
 		WITH_DIR(a_truncated_program_is_refused_wherever_it_is_cut),
 		WITH_DIR(a_damaged_program_never_leads_outside_the_file),
 		WITH_DIR(every_failed_allocation_is_an_error_and_leaks_nothing),
