@@ -22,13 +22,11 @@
  *	marks:     [checksum] [attributes] [without contexts: n_calls  n_calls x { line disc name
  *	           marks }]
  */
-#include "convert/fmt_cursor.h"
-#include "convert/fmt_llvm.h"
+#include "convert/fmt_llvm_read.h"
 
 #include "pgo/core/alloc.h"
 #include "pgo/core/buf.h"
 #include "pgo/core/inflate.h"
-#include "pgo/core/vec.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -39,28 +37,7 @@
 /* The longest text one calling context is spelled out to. */
 #define CONTEXT_TEXT_MAX ((size_t)1 << 20)
 
-struct start { /* of a function in its section: what the offset table should say */
-	uint64_t offset, index;
-};
-
-struct reader {
-	struct pgo_cursor *c; /* what is being read: the file, or a section's payload */
-	struct pgo_fnprof *p;
-	uint32_t *names; /* string ids */
-	size_t n_names;
-	uint32_t *contexts; /* string ids of the bracketed texts */
-	size_t n_contexts;
-	bool in_contexts; /* functions are named by context */
-	struct start *offsets;
-	size_t n_offsets;
-	bool have_offsets;
-	struct start *starts;
-	size_t n_starts, starts_room;
-	struct pgo_fn_target *targets;
-	size_t targets_room;
-};
-
-static void out_of_memory(struct reader *r)
+void pgo_llvm_nomem(struct pgo_llvm_reader *r)
 {
 	if (!r->c->failed) {
 		(void)pgo_err_nomem(r->c->err);
@@ -69,21 +46,21 @@ static void out_of_memory(struct reader *r)
 	}
 }
 
-static void *room_for(struct reader *r, size_t n, size_t size)
+static void *room_for(struct pgo_llvm_reader *r, size_t n, size_t size)
 {
 	void *a = r->c->failed ? NULL : pgo_calloc(n, size);
 
 	if (a == NULL)
-		out_of_memory(r);
+		pgo_llvm_nomem(r);
 	return a;
 }
 
-static uint32_t intern(struct reader *r, const char *s, size_t len)
+uint32_t pgo_llvm_intern(struct pgo_llvm_reader *r, const char *s, size_t len)
 {
 	uint32_t id = pgo_strtab_add(&r->p->strs, s, len);
 
 	if (id == PGO_STR_NONE)
-		out_of_memory(r);
+		pgo_llvm_nomem(r);
 	return id == PGO_STR_NONE ? 0 : id;
 }
 
@@ -91,7 +68,7 @@ static uint32_t intern(struct reader *r, const char *s, size_t len)
 
 /* What it says follows from the counts, so it is checked for form and forgotten, but for the number
  * of functions, which tells where a file without sections should end. */
-static uint64_t read_summary(struct reader *r)
+static uint64_t read_summary(struct pgo_llvm_reader *r)
 {
 	uint64_t n, n_functions;
 
@@ -104,7 +81,7 @@ static uint64_t read_summary(struct reader *r)
 	return n_functions;
 }
 
-static uint32_t read_text(struct reader *r, const char *thing)
+uint32_t pgo_llvm_read_text(struct pgo_llvm_reader *r, const char *thing)
 {
 	const uint8_t *end;
 	uint32_t id;
@@ -116,21 +93,21 @@ static uint32_t read_text(struct reader *r, const char *thing)
 		PGO_CURSOR_FAIL(r->c, "the file ends inside %s", thing);
 		return 0;
 	}
-	id = intern(r, (const char *)r->c->at, (size_t)(end - r->c->at));
+	id = pgo_llvm_intern(r, (const char *)r->c->at, (size_t)(end - r->c->at));
 	r->c->at = end + 1;
 	return id;
 }
 
-static uint32_t read_hash(struct reader *r, bool fixed)
+static uint32_t read_hash(struct pgo_llvm_reader *r, bool fixed)
 {
 	uint64_t v = fixed ? pgo_cursor_u64le(r->c, "the name table")
 			   : pgo_cursor_uleb(r->c, "the name table");
 	char text[24];
 
-	return intern(r, text, (size_t)snprintf(text, sizeof text, "%" PRIu64, v));
+	return pgo_llvm_intern(r, text, (size_t)snprintf(text, sizeof text, "%" PRIu64, v));
 }
 
-static void read_names(struct reader *r, uint64_t flags)
+static void read_names(struct pgo_llvm_reader *r, uint64_t flags)
 {
 	bool md5 = (flags & PGO_LLVM_NAMES_MD5) != 0, fixed = (flags & PGO_LLVM_NAMES_FIXED) != 0;
 	uint64_t n = pgo_cursor_uleb(r->c, "the name table");
@@ -142,14 +119,14 @@ static void read_names(struct reader *r, uint64_t flags)
 	r->p->md5_names = md5;
 	r->p->unique_suffixes = (flags & PGO_LLVM_NAMES_UNIQUE) != 0;
 	for (size_t i = 0; i < r->n_names && !r->c->failed; i++)
-		r->names[i] = md5 ? read_hash(r, fixed) : read_text(r, "the name table");
+		r->names[i] = md5 ? read_hash(r, fixed) : pgo_llvm_read_text(r, "the name table");
 	/* Raw files have no mark for it. */
 	for (size_t i = 0; i < r->n_names && !r->c->failed && !r->p->unique_suffixes; i++)
 		r->p->unique_suffixes =
 			strstr(pgo_fnprof_str(r->p, r->names[i]), ".__uniq.") != NULL;
 }
 
-static uint32_t read_name(struct reader *r, const char *thing)
+uint32_t pgo_llvm_read_name(struct pgo_llvm_reader *r, const char *thing)
 {
 	uint64_t i = pgo_cursor_uleb(r->c, thing);
 
@@ -158,7 +135,7 @@ static uint32_t read_name(struct reader *r, const char *thing)
 	return r->c->failed ? 0 : r->names[i];
 }
 
-static uint32_t read_context(struct reader *r, struct pgo_buf *text)
+static uint32_t read_context(struct pgo_llvm_reader *r, struct pgo_buf *text)
 {
 	uint64_t n = pgo_cursor_uleb(r->c, "a context");
 
@@ -168,7 +145,7 @@ static uint32_t read_context(struct reader *r, struct pgo_buf *text)
 	pgo_buf_clear(text);
 	pgo_buf_putc(text, '[');
 	for (uint64_t i = 0; i < n && !r->c->failed; i++) {
-		uint32_t name = read_name(r, "a context");
+		uint32_t name = pgo_llvm_read_name(r, "a context");
 		uint64_t line = pgo_cursor_uleb(r->c, "a context");
 		uint64_t disc = pgo_cursor_uleb(r->c, "a context");
 
@@ -183,10 +160,10 @@ static uint32_t read_context(struct reader *r, struct pgo_buf *text)
 	pgo_buf_putc(text, ']');
 	if (!r->c->failed && text->failed)
 		PGO_CURSOR_FAIL(r->c, "a context of more than %zu bytes", text->max);
-	return r->c->failed ? 0 : intern(r, text->data, text->len);
+	return r->c->failed ? 0 : pgo_llvm_intern(r, text->data, text->len);
 }
 
-static void read_contexts(struct reader *r)
+static void read_contexts(struct pgo_llvm_reader *r)
 {
 	uint64_t n = pgo_cursor_uleb(r->c, "the context table");
 	struct pgo_buf text;
@@ -203,14 +180,14 @@ static void read_contexts(struct reader *r)
 
 static int by_offset(const void *a, const void *b)
 {
-	const struct start *x = a, *y = b;
+	const struct pgo_llvm_start *x = a, *y = b;
 
 	if (x->offset != y->offset)
 		return x->offset < y->offset ? -1 : 1;
 	return x->index < y->index ? -1 : x->index > y->index;
 }
 
-static void read_offsets(struct reader *r)
+static void read_offsets(struct pgo_llvm_reader *r)
 {
 	uint64_t n = pgo_cursor_uleb(r->c, "the offset table");
 
@@ -228,7 +205,7 @@ static void read_offsets(struct reader *r)
 }
 
 /* clang goes straight to the functions it needs: a wrong offset would show there, not here. */
-static void check_offsets(struct reader *r)
+void pgo_llvm_check_offsets(struct pgo_llvm_reader *r)
 {
 	if (!r->have_offsets || r->c->failed)
 		return;
@@ -239,190 +216,9 @@ static void check_offsets(struct reader *r)
 	r->have_offsets = false;
 }
 
-/* ------------------------------------------------------------------ functions */
-
-static void read_position(struct reader *r, struct pgo_fn *f)
-{
-	uint64_t line = pgo_cursor_uleb(r->c, "a position");
-	uint64_t disc = pgo_cursor_uleb(r->c, "a position");
-	uint64_t count = pgo_cursor_uleb(r->c, "a position");
-	uint64_t n = pgo_cursor_uleb(r->c, "a position");
-	struct pgo_fn_pos *x;
-
-	if (!r->c->failed && (line > 0xffff || disc > UINT32_MAX))
-		PGO_CURSOR_FAIL(
-			r->c, "line offset %" PRIu64 ".%" PRIu64 " is out of range", line, disc);
-	n = pgo_cursor_fits(r->c, n, 2, "call targets");
-	if (r->c->failed)
-		return;
-	if (PGO_VEC_RESERVE(r->targets, r->targets_room, n) < 0) {
-		out_of_memory(r);
-		return;
-	}
-	for (uint64_t i = 0; i < n && !r->c->failed; i++) {
-		r->targets[i].name = read_name(r, "a call target");
-		r->targets[i].count = pgo_cursor_uleb(r->c, "a call target");
-	}
-	if (r->c->failed)
-		return;
-	x = pgo_fn_position(r->p, f, (uint32_t)line, (uint32_t)disc);
-	if (x == NULL || pgo_fn_targets_add(r->p, x, r->targets, (uint32_t)n) < 0)
-		out_of_memory(r);
-	else
-		x->count = pgo_sat_add(x->count, count);
-}
-
-static void read_body(struct reader *r, struct pgo_fn *f);
-
-static void read_call(struct reader *r, struct pgo_fn *f)
-{
-	uint64_t line = pgo_cursor_uleb(r->c, "a call site");
-	uint64_t disc = pgo_cursor_uleb(r->c, "a call site");
-	uint32_t name = read_name(r, "a call site");
-	struct pgo_fn *callee;
-
-	if (!r->c->failed && (line > 0xffff || disc > UINT32_MAX))
-		PGO_CURSOR_FAIL(
-			r->c, "line offset %" PRIu64 ".%" PRIu64 " is out of range", line, disc);
-	if (!r->c->failed && f->depth >= PGO_FN_DEPTH_MAX)
-		PGO_CURSOR_FAIL(r->c, "inlined functions nest more than %d deep", PGO_FN_DEPTH_MAX);
-	if (r->c->failed)
-		return;
-	callee = pgo_fn_inlined(r->p, f, (uint32_t)line, (uint32_t)disc, name);
-	if (callee == NULL)
-		out_of_memory(r);
-	else
-		read_body(r, callee);
-}
-
-/* What follows the name of a body. */
-static void read_body(struct reader *r, struct pgo_fn *f)
-{
-	uint64_t total = pgo_cursor_uleb(r->c, "a function");
-	uint64_t n = pgo_cursor_fits(r->c, pgo_cursor_uleb(r->c, "a function"), 4, "positions");
-
-	f->total = pgo_sat_add(f->total, total);
-	if (!r->c->failed && (n > UINT32_MAX / 4 || pgo_fn_reserve(r->p, f, (uint32_t)n, 0) < 0))
-		out_of_memory(r);
-	for (uint64_t i = 0; i < n && !r->c->failed; i++)
-		read_position(r, f);
-	n = pgo_cursor_fits(r->c, pgo_cursor_uleb(r->c, "a function"), 6, "call sites");
-	for (uint64_t i = 0; i < n && !r->c->failed; i++)
-		read_call(r, f);
-}
-
-static void read_function(struct reader *r, const uint8_t *section)
-{
-	uint64_t offset = (uint64_t)(r->c->at - section), index;
-	uint64_t head = pgo_cursor_uleb(r->c, "a function");
-	size_t n = r->in_contexts ? r->n_contexts : r->n_names;
-	struct start *s;
-	struct pgo_fn *f;
-	uint32_t name;
-
-	index = pgo_cursor_uleb(r->c, "a function");
-	if (r->c->failed)
-		return;
-	if (index >= n) {
-		PGO_CURSOR_FAIL(r->c, "%s %" PRIu64 " of %zu in a function",
-			r->in_contexts ? "context" : "name", index, n);
-		return;
-	}
-	name = r->in_contexts ? r->contexts[index] : r->names[index];
-	if (name == 0) {
-		PGO_CURSOR_FAIL(r->c, "a function without a name");
-		return;
-	}
-	s = PGO_VEC_PUSH(r->starts, r->n_starts, r->starts_room);
-	f = pgo_fnprof_fn(r->p, name);
-	if (s == NULL || f == NULL) {
-		out_of_memory(r);
-		return;
-	}
-	s->offset = offset;
-	s->index = index;
-	f->head = pgo_sat_add(f->head, head);
-	read_body(r, f);
-}
-
-static void read_functions(struct reader *r)
-{
-	const uint8_t *section = r->c->at;
-
-	r->n_starts = 0;
-	while (!r->c->failed && pgo_cursor_left(r->c) != 0)
-		read_function(r, section);
-	check_offsets(r);
-}
-
-/* ------------------------------------------------------------------ metadata and symbols */
-
-/* `f` may be NULL: marks of a call site without counts. */
-static void read_marks(struct reader *r, struct pgo_fn *f, uint64_t flags, unsigned depth)
-{
-	uint64_t checksum = 0, attributes = 0, n;
-
-	if (flags & PGO_LLVM_METADATA_PROBES)
-		checksum = pgo_cursor_uleb(r->c, "metadata");
-	if (flags & PGO_LLVM_METADATA_ATTRIBUTES)
-		attributes = pgo_cursor_uleb(r->c, "metadata");
-	if (!r->c->failed && attributes > UINT32_MAX)
-		PGO_CURSOR_FAIL(r->c, "attributes wider than 32 bits");
-	if (r->c->failed)
-		return;
-	if (f != NULL) {
-		f->checksum = checksum;
-		f->has_checksum = (flags & PGO_LLVM_METADATA_PROBES) != 0;
-		f->attributes = (uint32_t)attributes;
-	}
-	if (r->in_contexts)
-		return;
-	n = pgo_cursor_fits(r->c, pgo_cursor_uleb(r->c, "metadata"), 4, "call sites");
-	for (uint64_t i = 0; i < n && !r->c->failed; i++) {
-		uint64_t line = pgo_cursor_uleb(r->c, "metadata");
-		uint64_t disc = pgo_cursor_uleb(r->c, "metadata");
-		uint32_t name = read_name(r, "metadata");
-		struct pgo_fn *g = NULL;
-
-		if (f != NULL && !r->c->failed)
-			g = pgo_fn_inlined_find(f, (uint32_t)line, (uint32_t)disc, name);
-		if (depth >= PGO_FN_DEPTH_MAX)
-			PGO_CURSOR_FAIL(r->c, "metadata nests too deep");
-		else if (!r->c->failed)
-			read_marks(r, g, flags, depth + 1);
-	}
-}
-
-static void read_metadata(struct reader *r, uint64_t flags)
-{
-	while (!r->c->failed && pgo_cursor_left(r->c) != 0) {
-		uint64_t i = pgo_cursor_uleb(r->c, "metadata");
-		size_t n = r->in_contexts ? r->n_contexts : r->n_names;
-
-		if (!r->c->failed && i >= n)
-			PGO_CURSOR_FAIL(r->c, "metadata of function %" PRIu64 " of %zu", i, n);
-		if (!r->c->failed)
-			read_marks(r,
-				pgo_fnprof_find(r->p,
-					pgo_fnprof_str(r->p,
-						r->in_contexts ? r->contexts[i] : r->names[i])),
-				flags, 0);
-	}
-}
-
-static void read_symbols(struct reader *r)
-{
-	while (!r->c->failed && pgo_cursor_left(r->c) != 0) {
-		uint32_t name = read_text(r, "the symbol list");
-
-		if (!r->c->failed && pgo_fnprof_add_cold(r->p, name) < 0)
-			out_of_memory(r);
-	}
-}
-
 /* ------------------------------------------------------------------ files */
 
-static void read_payload(struct reader *r, uint64_t type, uint64_t flags)
+static void read_payload(struct pgo_llvm_reader *r, uint64_t type, uint64_t flags)
 {
 	switch (type) {
 	case PGO_LLVM_SUMMARY:
@@ -442,13 +238,13 @@ static void read_payload(struct reader *r, uint64_t type, uint64_t flags)
 		read_offsets(r);
 		break;
 	case PGO_LLVM_FUNCTIONS:
-		read_functions(r);
+		pgo_llvm_read_functions(r);
 		break;
 	case PGO_LLVM_SYMBOLS:
-		read_symbols(r);
+		pgo_llvm_read_symbols(r);
 		break;
 	case PGO_LLVM_METADATA:
-		read_metadata(r, flags);
+		pgo_llvm_read_metadata(r, flags);
 		break;
 	default: /* from a later LLVM; it, too, would step over */
 		r->c->at = r->c->end;
@@ -458,7 +254,7 @@ static void read_payload(struct reader *r, uint64_t type, uint64_t flags)
 			pgo_cursor_left(r->c), type);
 }
 
-static void inflate_section(struct reader *r, struct pgo_buf *out)
+static void inflate_section(struct pgo_llvm_reader *r, struct pgo_buf *out)
 {
 	uint64_t size = pgo_cursor_uleb(r->c, "a compressed section");
 	uint64_t packed = pgo_cursor_uleb(r->c, "a compressed section");
@@ -483,7 +279,7 @@ struct row {
 	uint64_t type, flags, offset, size;
 };
 
-static void read_section(struct reader *r, struct pgo_cursor *file, const struct row *row)
+static void read_section(struct pgo_llvm_reader *r, struct pgo_cursor *file, const struct row *row)
 {
 	struct pgo_cursor c = *file;
 	struct pgo_buf inflated = {0};
@@ -527,7 +323,7 @@ static void check_rows(struct pgo_cursor *c, const struct row *rows, size_t n)
 
 #define N_ROWS_MAX 64
 
-static void read_ext(struct reader *r)
+static void read_ext(struct pgo_llvm_reader *r)
 {
 	struct pgo_cursor *c = r->c;
 	struct row rows[N_ROWS_MAX];
@@ -564,7 +360,7 @@ static struct pgo_fnprof *bin_read(
 	const char *what, const void *data, size_t len, struct pgo_err *err)
 {
 	struct pgo_cursor c;
-	struct reader r = {.c = &c};
+	struct pgo_llvm_reader r = {.c = &c};
 	uint64_t magic, version;
 
 	pgo_cursor_init(&c, what, data, len, err);
@@ -587,7 +383,7 @@ static struct pgo_fnprof *bin_read(
 		uint64_t n_functions = read_summary(&r);
 
 		read_names(&r, 0);
-		read_functions(&r);
+		pgo_llvm_read_functions(&r);
 		if (!c.failed && r.p->n_fns < n_functions)
 			PGO_CURSOR_FAIL(&c, "it ends after %zu of its %" PRIu64 " functions",
 				r.p->n_fns, n_functions);
