@@ -42,31 +42,40 @@ static int use_body(struct pgo_llvm_writer *w, const struct pgo_fn *f)
 	return 0;
 }
 
+/* A number as LLVM writes it, with no more zeros than it needs; false for anything else. */
+static bool plain_number(const char *s, const char *end, uint32_t max, uint32_t *ret)
+{
+	uint64_t v = 0;
+
+	if (s == end || (*s == '0' && end - s > 1) || end - s > 10)
+		return false;
+	for (; s < end; s++) {
+		if (*s < '0' || *s > '9')
+			return false;
+		v = v * 10 + (uint64_t)(*s - '0');
+	}
+	*ret = (uint32_t)v;
+	return v <= max;
+}
+
 /* "foo:1.2" or, for the leaf, "foo". */
 static int add_frame(struct pgo_llvm_writer *w, const char *s, size_t len, bool leaf)
 {
 	struct pgo_llvm_frame *f = PGO_VEC_PUSH(w->frames, w->n_frames, w->frames_room);
-	unsigned long place[2] = {0, 0};
-	const char *colon = leaf ? NULL : memrchr(s, ':', len);
+	const char *end = s + len, *colon = leaf ? end : memrchr(s, ':', len), *dot;
 
 	if (f == NULL)
 		return PGO_ENOMEM;
+	if (colon == NULL || colon == s)
+		return PGO_EMISMATCH;
 	if (!leaf) {
-		char *end;
-
-		if (colon == NULL)
+		dot = memchr(colon, '.', (size_t)(end - colon));
+		if (!plain_number(colon + 1, dot != NULL ? dot : end, 0xffff, &f->line) ||
+			(dot != NULL && (!plain_number(dot + 1, end, UINT32_MAX, &f->disc) ||
+						f->disc == 0)))
 			return PGO_EMISMATCH;
-		/* The text ends in a NUL, so this stops. */
-		place[0] = strtoul(colon + 1, &end, 10);
-		if (*end == '.')
-			place[1] = strtoul(end + 1, &end, 10);
-		if (end != s + len || place[0] > 0xffff || place[1] > UINT32_MAX)
-			return PGO_EMISMATCH;
-		len = (size_t)(colon - s);
 	}
-	f->name = pgo_strtab_add(&w->p->strs, s, len);
-	f->line = (uint32_t)place[0];
-	f->disc = (uint32_t)place[1];
+	f->name = pgo_strtab_add(&w->p->strs, s, (size_t)(colon - s));
 	return f->name == PGO_STR_NONE || use_name(w, f->name) < 0 ? PGO_ENOMEM : 0;
 }
 

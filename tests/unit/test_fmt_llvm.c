@@ -143,6 +143,29 @@ static void test_contexts_have_the_bytes_of_llvm_profdata(void **state)
 	pgo_fnprof_free(q);
 }
 
+static void test_contexts_that_llvm_would_not_write_are_refused(void **state)
+{
+	static const char *const bad[] = {"[]", "[main @ foo]", "[main: @ foo]", "[:1 @ foo]",
+		"[main:1 @ ]", "[main:01 @ foo]", "[main:1.0 @ foo]", "[main:+1 @ foo]",
+		"[main:65536 @ foo]", "[main:1.4294967296 @ foo]", "[main:1.2.3 @ foo]"};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+		struct pgo_fnprof *p = pgo_fnprof_new(NULL);
+		struct pgo_err err;
+		struct pgo_buf b;
+
+		p->context_sensitive = true;
+		pgo_fnprof_fn(p, pgo_strtab_puts(&p->strs, bad[i]))->head = 1;
+		pgo_buf_init(&b, 1 << 20);
+		if (pgo_format_llvm_extbinary.write(p, &plain, &b, &err) != PGO_EMISMATCH)
+			print_error("%s\n", bad[i]);
+		assert_int_equal(err.code, PGO_EMISMATCH);
+		pgo_buf_fini(&b);
+		pgo_fnprof_free(p);
+	}
+}
+
 static void test_names_hash_as_llvm_hashes_them(void **state)
 {
 	(void)state;
@@ -651,6 +674,7 @@ int main(void)
 		cmocka_unit_test(test_raw_has_the_bytes_of_llvm_profdata),
 		cmocka_unit_test(test_probe_metadata_has_the_bytes_of_llvm_profdata),
 		cmocka_unit_test(test_contexts_have_the_bytes_of_llvm_profdata),
+		cmocka_unit_test(test_contexts_that_llvm_would_not_write_are_refused),
 		cmocka_unit_test(test_names_hash_as_llvm_hashes_them),
 		cmocka_unit_test(test_every_format_reads_back_to_the_same_bytes_and_to_the_others),
 		cmocka_unit_test(test_compressed_sections_hold_the_same_profile),
