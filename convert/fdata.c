@@ -359,7 +359,8 @@ bool pgo_fdata_probe(const void *head, size_t len)
 
 /* ------------------------------------------------------------------ writing */
 
-static void put_number(struct pgo_buf *out, uint64_t v, unsigned base)
+/* Each of these writes at `at` and gives the place after it; the caller has made room. */
+static char *put_number(char *at, uint64_t v, unsigned base)
 {
 	char digits[24];
 	size_t i = sizeof digits;
@@ -367,36 +368,31 @@ static void put_number(struct pgo_buf *out, uint64_t v, unsigned base)
 	do
 		digits[--i] = "0123456789abcdef"[v % base];
 	while ((v /= base) != 0);
-	pgo_buf_add(out, digits + i, sizeof digits - i);
+	memcpy(at, digits + i, sizeof digits - i);
+	return at + (sizeof digits - i);
 }
 
-static int put_loc(const struct pgo_fdata *f, const struct pgo_fdata_loc *loc, struct pgo_buf *out,
-	struct pgo_err *err)
+static char *put_name(char *at, const struct pgo_str *s)
 {
-	const struct pgo_str *s = &f->strs.strs[loc->name];
-
-	pgo_buf_putc(out, (char)('0' + loc->known));
-	pgo_buf_putc(out, ' ');
-	if (loc->name == 0 && loc->known != 0)
-		return pgo_err_set(err, PGO_EMISMATCH, "a function without a name");
-	if (memchr(s->s, '\n', s->len) != NULL)
-		return pgo_err_set(err, PGO_EMISMATCH,
-			"a .fdata line cannot hold a name with a line end: %s", s->s);
-	if (loc->name == 0) {
-		pgo_buf_puts(out, UNKNOWN);
-	} else if (memchr(s->s, ' ', s->len) == NULL && memchr(s->s, '\\', s->len) == NULL) {
-		pgo_buf_add(out, s->s, s->len);
-	} else {
-		for (size_t i = 0; i < s->len; i++) {
-			if (s->s[i] == ' ' || s->s[i] == '\\')
-				pgo_buf_putc(out, '\\');
-			pgo_buf_putc(out, s->s[i]);
-		}
+	for (size_t i = 0; i < s->len; i++) {
+		if (s->s[i] == ' ' || s->s[i] == '\\')
+			*at++ = '\\';
+		*at++ = s->s[i];
 	}
-	pgo_buf_putc(out, ' ');
-	put_number(out, loc->offset, 16);
-	pgo_buf_putc(out, ' ');
-	return 0;
+	return at;
+}
+
+static char *put_loc(const struct pgo_fdata *f, const struct pgo_fdata_loc *loc, char *at)
+{
+	static const struct pgo_str unknown = {UNKNOWN, sizeof UNKNOWN - 1};
+
+	*at++ = (char)('0' + loc->known);
+	*at++ = ' ';
+	at = put_name(at, loc->name != 0 ? &f->strs.strs[loc->name] : &unknown);
+	*at++ = ' ';
+	at = put_number(at, loc->offset, 16);
+	*at++ = ' ';
+	return at;
 }
 
 static uint64_t readable(uint64_t count)
@@ -404,19 +400,44 @@ static uint64_t readable(uint64_t count)
 	return count < PGO_FDATA_COUNT_MAX ? count : PGO_FDATA_COUNT_MAX;
 }
 
+static int check_loc(
+	const struct pgo_fdata *f, const struct pgo_fdata_loc *loc, struct pgo_err *err)
+{
+	const struct pgo_str *s = &f->strs.strs[loc->name];
+
+	if (loc->name == 0 && loc->known != 0)
+		return pgo_err_set(err, PGO_EMISMATCH, "a function without a name");
+	if (memchr(s->s, '\n', s->len) != NULL)
+		return pgo_err_set(err, PGO_EMISMATCH,
+			"a .fdata line cannot hold a name with a line end: %s", s->s);
+	return 0;
+}
+
 static int put_edge(const struct pgo_fdata *f, const struct pgo_fdata_edge *e, struct pgo_buf *out,
 	struct pgo_err *err)
 {
-	int rc = put_loc(f, &e->from, out, err);
+	/* Two types, offsets and counts, blanks, and names that are all escapes. */
+	size_t room =
+		128 + 2 * ((size_t)f->strs.strs[e->from.name].len + f->strs.strs[e->to.name].len);
+	int rc = check_loc(f, &e->from, err);
+	char *line, *at;
 
-	if (rc == 0 && !f->no_lbr) {
-		rc = put_loc(f, &e->to, out, err);
-		put_number(out, readable(e->mispreds), 10);
-		pgo_buf_putc(out, ' ');
+	if (rc == 0 && !f->no_lbr)
+		rc = check_loc(f, &e->to, err);
+	line = rc == 0 ? pgo_buf_reserve(out, room) : NULL;
+	if (line == NULL)
+		return rc; /* the buffer remembers */
+	at = put_loc(f, &e->from, line);
+	if (!f->no_lbr) {
+		at = put_loc(f, &e->to, at);
+		at = put_number(at, readable(e->mispreds), 10);
+		*at++ = ' ';
 	}
-	put_number(out, readable(e->count), 10);
-	pgo_buf_putc(out, '\n');
-	return rc;
+	at = put_number(at, readable(e->count), 10);
+	*at++ = '\n';
+	out->len += (size_t)(at - line);
+	out->data[out->len] = '\0';
+	return 0;
 }
 
 int pgo_fdata_write(const struct pgo_fdata *f, struct pgo_buf *out, struct pgo_err *err)

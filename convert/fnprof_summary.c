@@ -5,7 +5,6 @@
 #include "pgo/core/alloc.h"
 #include "pgo/core/vec.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 static const uint32_t cutoffs[PGO_SUMMARY_ROWS] = {10000, 100000, 200000, 300000, 400000, 500000,
@@ -28,14 +27,41 @@ static int gather(const struct pgo_fn *f, struct counts *c)
 	return 0;
 }
 
-static int compare_u64(uint64_t a, uint64_t b)
+/*
+ * Largest first.  Radix sort, a byte at a time from the lowest; bytes that all counts share (most
+ * counts are small) cost nothing.  -1 when out of memory.
+ */
+static int sort_descending(struct counts *c)
 {
-	return a < b ? -1 : a > b;
-}
+	uint64_t *from = c->v, *to, differ = 0;
 
-static int descending(const void *a, const void *b)
-{
-	return compare_u64(*(const uint64_t *)b, *(const uint64_t *)a);
+	for (size_t i = 1; i < c->n; i++)
+		differ |= c->v[i] ^ c->v[0];
+	if (differ == 0)
+		return 0;
+	to = pgo_malloc(c->n * sizeof *to);
+	if (to == NULL)
+		return -1;
+	for (unsigned shift = 0; shift < 64; shift += 8) {
+		size_t place[257] = {0};
+		uint64_t *swap = from;
+
+		if ((differ >> shift & 0xff) == 0)
+			continue;
+		for (size_t i = 0; i < c->n; i++)
+			place[256 - (from[i] >> shift & 0xff)]++;
+		for (size_t i = 1; i < 257; i++)
+			place[i] += place[i - 1];
+		for (size_t i = 0; i < c->n; i++)
+			to[place[255 - (from[i] >> shift & 0xff)]++] = from[i];
+		from = to;
+		to = swap;
+	}
+	/* `from` is the sorted one; which of the two blocks it is does not matter. */
+	c->v = from;
+	c->room = c->n;
+	pgo_free(to);
+	return 0;
 }
 
 static void fill_rows(struct pgo_summary *s, const struct counts *c)
@@ -67,8 +93,8 @@ static int summarise(const struct pgo_fnprof *p, struct pgo_summary *s, struct c
 		if (gather(p->fns[i], c) < 0)
 			return -1;
 	}
-	if (c->n > 1)
-		qsort(c->v, c->n, sizeof *c->v, descending);
+	if (c->n > 1 && sort_descending(c) < 0)
+		return -1;
 	for (size_t i = 0; i < c->n; i++)
 		s->total = pgo_sat_add(s->total, c->v[i]);
 	s->max = c->n != 0 ? c->v[0] : 0;
