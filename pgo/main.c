@@ -70,7 +70,7 @@
  *	rules_gcc, rules_llvm, rules_name
  *	                       what each consumer looks up
  *	format, fmt_cursor, fmt_gcc, fmt_gcc_write, fmt_llvm, fmt_llvm_text, fmt_llvm_bin,
- *	fmt_llvm_hash, fmt_llvm_write
+ *	fmt_llvm_read, fmt_llvm_body, fmt_llvm_tables, fmt_llvm_hash, fmt_llvm_write
  *	                       the output formats, read and written
  *	output                 encode, read back, compare, then write all or none
  *
