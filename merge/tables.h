@@ -2,7 +2,7 @@
 /*
  * What a merger knows: every function, mapping, location, label set and stack once, interned by
  * value in flat arrays under open-addressing maps, and one row of 128-bit sums per stack.
- * merge/remap.c and header.c fill the tables from a profile, order.c and finish.c sort them
+ * merge/remap.c, sums.c and header.c fill the tables from a profile, ranks.c and finish.c sort them
  * into the result; nobody else includes this file.
  *
  * Memory grows with the number of distinct keys, never with the number of inputs.
