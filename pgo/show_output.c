@@ -33,6 +33,8 @@ static const struct counter import_counters[] = {
 	{"samples_other_event", "  of other events", AT(samples_other_event)},
 	{"samples_no_data", "  without address or branches", AT(samples_no_data)},
 	{"samples_idle", "  of the idle task", AT(samples_idle)},
+	{"frames_kernel", "  callers in the kernel, left out", AT(frames_kernel)},
+	{"frames_no_mapping", "  callers in no mapped file, left out", AT(frames_no_mapping)},
 	{"branches", "branch records read", AT(branches)},
 	{"branches_used", "  used", AT(branches_used)},
 	{"branches_kernel", "  in the kernel", AT(branches_kernel)},
@@ -44,6 +46,7 @@ static const struct counter import_counters[] = {
 	{"branches_filtered", "  filtered", AT(branches_filtered)},
 	{"ranges_bogus", "fall-throughs that cannot be (branch kept)", AT(ranges_bogus)},
 	{"lost_records", "samples the kernel lost", AT(lost_records)},
+	{"late_records", "  records that came too late to be put in order", AT(late_records)},
 };
 
 void pgo_show_import_stats(const struct pgo_show *s, const struct pgo_import_stats *stats)
