@@ -5,6 +5,7 @@
 #include "convert/output.h"
 #include "pgo/core/diag.h"
 #include "pgo/input.h"
+#include "pgo/operands.h"
 
 #include <inttypes.h>
 
@@ -59,23 +60,34 @@ static int check_usage(const struct convert_values *o, int n_inputs, struct pgo_
 	return 0;
 }
 
+static int add_file(
+	struct pgo_convert *c, const char *binary, const char *path, struct pgo_err *err)
+{
+	struct pgo_input in;
+	int rc = pgo_input_open(path, &binary, 1, &in, err);
+
+	if (rc < 0)
+		return rc;
+	for (size_t i = 0; i < in.n && rc == 0; i++)
+		rc = pgo_convert_add(c, in.readers[i], err);
+	pgo_input_close(&in);
+	return rc;
+}
+
 static int add_inputs(
 	struct pgo_convert *c, const char *binary, char **paths, int n, struct pgo_err *err)
 {
+	struct pgo_operands files = {0};
 	int rc = 0;
 
-	for (int i = 0; i < n && rc == 0; i++) {
-		struct pgo_input in;
-
-		pgo_progress("reading profiles", (uint64_t)i, (uint64_t)n, "files");
-		rc = pgo_input_open(paths[i], &binary, 1, &in, err);
-		if (rc < 0)
-			break;
-		for (size_t k = 0; k < in.n && rc == 0; k++)
-			rc = pgo_convert_add(c, in.readers[k], err);
-		pgo_input_close(&in);
+	for (int i = 0; i < n && rc == 0; i++)
+		rc = pgo_operands_add(&files, paths[i], err);
+	for (size_t i = 0; i < files.n && rc == 0; i++) {
+		pgo_progress("reading profiles", i, files.n, "files");
+		rc = add_file(c, binary, files.in[i].path, err);
 	}
 	pgo_progress_end();
+	pgo_operands_fini(&files);
 	return rc;
 }
 

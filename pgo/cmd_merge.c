@@ -10,10 +10,10 @@
 #include "pgo/core/vec.h"
 #include "pgo/input.h"
 #include "pgo/merge_inputs.h"
+#include "pgo/operands.h"
 
 #include <inttypes.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #define OUT_MAX ((size_t)8 << 30)
 #define PRINT_MAX ((size_t)1 << 30)
@@ -61,111 +61,6 @@ static const struct pgo_opt_table table = {
 	"pprof files, recordings (as import does), directories of them, and what fetch made.",
 	opts,
 };
-
-/* ---------------------------------------------------------------- inputs */
-
-struct inputs {
-	struct pgo_merge_input *in;
-	size_t n, room;
-	char **paths; /* owned */
-	size_t n_paths, paths_room;
-	struct pgo_manifest *manifests; /* owned: records that inputs borrow from */
-	size_t n_manifests, manifests_room;
-};
-
-static void inputs_fini(struct inputs *s)
-{
-	for (size_t i = 0; i < s->n_paths; i++)
-		pgo_free(s->paths[i]);
-	for (size_t i = 0; i < s->n_manifests; i++)
-		pgo_manifest_fini(&s->manifests[i]);
-	pgo_free(s->in);
-	pgo_free(s->paths);
-	pgo_free(s->manifests);
-}
-
-/* Takes `path`. */
-static int add_input(
-	struct inputs *s, char *path, const struct pgo_record *record, struct pgo_err *err)
-{
-	char **keep = path != NULL ? PGO_VEC_PUSH(s->paths, s->n_paths, s->paths_room) : NULL;
-	struct pgo_merge_input *in;
-
-	if (keep == NULL) {
-		pgo_free(path);
-		return pgo_err_nomem(err);
-	}
-	*keep = path;
-	in = PGO_VEC_PUSH(s->in, s->n, s->room);
-	if (in == NULL)
-		return pgo_err_nomem(err);
-	in->path = path;
-	if (record != NULL) {
-		in->digest = record->digest;
-		in->host = record->host[0] != '\0' ? record->host : NULL;
-		in->name = record->source[0] != '\0' ? record->source : NULL;
-		in->time_ns = record->time_ns;
-		in->optional = true;
-	}
-	return 0;
-}
-
-/* What `pgo fetch` made: the manifest says what is in it. */
-static int add_fetched(struct inputs *s, const char *dir, const char *manifest, struct pgo_err *err)
-{
-	struct pgo_manifest *m = PGO_VEC_PUSH(s->manifests, s->n_manifests, s->manifests_room);
-	int rc;
-
-	if (m == NULL)
-		return pgo_err_nomem(err);
-	pgo_manifest_init(m);
-	rc = pgo_manifest_load(m, manifest, err);
-	for (size_t i = 0; i < m->n_records && rc == 0; i++)
-		rc = add_input(s, pgo_object_path(dir, m->records[i].digest), &m->records[i], err);
-	return rc;
-}
-
-/* Every profile in a plain directory; other files are none of our business. */
-static int add_found(struct inputs *s, const char *dir, struct pgo_err *err)
-{
-	struct pgo_paths found = {0};
-	int rc = pgo_paths_list(dir, &found, err);
-
-	for (size_t i = 0; i < found.n && rc == 0; i++) {
-		enum pgo_input_kind kind = PGO_INPUT_UNKNOWN;
-
-		rc = pgo_input_probe(found.path[i], &kind, err);
-		if (rc == 0 && kind == PGO_INPUT_UNKNOWN)
-			pgo_note("%s is no profile, skipping", found.path[i]);
-		else if (rc == 0)
-			rc = add_input(s, pgo_strdup(found.path[i]), NULL, err);
-	}
-	pgo_paths_free(&found);
-	return rc;
-}
-
-static int add_operand(struct inputs *s, const char *path, struct pgo_err *err)
-{
-	size_t before = s->n;
-	struct stat st;
-	char *manifest;
-	int rc;
-
-	if (stat(path, &st) < 0)
-		return pgo_err_errno(err, PGO_EIO, "%s cannot be read", path);
-	if (!S_ISDIR(st.st_mode))
-		return add_input(s, pgo_strdup(path), NULL, err);
-	manifest = pgo_asprintf("%s/manifest.jsonl", path);
-	if (manifest == NULL)
-		return pgo_err_nomem(err);
-	rc = pgo_path_exists(manifest) ? add_fetched(s, path, manifest, err)
-				       : add_found(s, path, err);
-	pgo_free(manifest);
-	if (rc == 0 && s->n == before)
-		rc = pgo_err_set(
-			err, PGO_EEMPTY, "%s: there is no profile in this directory", path);
-	return rc;
-}
 
 /* ---------------------------------------------------------------- what is said */
 
@@ -300,7 +195,7 @@ static int write_manifest(const struct result *r, struct pgo_err *err)
 	return rc;
 }
 
-static int merge(struct result *r, const struct inputs *s, struct pgo_err *err)
+static int merge(struct result *r, const struct pgo_operands *s, struct pgo_err *err)
 {
 	const struct merge_values *o = r->o;
 	const struct pgo_plan_options po = {
@@ -364,7 +259,7 @@ static int run(int argc, char **argv)
 	struct merge_values o = {0};
 	struct pgo_err err = PGO_ERR_INIT;
 	struct result r = {.o = &o};
-	struct inputs inputs = {0};
+	struct pgo_operands inputs = {0};
 	struct pgo_opt_globals g;
 	int first, code, rc;
 
@@ -373,13 +268,13 @@ static int run(int argc, char **argv)
 	pgo_buf_init(&r.bytes, OUT_MAX);
 	rc = check_usage(&o, argc - first, &err);
 	for (int i = first; i < argc && rc == 0; i++)
-		rc = add_operand(&inputs, argv[i], &err);
+		rc = pgo_operands_add(&inputs, argv[i], &err);
 	if (rc == 0)
 		rc = merge(&r, &inputs, &err);
 	code = rc == 0 ? say(&r, &g) : pgo_cmd_fail(&pgo_cmd_merge, &g, &err);
 	pgo_merged_fini(&r.merged);
 	pgo_buf_fini(&r.bytes);
-	inputs_fini(&inputs);
+	pgo_operands_fini(&inputs);
 	return code;
 }
 

@@ -3,6 +3,7 @@
 
 #include "pgo/core/diag.h"
 #include "pgo/input.h"
+#include "pgo/operands.h"
 #include "verify/verify.h"
 
 #include <string.h>
@@ -68,20 +69,20 @@ static int add_file(
 static int add_side(struct pgo_verify *v, bool after, const struct pgo_opt_list *named,
 	char **operands, int n_operands, const char *binary, struct pgo_err *err)
 {
-	size_t done = 0, total = named->n + (size_t)n_operands;
+	const char *what = after ? "reading profiles after" : "reading profiles before";
+	struct pgo_operands files = {0};
 	int rc = 0;
 
-	for (size_t i = 0; i < named->n && rc == 0; i++, done++) {
-		pgo_progress(after ? "reading profiles after" : "reading profiles before", done,
-			total, "files");
-		rc = add_file(v, after, named->item[i], binary, err);
-	}
-	for (int i = 0; i < n_operands && rc == 0; i++, done++) {
-		pgo_progress(after ? "reading profiles after" : "reading profiles before", done,
-			total, "files");
-		rc = add_file(v, after, operands[i], binary, err);
+	for (size_t i = 0; i < named->n && rc == 0; i++)
+		rc = pgo_operands_add(&files, named->item[i], err);
+	for (int i = 0; i < n_operands && rc == 0; i++)
+		rc = pgo_operands_add(&files, operands[i], err);
+	for (size_t i = 0; i < files.n && rc == 0; i++) {
+		pgo_progress(what, i, files.n, "files");
+		rc = add_file(v, after, files.in[i].path, binary, err);
 	}
 	pgo_progress_end();
+	pgo_operands_fini(&files);
 	return rc;
 }
 
