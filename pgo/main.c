@@ -15,6 +15,7 @@
  *	cmd_convert, cmd_fetch, cmd_import, cmd_merge, cmd_run, cmd_show, cmd_verify
  *	                       one a subcommand: arguments -> library -> print
  *	input                  any file a user may name as a profile -> readers
+ *	operands               what a command line names: files, directories, fetched ones
  *	merge_inputs           files -> plan -> one merged profile
  *	conf, pipeline         the configuration of `pgo run`; one target through all stages
  *	show, show_output, show_profile
