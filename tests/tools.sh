@@ -40,7 +40,7 @@ version_of() {
 		sed -n -e 's/.*version \([0-9][0-9]*\).*/\1/p' -e 's/.*) \([0-9][0-9]*\)\.[0-9.]*.*/\1/p' |
 		head -n 1) ;;
 	esac
-	[ -n "$v" ] && echo "$v"
+	echo "${v:-0}" # one that does not tell is found, and any other is preferred
 }
 
 offer() {
