@@ -315,7 +315,7 @@ verify() {
 		--fail-if 'regression>10%' "${before[@]}" -- "${after[@]}" >"$log" 2>&1 || code=$?
 	case $code in
 	0 | 1)
-		say "  $1: $(grep -m 1 '^total cost' "$log" || echo "see the log")"
+		say "  $1: $(grep -m 1 -E '^(total cost|overlap)' "$log" || echo "see the log")"
 		sed -n 's/^gate /  '"$1"': gate /p' "$log"
 		;;
 	*)
@@ -435,7 +435,7 @@ row() {
 }
 
 table() {
-	local gcc clang boltname
+	local gcc clang boltname from
 	gcc="gcc $("$GCC" -dumpversion)"
 	clang="clang"
 	if [ -n "$CLANG" ]; then clang="clang $(tests/tools.sh --version clang)"; fi
@@ -447,7 +447,9 @@ table() {
 	row "$gcc -O2 -fauto-profile" after/gcc before/gcc
 	row "$clang -O2" before/clang
 	row "$clang -O2 -fprofile-sample-use" after/clang before/clang
-	row "$(origin bolt) -O2, then $boltname" after/bolt "before/$(origin bolt)"
+	from=$gcc
+	if [ "$(origin bolt)" = clang ]; then from=$clang; fi
+	row "$from -O2, then $boltname" after/bolt "before/$(origin bolt)"
 	say ""
 	if have_plugins; then
 		say "Instructions and taken branches: of one run (4 rounds) on an input that no host had, counted exactly."
