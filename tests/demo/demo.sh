@@ -101,7 +101,7 @@ record() {
 			-o "$D/perf/$name.ring" -- "$D/$program/quarry" run "$(input "$host" "$day")" 6
 		;;
 	stepping)
-		quietly "$log" "$D/stepring" -n 3000 -t 20 -s "$seed" -o "$D/perf/$name.ring" -- \
+		quietly "$log" "$D/stepring" -n 3000 -t 10 -s "$seed" -o "$D/perf/$name.ring" -- \
 			"$D/$program/quarry" run "$(input "$host" "$day")" 200
 		;;
 	esac
