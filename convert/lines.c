@@ -151,9 +151,30 @@ static uint32_t decl_file(struct loader *ld, Dwarf_Die *die)
 	return path != NULL ? intern(ld, pgo_path_base(path)) : 0;
 }
 
+/* Line of the class around a member function; 0 if there is none.  Slow: libdw searches the unit. */
+static uint32_t class_line(Dwarf_Die *die)
+{
+	Dwarf_Die own = *die, *scopes = NULL;
+	Dwarf_Attribute a;
+	int n, line = 0;
+
+	if (dwarf_attr(&own, DW_AT_abstract_origin, &a) != NULL &&
+		dwarf_formref_die(&a, &own) == NULL)
+		return 0;
+	n = dwarf_getscopes_die(&own, &scopes);
+	if (n < 2 ||
+		(dwarf_tag(&scopes[1]) != DW_TAG_structure_type &&
+			dwarf_tag(&scopes[1]) != DW_TAG_class_type) ||
+		dwarf_decl_line(&scopes[1], &line) != 0)
+		line = 0;
+	free(scopes); /* libdw's own */
+	return line > 0 ? (uint32_t)line : 0;
+}
+
 /*
  * Line of the declaration.  GCC gives none for the body of a lambda; the compiler counts from the
- * lambda's introducer, and its first parameter is nearly always on that line.
+ * lambda's introducer.  Its first parameter is nearly always on that line; without any, the
+ * closure's class says it.
  */
 static uint32_t decl_line(Dwarf_Die *die)
 {
@@ -165,8 +186,10 @@ static uint32_t decl_line(Dwarf_Die *die)
 	if (dwarf_decl_line(die, &line) == 0)
 		return line > 0 ? (uint32_t)line : 0;
 	name = plain_name(die);
-	if (name == NULL || strcmp(name, "operator()") != 0 || dwarf_child(die, &child) != 0)
+	if (name == NULL || strcmp(name, "operator()") != 0)
 		return 0;
+	if (dwarf_child(die, &child) != 0)
+		return class_line(die);
 	for (int n = 0; n < 16; n++) {
 		if (dwarf_tag(&child) == DW_TAG_formal_parameter &&
 			dwarf_attr_integrate(&child, DW_AT_artificial, &a) == NULL &&
@@ -175,7 +198,7 @@ static uint32_t decl_line(Dwarf_Die *die)
 		if (dwarf_siblingof(&child, &child) != 0)
 			break;
 	}
-	return 0;
+	return class_line(die);
 }
 
 /* Name and declaration of an inlined body, by its abstract origin.  NULL: out of memory. */

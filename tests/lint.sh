@@ -143,7 +143,8 @@ banned_memory="malloc|calloc|realloc|reallocarray|free|strdup|strndup|asprintf|v
 # Who may all the same, and why:
 #	alloc.o        is the one pair of functions around the heap
 #	diag.o         holds the default sink of messages, stderr
-allowed_calls='alloc\.o (malloc|calloc|realloc|free)$|diag\.o (fprintf|__fprintf_chk)$'
+#	lines.o        frees what libdw allocated
+allowed_calls='alloc\.o (malloc|calloc|realloc|free)$|lines\.o free$|diag\.o (fprintf|__fprintf_chk)$'
 
 rule_banned() {
 	need_build
