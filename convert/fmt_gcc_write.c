@@ -286,35 +286,11 @@ static void write_functions(struct writer *w)
 
 /* ------------------------------------------------------------------ the working set */
 
-struct counts {
-	uint64_t *v;
-	size_t n, room;
-};
-
-static int gather(const struct pgo_fn *f, struct counts *c)
-{
-	if (PGO_VEC_RESERVE(c->v, c->room, c->n + f->n_pos) < 0)
-		return -1;
-	for (uint32_t i = 0; i < f->n_pos; i++)
-		c->v[c->n++] = f->pos[i].count;
-	for (uint32_t i = 0; i < f->n_calls; i++)
-		if (gather(f->calls[i].callee, c) < 0)
-			return -1;
-	return 0;
-}
-
-static int descending(const void *a, const void *b)
-{
-	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
-
-	return x > y ? -1 : x < y;
-}
-
 /*
  * gcc 5 and its neighbours take the hot threshold from here: entry k says how many of the largest
  * counts make up k/129 of the total, in tens, and the smallest of them.
  */
-static void write_working_set(struct writer *w, const struct counts *c)
+static void write_working_set(struct writer *w, const struct pgo_counts *c)
 {
 	unsigned __int128 total = 0, sum = 0;
 	size_t i = 0;
@@ -333,22 +309,19 @@ static void write_working_set(struct writer *w, const struct counts *c)
 
 static int write_tail(struct writer *w, struct pgo_err *err)
 {
-	struct counts c = {0};
-	int rc = 0;
+	struct pgo_counts c = {0};
 
+	/* Later releases do not read the working set: zeros. */
+	if (w->version == 1 && pgo_fnprof_counts(w->p, &c) < 0)
+		return pgo_err_nomem(err);
 	pgo_buf_u32le(w->out, PGO_AFDO_TAG_MODULES);
 	pgo_buf_u32le(w->out, 0);
 	pgo_buf_u32le(w->out, 0);
 	pgo_buf_u32le(w->out, PGO_AFDO_TAG_WORKING_SET);
 	pgo_buf_u32le(w->out, PGO_AFDO_WORKING_SET_WORDS);
-	/* Later releases do not read it: zeros. */
-	for (size_t i = 0; w->version == 1 && i < w->p->n_fns && rc == 0; i++)
-		rc = gather(w->p->fns[i], &c) < 0 ? pgo_err_nomem(err) : 0;
-	if (c.n > 1)
-		qsort(c.v, c.n, sizeof *c.v, descending);
 	write_working_set(w, &c);
 	pgo_free(c.v);
-	return rc;
+	return 0;
 }
 
 /* ------------------------------------------------------------------ all of it */

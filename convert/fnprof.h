@@ -191,6 +191,13 @@ struct pgo_summary {
 		uint64_t min_count, n_counts;
 	} rows[PGO_SUMMARY_ROWS];
 };
+/* Every position's count, nested ones included, largest first.  Gives `ret->v` (pgo_free); 0 or -1
+ * (out of memory). */
+struct pgo_counts {
+	uint64_t *v;
+	size_t n, room;
+};
+int pgo_fnprof_counts(const struct pgo_fnprof *p, struct pgo_counts *ret) PGO_MUST_CHECK;
 int pgo_fnprof_summary(
 	const struct pgo_fnprof *p, struct pgo_summary *ret, struct pgo_err *err) PGO_MUST_CHECK;
 

@@ -10,12 +10,7 @@
 static const uint32_t cutoffs[PGO_SUMMARY_ROWS] = {10000, 100000, 200000, 300000, 400000, 500000,
 	600000, 700000, 800000, 900000, 950000, 990000, 999000, 999900, 999990, 999999};
 
-struct counts {
-	uint64_t *v;
-	size_t n, room;
-};
-
-static int gather(const struct pgo_fn *f, struct counts *c)
+static int gather(const struct pgo_fn *f, struct pgo_counts *c)
 {
 	if (PGO_VEC_RESERVE(c->v, c->room, c->n + f->n_pos) < 0)
 		return -1;
@@ -31,7 +26,7 @@ static int gather(const struct pgo_fn *f, struct counts *c)
  * Largest first.  Radix sort, a byte at a time from the lowest; bytes that all counts share (most
  * counts are small) cost nothing.  -1 when out of memory.
  */
-static int sort_descending(struct counts *c)
+static int sort_descending(struct pgo_counts *c)
 {
 	uint64_t *from = c->v, *to, differ = 0;
 
@@ -64,7 +59,7 @@ static int sort_descending(struct counts *c)
 	return 0;
 }
 
-static void fill_rows(struct pgo_summary *s, const struct counts *c)
+static void fill_rows(struct pgo_summary *s, const struct pgo_counts *c)
 {
 	unsigned __int128 sum = 0;
 	uint64_t last = 0;
@@ -85,15 +80,28 @@ static void fill_rows(struct pgo_summary *s, const struct counts *c)
 	}
 }
 
-static int summarise(const struct pgo_fnprof *p, struct pgo_summary *s, struct counts *c)
+int pgo_fnprof_counts(const struct pgo_fnprof *p, struct pgo_counts *ret)
 {
-	for (size_t i = 0; i < p->n_fns; i++) {
+	struct pgo_counts c = {0};
+
+	for (size_t i = 0; i < p->n_fns; i++)
+		if (gather(p->fns[i], &c) < 0)
+			goto nomem;
+	if (c.n > 1 && sort_descending(&c) < 0)
+		goto nomem;
+	*ret = c;
+	return 0;
+nomem:
+	pgo_free(c.v);
+	return -1;
+}
+
+static int summarise(const struct pgo_fnprof *p, struct pgo_summary *s, struct pgo_counts *c)
+{
+	for (size_t i = 0; i < p->n_fns; i++)
 		if (p->fns[i]->head > s->max_head)
 			s->max_head = p->fns[i]->head;
-		if (gather(p->fns[i], c) < 0)
-			return -1;
-	}
-	if (c->n > 1 && sort_descending(c) < 0)
+	if (pgo_fnprof_counts(p, c) < 0)
 		return -1;
 	for (size_t i = 0; i < c->n; i++)
 		s->total = pgo_sat_add(s->total, c->v[i]);
@@ -136,7 +144,7 @@ static struct pgo_fnprof *without_contexts(const struct pgo_fnprof *p)
 int pgo_fnprof_summary(const struct pgo_fnprof *p, struct pgo_summary *ret, struct pgo_err *err)
 {
 	struct pgo_summary s = {0};
-	struct counts c = {0};
+	struct pgo_counts c = {0};
 	struct pgo_fnprof *flat = NULL;
 	int rc = 0;
 
