@@ -109,7 +109,6 @@ static int describe(const struct run *r, const char *path, const struct pgo_list
 static int settle(struct run *r, const char *temp, struct pgo_record *rec, struct pgo_err *err)
 {
 	uint32_t twin = pgo_store_find(r->store, rec->digest);
-	const struct pgo_record *have;
 	int rc;
 
 	if (!pgo_selection_takes(&r->selection, rec)) {
@@ -130,9 +129,7 @@ static int settle(struct run *r, const char *temp, struct pgo_record *rec, struc
 	}
 	r->stats->duplicates++;
 	r->selected++;
-	have = &r->store->stored.manifest.records[twin];
-	if (!r->store->stored.claimed[twin] &&
-		(have->source[0] == '\0' || strcmp(have->source, rec->source) == 0))
+	if (!r->store->stored.claimed[twin] && pgo_store_is_of(r->store, twin, rec))
 		return pgo_store_refresh(r->store, twin, rec, err);
 	return pgo_store_note(r->store, rec, err);
 }

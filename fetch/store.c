@@ -170,17 +170,32 @@ int pgo_store_note(struct pgo_store *s, struct pgo_record *r, struct pgo_err *er
 	return rc == 0 ? table_add(s, &s->seen, r, err) : rc;
 }
 
-int pgo_store_refresh(struct pgo_store *s, uint32_t i, struct pgo_record *r, struct pgo_err *err)
+/* Takes *r (zeroed) as the record of stored object i. */
+static int replace(struct pgo_store *s, uint32_t i, struct pgo_record *r, struct pgo_err *err)
 {
 	struct pgo_record *have = &s->stored.manifest.records[i];
 
 	pgo_record_fini(have);
 	*have = *r;
 	memset(r, 0, sizeof *r);
-	if (table_index(&s->stored, i) < 0)
-		return pgo_err_nomem(err);
+	return table_index(&s->stored, i) < 0 ? pgo_err_nomem(err) : 0;
+}
+
+bool pgo_store_is_of(const struct pgo_store *s, uint32_t i, const struct pgo_record *r)
+{
+	const char *source = s->stored.manifest.records[i].source;
+
+	return source[0] == '\0' || strcmp(source, r->source) == 0;
+}
+
+int pgo_store_refresh(struct pgo_store *s, uint32_t i, struct pgo_record *r, struct pgo_err *err)
+{
+	int rc = replace(s, i, r, err);
+
+	if (rc < 0)
+		return rc;
 	s->stored.claimed[i] = true;
-	return journal(s, have, err);
+	return journal(s, &s->stored.manifest.records[i], err);
 }
 
 /* ---------------------------------------------------------------- opening */
@@ -252,8 +267,9 @@ static int make_dirs(struct pgo_store *s, struct pgo_err *err)
 	return rc;
 }
 
-/* Lines of the journal go where they belong: the first with a digest is the stored object, others
- * are further places with the same bytes. */
+/* Lines of the journal go where they belong: the first with a digest is the stored object, a later
+ * one from the same source (or from the first source of an adopted one) is news of it, others are
+ * further places with the same bytes. */
 static int sort_in_journal(struct pgo_store *s, struct pgo_manifest *from, struct pgo_err *err)
 {
 	int rc = 0;
@@ -263,6 +279,10 @@ static int sort_in_journal(struct pgo_store *s, struct pgo_manifest *from, struc
 		uint32_t have = r->digest[0] != '\0' ? pgo_store_find(s, r->digest) : PGO_NONE;
 		struct pgo_store_table *t = &s->seen;
 
+		if (have != PGO_NONE && pgo_store_is_of(s, have, r)) {
+			rc = replace(s, have, r, err);
+			continue;
+		}
 		if (r->digest[0] != '\0' && have == PGO_NONE)
 			t = &s->stored;
 		rc = table_add(s, t, r, err);

@@ -61,6 +61,9 @@ int pgo_store_put(struct pgo_store *s, const char *temp, struct pgo_record *r,
 	struct pgo_err *err) PGO_MUST_CHECK;
 /* Notes a source's object that is not stored; takes *r (zeroed) on success. */
 int pgo_store_note(struct pgo_store *s, struct pgo_record *r, struct pgo_err *err) PGO_MUST_CHECK;
+/* Is stored object i the one that *r describes: from the same source, or adopted from an unknown
+ * one?  Else *r is a further place with the same bytes. */
+bool pgo_store_is_of(const struct pgo_store *s, uint32_t i, const struct pgo_record *r);
 /* A stored object was met under another time of change, or for the first time since it was adopted:
  * takes *r (zeroed) as its record. */
 int pgo_store_refresh(

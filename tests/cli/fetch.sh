@@ -102,6 +102,16 @@ says '150 unchanged, 0 examined'
 code 0 "$PGO" fetch "$T/many" -o "$T/straight"
 cmp -s "$T/killed/manifest.jsonl" "$T/straight/manifest.jsonl" && ok || no "a killed fetch ends with another manifest than a straight one"
 
+# killed after it had taken an object over from a killed run and then met its source: the journal has both lines
+cp -r "$T/straight" "$T/twice"
+sed 's/"source":"[^"]*"/"source":""/; s/"source_size":[0-9]*/"source_size":0/; s/"source_mtime_ns":[0-9]*/"source_mtime_ns":0/' \
+	"$T/straight/manifest.jsonl" >"$T/twice/.journal.jsonl"
+cat "$T/straight/manifest.jsonl" >>"$T/twice/.journal.jsonl"
+rm "$T/twice/manifest.jsonl"
+code 0 "$PGO" fetch "$T/many" -o "$T/twice"
+says '150 unchanged, 0 examined'
+cmp -s "$T/twice/manifest.jsonl" "$T/straight/manifest.jsonl" && ok || no "objects taken over forget where they came from"
+
 # branch stacks as text, without a map: stored, though only a later stage knows the program
 mkdir "$T/text.store"
 printf '%s\n' ' 401160 0x401150/0x401160/P/-/-/0 0x401166/0x401140/M/-/-/0' >"$T/text.store/stacks.txt"
