@@ -484,7 +484,7 @@ find_tools() {
 }
 
 have_plugins() {
-	qemu-x86_64 -h 2>/dev/null | grep -q -e -plugin
+	tests/emu/have_plugins.sh >/dev/null
 }
 
 find_ring() {

@@ -36,7 +36,7 @@ skip() {
 	echo "$1"
 	exit 77
 }
-command -v qemu-x86_64 >/dev/null || skip "qemu-user is not installed"
+why=$(tests/emu/have_plugins.sh) || skip "$why"
 [ "$(uname -m)" = x86_64 ] || skip "the programs are built for x86-64"
 make -s B="$B" SAN= COV= emu || exit 1
 

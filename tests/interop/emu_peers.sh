@@ -42,7 +42,7 @@ record() {
 	tests/emu/record.sh "$@"
 }
 
-command -v qemu-x86_64 >/dev/null || skip "qemu-user is not installed"
+why=$(tests/emu/have_plugins.sh) || skip "$why"
 command -v perf >/dev/null || skip "perf is not installed"
 [ "$(uname -m)" = x86_64 ] || skip "the sample program is built for x86-64"
 make -s B="$B" SAN= COV= emu || exit 1

@@ -40,7 +40,7 @@ need() {
 }
 
 interop_init() {
-	command -v qemu-x86_64 >/dev/null || skip "qemu-user is not installed"
+	why=$(tests/emu/have_plugins.sh) || skip "$why"
 	[ "$(uname -m)" = x86_64 ] || skip "the comparisons are made on x86-64"
 	[ -x "$PGO" ] || {
 		echo "$PGO is missing: run make"

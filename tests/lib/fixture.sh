@@ -52,7 +52,7 @@ fixture_gperf() {
 }
 
 fixture() {
-	command -v qemu-x86_64 >/dev/null || { echo "qemu-user is not installed"; exit 77; }
+	tests/emu/have_plugins.sh || exit 77
 	[ "$(uname -m)" = x86_64 ] || { echo "the emulator's sample program runs on x86-64"; exit 77; }
 	mkdir -p "$B"
 	(
