@@ -53,6 +53,23 @@ size_t pgo_name_cut_clones(const char *s, size_t len)
 	}
 }
 
+size_t pgo_name_cut_tails(const char *s, size_t len)
+{
+	static const char *const tails[] = {".cold", ".part.", ".isra.", ".constprop.",
+		".lto_priv.", ".llvm.", ".__part.", ".__uniq."};
+
+	size_t cut = len;
+
+	/* Over the whole name each time: the dot that ends one tail may begin another. */
+	for (size_t i = 0; i < sizeof tails / sizeof *tails; i++) {
+		const char *at = memmem(s, len, tails[i], strlen(tails[i]));
+
+		if (at != NULL && at != s && (size_t)(at - s) < cut)
+			cut = (size_t)(at - s);
+	}
+	return cut;
+}
+
 size_t pgo_name_cut_llvm(const char *s, size_t len)
 {
 	static const char uniq[] = ".__uniq.";

@@ -16,6 +16,11 @@ size_t pgo_name_cut_dot(const char *s, size_t len);
  */
 size_t pgo_name_cut_clones(const char *s, size_t len);
 /*
+ * Length without anything that a compiler appends, wherever it begins: what a function is called by
+ * people, whichever build it is from.  Dots of other languages' names stay.
+ */
+size_t pgo_name_cut_tails(const char *s, size_t len);
+/*
  * Length as clang looks the name up: up to the first dot, except that the ".__uniq.DIGITS" of
  * -funique-internal-linkage-names stays.
  */

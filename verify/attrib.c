@@ -2,6 +2,7 @@
 #include "verify/attrib.h"
 
 #include "convert/lines.h"
+#include "convert/rules_name.h"
 #include "pgo/core/elf.h"
 #include "pgo/core/file.h"
 #include "pgo/core/resolve.h"
@@ -117,25 +118,9 @@ static int sum_leaves(
 	return rc;
 }
 
-/* What compilers append to the names of clones and fragments. */
-static size_t base_name_len(const char *name)
-{
-	static const char *const tails[] = {".cold", ".part.", ".isra.", ".constprop.",
-		".lto_priv.", ".llvm.", ".__part.", ".__uniq."};
-	size_t len = strlen(name);
-
-	for (size_t i = 0; i < sizeof tails / sizeof *tails; i++) {
-		const char *at = strstr(name, tails[i]);
-
-		if (at != NULL && at != name && (size_t)(at - name) < len)
-			len = (size_t)(at - name);
-	}
-	return len;
-}
-
 static uint32_t add_name(struct pgo_strtab *t, const char *name)
 {
-	return pgo_strtab_add(t, name, base_name_len(name));
+	return pgo_strtab_add(t, name, pgo_name_cut_tails(name, strlen(name)));
 }
 
 /* The name a profile itself gives to a location. */

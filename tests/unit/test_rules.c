@@ -268,6 +268,27 @@ static void test_clone_suffixes_are_cut_from_the_end_only(void **state)
 			pgo_name_cut_clones(cases[i].name, strlen(cases[i].name)), cases[i].len);
 }
 
+static void test_source_names_lose_every_tail_and_no_other_dot(void **state)
+{
+	static const struct {
+		const char *name;
+		size_t len;
+	} cases[] = {
+		{"f", 1},
+		{"f.cold", 1},
+		{"f.part.cold", 1},
+		{"f.isra.0.constprop.1", 1},
+		{"_ZL1gi.__uniq.123.llvm.456", 6},
+		{"main.(*T).run", 13},
+		{".cold", 5},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+		assert_int_equal(
+			pgo_name_cut_tails(cases[i].name, strlen(cases[i].name)), cases[i].len);
+}
+
 static void test_llvm_names_keep_their_unique_suffix_and_nothing_else(void **state)
 {
 	struct pgo_fnprof *p;
@@ -409,6 +430,7 @@ int main(void)
 			test_a_cold_name_that_has_samples_under_its_shorter_name_is_not_cold),
 		cmocka_unit_test(test_contexts_pass_through_llvm_and_not_through_gcc),
 		cmocka_unit_test(test_rules_twice_are_rules_once),
+		cmocka_unit_test(test_source_names_lose_every_tail_and_no_other_dot),
 		cmocka_unit_test(test_rules_survive_the_failure_of_any_allocation),
 		cmocka_unit_test(test_versions_follow_the_release),
 	};
