@@ -4,7 +4,6 @@
 #include "convert/convert.h"
 #include "convert/output.h"
 #include "pgo/core/diag.h"
-#include "pgo/input.h"
 #include "pgo/operands.h"
 
 #include <inttypes.h>
@@ -60,18 +59,9 @@ static int check_usage(const struct convert_values *o, int n_inputs, struct pgo_
 	return 0;
 }
 
-static int add_file(
-	struct pgo_convert *c, const char *binary, const char *path, struct pgo_err *err)
+static int add_profile(void *ctx, struct pgo_reader *r, struct pgo_err *err)
 {
-	struct pgo_input in;
-	int rc = pgo_input_open(path, &binary, 1, &in, err);
-
-	if (rc < 0)
-		return rc;
-	for (size_t i = 0; i < in.n && rc == 0; i++)
-		rc = pgo_convert_add(c, in.readers[i], err);
-	pgo_input_close(&in);
-	return rc;
+	return pgo_convert_add(ctx, r, err);
 }
 
 static int add_inputs(
@@ -82,11 +72,8 @@ static int add_inputs(
 
 	for (int i = 0; i < n && rc == 0; i++)
 		rc = pgo_operands_add(&files, paths[i], err);
-	for (size_t i = 0; i < files.n && rc == 0; i++) {
-		pgo_progress("reading profiles", i, files.n, "files");
-		rc = add_file(c, binary, files.in[i].path, err);
-	}
-	pgo_progress_end();
+	if (rc == 0)
+		rc = pgo_operands_read(&files, binary, "reading profiles", add_profile, c, err);
 	pgo_operands_fini(&files);
 	return rc;
 }

@@ -2,7 +2,6 @@
 #include "pgo/cmd.h"
 
 #include "pgo/core/diag.h"
-#include "pgo/input.h"
 #include "pgo/operands.h"
 #include "verify/verify.h"
 
@@ -50,26 +49,19 @@ static const struct pgo_opt_table table = {
 	opts,
 };
 
-/* All profiles of one file, whatever it is, into one side. */
-static int add_file(
-	struct pgo_verify *v, bool after, const char *path, const char *binary, struct pgo_err *err)
+static int add_before(void *ctx, struct pgo_reader *r, struct pgo_err *err)
 {
-	struct pgo_input in;
-	int rc;
+	return pgo_verify_add(ctx, false, r, err);
+}
 
-	rc = pgo_input_open(path, &binary, binary != NULL, &in, err);
-	if (rc < 0)
-		return rc;
-	for (size_t i = 0; i < in.n && rc == 0; i++)
-		rc = pgo_verify_add(v, after, in.readers[i], err);
-	pgo_input_close(&in);
-	return rc;
+static int add_after(void *ctx, struct pgo_reader *r, struct pgo_err *err)
+{
+	return pgo_verify_add(ctx, true, r, err);
 }
 
 static int add_side(struct pgo_verify *v, bool after, const struct pgo_opt_list *named,
 	char **operands, int n_operands, const char *binary, struct pgo_err *err)
 {
-	const char *what = after ? "reading profiles after" : "reading profiles before";
 	struct pgo_operands files = {0};
 	int rc = 0;
 
@@ -77,11 +69,10 @@ static int add_side(struct pgo_verify *v, bool after, const struct pgo_opt_list 
 		rc = pgo_operands_add(&files, named->item[i], err);
 	for (int i = 0; i < n_operands && rc == 0; i++)
 		rc = pgo_operands_add(&files, operands[i], err);
-	for (size_t i = 0; i < files.n && rc == 0; i++) {
-		pgo_progress(what, i, files.n, "files");
-		rc = add_file(v, after, files.in[i].path, binary, err);
-	}
-	pgo_progress_end();
+	if (rc == 0)
+		rc = pgo_operands_read(&files, binary,
+			after ? "reading profiles after" : "reading profiles before",
+			after ? add_after : add_before, v, err);
 	pgo_operands_fini(&files);
 	return rc;
 }

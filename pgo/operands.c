@@ -107,3 +107,32 @@ int pgo_operands_add(struct pgo_operands *s, const char *path, struct pgo_err *e
 			err, PGO_EEMPTY, "%s: there is no profile in this directory", path);
 	return rc;
 }
+
+static int read_file(const char *path, const char *binary,
+	int (*each)(void *ctx, struct pgo_reader *r, struct pgo_err *err), void *ctx,
+	struct pgo_err *err)
+{
+	struct pgo_input in;
+	int rc = pgo_input_open(path, &binary, binary != NULL, &in, err);
+
+	if (rc < 0)
+		return rc;
+	for (size_t i = 0; i < in.n && rc == 0; i++)
+		rc = each(ctx, in.readers[i], err);
+	pgo_input_close(&in);
+	return rc;
+}
+
+int pgo_operands_read(const struct pgo_operands *s, const char *binary, const char *what,
+	int (*each)(void *ctx, struct pgo_reader *r, struct pgo_err *err), void *ctx,
+	struct pgo_err *err)
+{
+	int rc = 0;
+
+	for (size_t i = 0; i < s->n && rc == 0; i++) {
+		pgo_progress(what, i, s->n, "files");
+		rc = read_file(s->in[i].path, binary, each, ctx, err);
+	}
+	pgo_progress_end();
+	return rc;
+}

@@ -23,6 +23,14 @@ struct pgo_operands {
 /* `s` starts as zeros.  A directory without a profile is PGO_EEMPTY; files in it that are none are
  * skipped with a note. */
 int pgo_operands_add(struct pgo_operands *s, const char *path, struct pgo_err *err) PGO_MUST_CHECK;
+/*
+ * Opens every file in turn and calls `each` for each profile in it (one of a pprof, one per process
+ * group of a recording), with a progress line that says `what`.  `binary` (may be NULL) helps to
+ * place the addresses of recordings.  A negative result of `each` ends it and is returned.
+ */
+int pgo_operands_read(const struct pgo_operands *s, const char *binary, const char *what,
+	int (*each)(void *ctx, struct pgo_reader *r, struct pgo_err *err), void *ctx,
+	struct pgo_err *err) PGO_MUST_CHECK;
 void pgo_operands_fini(struct pgo_operands *s);
 
 #endif
