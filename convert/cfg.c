@@ -14,6 +14,8 @@
 #define TABLE_WINDOW 48
 /* No switch has more cases; bounds what a hostile binary can make us read. */
 #define TABLE_MAX 65536
+/* Nor do the switches of one function together; more are not listed. */
+#define CASES_MAX ((size_t)1 << 20)
 
 static void decoder_init(ZydisDecoder *d)
 {
@@ -156,17 +158,34 @@ static bool constant_before(const struct pgo_cfg *c, const ZydisDecoder *d, cons
 	return false;
 }
 
-static int add_table(struct pgo_cfg *c, uint64_t addr, bool absolute)
+struct pgo_cfg_table {
+	uint64_t addr;
+	bool absolute; /* entries */
+	uint32_t jump; /* index of the instruction */
+};
+
+static int add_table(struct pgo_cfg *c, size_t jump, uint64_t addr, bool absolute)
 {
-	if (PGO_VEC_RESERVE(c->tables, c->tables_room, c->n_tables + 1) < 0)
+	struct pgo_cfg_table *t = PGO_VEC_PUSH(c->tables, c->n_tables, c->tables_room);
+
+	if (t == NULL)
 		return -1;
-	c->tables[c->n_tables++] = addr << 1 | absolute;
+	*t = (struct pgo_cfg_table){addr, absolute, (uint32_t)jump};
 	return 0;
 }
 
-/* Table of a memory operand [base + index * 8 + disp] with absolute entries. */
-static int table_of_memory(struct pgo_cfg *c, const ZydisDecoder *d, const uint8_t *code, size_t i,
-	const ZydisDecodedOperand *op)
+static int compare_tables(const void *pa, const void *pb)
+{
+	const struct pgo_cfg_table *a = pa, *b = pb;
+
+	if (a->addr != b->addr)
+		return a->addr < b->addr ? -1 : 1;
+	return a->jump < b->jump ? -1 : a->jump > b->jump;
+}
+
+/* Table of a memory operand [base + index * 8 + disp] with absolute entries; of instruction i. */
+static int table_of_memory(struct pgo_cfg *c, const ZydisDecoder *d, const uint8_t *code,
+	size_t jump, size_t i, const ZydisDecodedOperand *op)
 {
 	uint64_t base = 0;
 
@@ -175,7 +194,7 @@ static int table_of_memory(struct pgo_cfg *c, const ZydisDecoder *d, const uint8
 	if (op->mem.base != ZYDIS_REGISTER_NONE &&
 		!constant_before(c, d, code, i, whole(op->mem.base), TABLE_WINDOW, &base))
 		return 0;
-	return add_table(c, base + (uint64_t)op->mem.disp.value, true);
+	return add_table(c, jump, base + (uint64_t)op->mem.disp.value, true);
 }
 
 /*
@@ -193,7 +212,7 @@ static int find_table(struct pgo_cfg *c, const ZydisDecoder *d, const uint8_t *c
 	if (!decode_full(c, d, code, i, &f))
 		return 0;
 	if (f.op[0].type == ZYDIS_OPERAND_TYPE_MEMORY)
-		return table_of_memory(c, d, code, i, &f.op[0]);
+		return table_of_memory(c, d, code, i, i, &f.op[0]);
 	if (f.op[0].type != ZYDIS_OPERAND_TYPE_REGISTER)
 		return 0;
 	reg = whole(f.op[0].reg.value);
@@ -203,13 +222,13 @@ static int find_table(struct pgo_cfg *c, const ZydisDecoder *d, const uint8_t *c
 			f.op[1].type != ZYDIS_OPERAND_TYPE_MEMORY)
 			continue;
 		if (f.in.mnemonic == ZYDIS_MNEMONIC_MOV && whole(f.op[0].reg.value) == reg)
-			return table_of_memory(c, d, code, k, &f.op[1]);
+			return table_of_memory(c, d, code, i, k, &f.op[1]);
 		if (f.in.mnemonic == ZYDIS_MNEMONIC_MOVSXD && f.op[1].mem.scale == 4 &&
 			f.op[1].mem.base != ZYDIS_REGISTER_NONE) {
 			if (!constant_before(
 				    c, d, code, k, whole(f.op[1].mem.base), SIZE_MAX, &base))
 				return 0;
-			return add_table(c, base + (uint64_t)f.op[1].mem.disp.value, false);
+			return add_table(c, i, base + (uint64_t)f.op[1].mem.disp.value, false);
 		}
 	}
 	return 0;
@@ -228,61 +247,78 @@ static bool same_family(const struct pgo_elf *elf, const struct pgo_symbol *a, u
 	return la == lb && strncmp(a->name, b->name, la) == 0;
 }
 
-/* Marks the targets of a table; it ends at `limit` or at the first entry that leads nowhere. */
-static void read_table(
-	struct pgo_cfg *c, const struct pgo_elf *elf, uint64_t table, bool absolute, uint64_t limit)
+static int add_case(struct pgo_cfg *c, uint32_t jump, uint64_t target)
+{
+	struct pgo_cfg_case *k;
+
+	if (c->n_cases == CASES_MAX)
+		return 0;
+	k = PGO_VEC_PUSH(c->cases, c->n_cases, c->cases_room);
+	if (k == NULL)
+		return -1;
+	*k = (struct pgo_cfg_case){jump, target};
+	return 0;
+}
+
+/* Marks and lists the targets of a table; it ends at `limit` or at the first entry that leads
+ * nowhere. */
+static int read_table(
+	struct pgo_cfg *c, const struct pgo_elf *elf, const struct pgo_cfg_table *t, uint64_t limit)
 {
 	const struct pgo_symbol *self = NULL;
-	size_t len, size = absolute ? 8 : 4;
-	const uint8_t *p = pgo_elf_data(elf, table, &len);
+	size_t len, size = t->absolute ? 8 : 4;
+	const uint8_t *p = pgo_elf_data(elf, t->addr, &len);
 
 	if (p == NULL)
-		return;
-	for (size_t n = 0; n < TABLE_MAX && len >= size && table + n * size < limit; n++) {
+		return 0;
+	for (size_t n = 0; n < TABLE_MAX && len >= size && t->addr + n * size < limit; n++) {
 		uint64_t target;
 
-		if (absolute) {
+		if (t->absolute) {
 			memcpy(&target, p, 8);
 		} else {
 			int32_t rel;
 
 			memcpy(&rel, p, 4);
-			target = table + (uint64_t)(int64_t)rel;
+			target = t->addr + (uint64_t)(int64_t)rel;
 		}
 		if (inside(c, target)) {
 			if (pgo_cfg_at(c, target) == UINT32_MAX)
-				return;
+				return 0;
 			mark(c, target);
 		} else if (target != c->end) { /* the end stands for "unreachable" */
 			if (self == NULL)
 				self = pgo_elf_symbol(elf, c->start);
 			if (!same_family(elf, self, target))
-				return;
+				return 0;
 		}
+		if (target != c->end && add_case(c, t->jump, target) < 0)
+			return -1;
 		p += size;
 		len -= size;
 	}
+	return 0;
 }
 
 static int mark_tables(
 	struct pgo_cfg *c, const struct pgo_elf *elf, const ZydisDecoder *d, const uint8_t *code)
 {
-	c->n_tables = 0;
 	for (size_t i = 0; c->n_jumps != 0 && i < c->n_insns; i++) {
 		if (c->insns[i].kind == PGO_INSN_JUMP_INDIRECT && find_table(c, d, code, i) < 0)
 			return -1;
 	}
 	if (c->n_tables == 0)
 		return 0;
-	qsort(c->tables, c->n_tables, sizeof *c->tables, pgo_compare_u64);
+	qsort(c->tables, c->n_tables, sizeof *c->tables, compare_tables);
 	for (size_t t = 0; t < c->n_tables; t++) {
-		uint64_t table = c->tables[t] >> 1, limit = UINT64_MAX;
+		uint64_t limit = UINT64_MAX;
 
 		for (size_t u = t + 1; u < c->n_tables && limit == UINT64_MAX; u++) {
-			if (c->tables[u] >> 1 != table)
-				limit = c->tables[u] >> 1;
+			if (c->tables[u].addr != c->tables[t].addr)
+				limit = c->tables[u].addr;
 		}
-		read_table(c, elf, table, c->tables[t] & 1, limit);
+		if (read_table(c, elf, &c->tables[t], limit) < 0)
+			return -1;
 	}
 	return 0;
 }
@@ -335,7 +371,7 @@ int pgo_cfg_decode(struct pgo_cfg *c, const struct pgo_elf *elf, uint64_t start,
 			"%s: only x86-64 programs can be disassembled so far", elf->path);
 	c->start = start;
 	c->end = end;
-	c->n_insns = c->n_jumps = c->n_tables = 0;
+	c->n_insns = c->n_jumps = c->n_tables = c->n_cases = 0;
 	c->complete = false;
 	code = pgo_elf_code(elf, start, &len);
 	if (code == NULL || end <= start)
@@ -355,6 +391,7 @@ int pgo_cfg_decode(struct pgo_cfg *c, const struct pgo_elf *elf, uint64_t start,
 void pgo_cfg_fini(struct pgo_cfg *c)
 {
 	pgo_free(c->insns);
+	pgo_free(c->cases);
 	pgo_free(c->tables);
 	*c = (struct pgo_cfg){0};
 }

@@ -39,15 +39,23 @@ struct pgo_insn {
 	bool leader;  /* starts a basic block */
 };
 
+/* One way out of an indirect jump that has a table.  A table's entries repeat; so do these. */
+struct pgo_cfg_case {
+	uint32_t jump;   /* index of the jump in insns */
+	uint64_t target; /* in the function, or in another part of it */
+};
+
 /* One function at a time; zero it first, then decode as often as wanted: the memory is reused. */
 struct pgo_cfg {
 	uint64_t start, end;
 	struct pgo_insn *insns; /* by addr */
 	size_t n_insns, insns_room;
-	bool complete;    /* every byte decoded */
-	size_t n_jumps;   /* indirect jumps */
-	size_t n_tables;  /* of those, with a jump table that was found */
-	uint64_t *tables; /* scratch: table address << 1 | absolute entries */
+	bool complete;              /* every byte decoded */
+	size_t n_jumps;             /* indirect jumps */
+	size_t n_tables;            /* of those, with a jump table that was found */
+	struct pgo_cfg_case *cases; /* by (table, place in it), not by jump */
+	size_t n_cases, cases_room;
+	struct pgo_cfg_table *tables; /* scratch */
 	size_t tables_room;
 };
 

@@ -149,6 +149,13 @@ static void targets_of_relative_jump_tables_are_found(void **state)
 	assert_int_equal(c.n_jumps, 1);
 	assert_int_equal(c.n_tables, 1);
 	assert_leaders(&c, e);
+	assert_int_equal(c.n_cases, 4);
+	for (size_t i = 0; i < 4; i++) {
+		static const char *const label[] = {"L1", "L2", "L3", "L9"};
+
+		assert_int_equal(c.insns[c.cases[i].jump].kind, PGO_INSN_JUMP_INDIRECT);
+		assert_int_equal(c.cases[i].target, symbol(e, label[i])->addr);
+	}
 	pgo_cfg_fini(&c);
 	pgo_elf_close(e);
 }
