@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "convert/output.h"
 
+#include "convert/fmt_llvm.h"
 #include "pgo/core/diag.h"
 #include "pgo/core/file.h"
 #include "pgo/core/sha256.h"
@@ -17,11 +18,20 @@
 
 extern char **environ;
 
+static const struct pgo_output_type types[PGO_N_OUTPUT_KINDS] = {
+	[PGO_OUTPUT_GCC] = {"gcc", "--gcc", "gcc", "functions"},
+	[PGO_OUTPUT_CLANG] = {"clang", "--clang", "clang", "functions"},
+	[PGO_OUTPUT_BOLT] = {"bolt", "--bolt", "llvm-bolt", "edges"},
+};
+
+const struct pgo_output_type *pgo_output_type(enum pgo_output_kind kind)
+{
+	return &types[kind];
+}
+
 const char *pgo_output_kind_name(enum pgo_output_kind kind)
 {
-	static const char *const names[] = {"gcc", "clang", "bolt"};
-
-	return names[kind];
+	return types[kind].name;
 }
 
 unsigned pgo_gcc_release_on_path(void)
@@ -63,6 +73,7 @@ static struct pgo_output *add(struct pgo_outputs *o, enum pgo_output_kind kind, 
 	out->kind = kind;
 	out->path = path;
 	out->name = path;
+	out->variant = "";
 	pgo_buf_init(&out->data, MAX_OUTPUT);
 	return out;
 }
@@ -72,55 +83,98 @@ static bool wanted(const char *path)
 	return path != NULL && path[0] != '\0';
 }
 
-/* The formats' full names say whose they are; users of --clang-format need only the second half. */
-static const struct pgo_format *llvm_format(const char *name, struct pgo_err *err)
-{
-	static const struct {
-		const char *name;
-		const struct pgo_format *format;
-	} known[] = {
-		{"extbinary", &pgo_format_llvm_extbinary},
-		{"text", &pgo_format_llvm_text},
-		{"binary", &pgo_format_llvm_binary},
-	};
+/* ------------------------------------------------------------------ variants */
 
-	for (size_t i = 0; i < sizeof known / sizeof *known; i++)
-		if (name == NULL || strcmp(name, known[i].name) == 0)
-			return known[i].format;
-	pgo_err_set(err, PGO_EUSAGE,
-		"'%s' is no clang profile format; use extbinary, text or binary", name);
+/* The formats' full names say whose they are; users of --clang-format need only the second half. */
+struct clang_format {
+	const char *name, *full;
+	const struct pgo_format *format;
+	bool md5, compress;
+};
+
+const char pgo_clang_formats[] = "extbinary, extbinary-md5, extbinary-zlib, extbinary-md5-zlib, "
+				 "text or binary";
+
+static const struct clang_format clang_formats[] = {
+	{"extbinary", "llvm-extbinary", &pgo_format_llvm_extbinary, false, false},
+	{"extbinary-md5", "llvm-extbinary-md5", &pgo_format_llvm_extbinary, true, false},
+	{"extbinary-zlib", "llvm-extbinary-zlib", &pgo_format_llvm_extbinary, false, true},
+	{"extbinary-md5-zlib", "llvm-extbinary-md5-zlib", &pgo_format_llvm_extbinary, true, true},
+	{"text", "llvm-text", &pgo_format_llvm_text, false, false},
+	{"binary", "llvm-binary", &pgo_format_llvm_binary, false, false},
+};
+
+static const struct clang_format *find_clang_format(const char *name, struct pgo_err *err)
+{
+	for (size_t i = 0; i < sizeof clang_formats / sizeof *clang_formats; i++)
+		if (!wanted(name) || strcmp(name, clang_formats[i].name) == 0)
+			return &clang_formats[i];
+	pgo_err_set(err, PGO_EUSAGE, "'%s' is no clang profile format; use %s", name,
+		pgo_clang_formats);
 	return NULL;
 }
 
-int pgo_outputs_init(struct pgo_outputs *o, const char *gcc, unsigned gcc_release,
-	const char *clang, const char *clang_format, const char *bolt, struct pgo_err *err)
+static unsigned choose_gcc_release(unsigned release)
 {
-	const struct pgo_format *format =
-		llvm_format(wanted(clang_format) ? clang_format : NULL, err);
+	if (release == 0)
+		release = pgo_gcc_release_on_path();
+	if (release == 0) {
+		release = NEWEST_GCC;
+		pgo_warn("there is no gcc on the path to ask for its release; writing the profile "
+			 "for gcc %u (choose with --gcc-release)",
+			release);
+	}
+	return release;
+}
+
+/* "--gcc FILE, --clang FILE ... or --bolt FILE" */
+static int nothing_wanted(struct pgo_err *err)
+{
+	struct pgo_buf list;
+	int rc;
+
+	pgo_buf_init(&list, 4096);
+	for (size_t i = 0; i < PGO_N_OUTPUT_KINDS; i++)
+		pgo_buf_printf(&list, "%s%s FILE",
+			i == 0                        ? ""
+			: i + 1 == PGO_N_OUTPUT_KINDS ? " and "
+						      : ", ",
+			types[i].option);
+	rc = pgo_err_set(err, PGO_EUSAGE, "no output is asked for; give at least one of %s",
+		list.failed ? "--gcc FILE and the others" : list.data);
+	pgo_buf_fini(&list);
+	return rc;
+}
+
+int pgo_outputs_init(struct pgo_outputs *o, const struct pgo_outputs_wanted *w, struct pgo_err *err)
+{
+	const struct clang_format *clang = find_clang_format(w->clang_format, err);
 
 	memset(o, 0, sizeof *o);
-	if (format == NULL)
+	if (clang == NULL)
 		return PGO_EUSAGE;
-	if (wanted(gcc)) {
-		if (gcc_release == 0)
-			gcc_release = pgo_gcc_release_on_path();
-		if (gcc_release == 0) {
-			gcc_release = NEWEST_GCC;
-			pgo_warn("there is no gcc on the path to ask for its release; writing the "
-				 "profile for gcc %u (choose with --gcc-release)",
-				gcc_release);
+	for (size_t i = 0; i < PGO_N_OUTPUT_KINDS; i++) {
+		struct pgo_output *out;
+
+		if (!wanted(w->path[i]))
+			continue;
+		out = add(o, (enum pgo_output_kind)i, w->path[i]);
+		switch (out->kind) {
+		case PGO_OUTPUT_GCC:
+			out->fo.gcc_release = choose_gcc_release(w->gcc_release);
+			out->format = &pgo_format_gcc;
+			break;
+		case PGO_OUTPUT_CLANG:
+			out->fo.md5 = clang->md5;
+			out->fo.compress = clang->compress;
+			out->format = clang->format;
+			out->variant = clang->full;
+			break;
+		default:
+			break;
 		}
-		add(o, PGO_OUTPUT_GCC, gcc)->gcc_release = gcc_release;
 	}
-	if (wanted(clang))
-		add(o, PGO_OUTPUT_CLANG, clang)->format = format;
-	if (wanted(bolt))
-		add(o, PGO_OUTPUT_BOLT, bolt);
-	if (o->n == 0)
-		return pgo_err_set(err, PGO_EUSAGE,
-			"no output is asked for; give at least one of --gcc FILE, --clang FILE and "
-			"--bolt FILE");
-	return 0;
+	return o->n != 0 ? 0 : nothing_wanted(err);
 }
 
 void pgo_outputs_fini(struct pgo_outputs *o)
@@ -133,7 +187,7 @@ void pgo_outputs_fini(struct pgo_outputs *o)
 bool pgo_outputs_want_fnprof(const struct pgo_outputs *o)
 {
 	for (size_t i = 0; i < o->n; i++)
-		if (o->of[i].kind != PGO_OUTPUT_BOLT)
+		if (o->of[i].format != NULL)
 			return true;
 	return false;
 }
@@ -152,6 +206,57 @@ static int unreadable(const struct pgo_output *o, const char *what, struct pgo_e
 		"%s: the %s profile does not read back as it was written (%s); nothing was "
 		"written: this is a bug, please report it",
 		o->path, pgo_output_kind_name(o->kind), what);
+}
+
+static bool same_name(
+	const struct pgo_fnprof *p, uint32_t name, const struct pgo_fnprof *hashed, uint32_t number)
+{
+	const struct pgo_str *s = &p->strs.strs[name];
+
+	return strtoull(pgo_fnprof_str(hashed, number), NULL, 10) ==
+	       pgo_llvm_hash_name(s->s, s->len);
+}
+
+/* Is `g` what is left of `f` when names become their hashes? */
+static bool same_hashed(const struct pgo_fnprof *p, const struct pgo_fn *f,
+	const struct pgo_fnprof *hashed, const struct pgo_fn *g)
+{
+	if (!same_name(p, f->name, hashed, g->name) || f->total != g->total || f->head != g->head ||
+		f->n_pos != g->n_pos || f->n_calls != g->n_calls)
+		return false;
+	for (uint32_t i = 0; i < f->n_pos; i++) {
+		const struct pgo_fn_pos *x = &f->pos[i], *y = &g->pos[i];
+
+		if (x->line != y->line || x->disc != y->disc || x->count != y->count ||
+			x->n_targets != y->n_targets)
+			return false;
+		for (uint32_t t = 0; t < x->n_targets; t++)
+			if (x->targets[t].count != y->targets[t].count ||
+				!same_name(p, x->targets[t].name, hashed, y->targets[t].name))
+				return false;
+	}
+	for (uint32_t i = 0; i < f->n_calls; i++)
+		if (f->calls[i].line != g->calls[i].line || f->calls[i].disc != g->calls[i].disc ||
+			!same_hashed(p, f->calls[i].callee, hashed, g->calls[i].callee))
+			return false;
+	return true;
+}
+
+/* Names that were hashed do not come back, and sort differently: record by record in the file's
+ * order. */
+static int read_back_hashed(
+	const struct pgo_output *o, const struct pgo_fnprof *p, struct pgo_err *err)
+{
+	struct pgo_fnprof *q = o->format->read(o->path, o->data.data, o->data.len, err);
+	bool same;
+
+	if (q == NULL)
+		return pgo_err_prefix(err, "reading back");
+	same = q->md5_names && q->n_fns == p->n_fns && q->n_cold == p->n_cold;
+	for (size_t i = 0; i < p->n_fns && same; i++)
+		same = same_hashed(p, p->fns[i], q, q->fns[i]);
+	pgo_fnprof_free(q);
+	return same ? 0 : unreadable(o, o->variant, err);
 }
 
 /* Written once more from what was read back, an output must come out the same. */
@@ -177,22 +282,22 @@ static int read_back_fnprof(const struct pgo_output *o, const struct pgo_format 
 
 static int encode_fnprof(struct pgo_output *o, const struct pgo_convert *c, struct pgo_err *err)
 {
-	const struct pgo_format *format = o->kind == PGO_OUTPUT_GCC ? &pgo_format_gcc : o->format;
-	const struct pgo_format_options fo = {.gcc_release = o->gcc_release};
 	const struct pgo_fnprof *from = pgo_convert_fnprof(c);
-	struct pgo_fnprof *p = o->kind == PGO_OUTPUT_GCC ? pgo_rules_gcc(from, o->gcc_release, err)
-							 : pgo_rules_llvm(from, err);
+	struct pgo_fnprof *p = o->kind == PGO_OUTPUT_GCC
+				       ? pgo_rules_gcc(from, o->fo.gcc_release, err)
+				       : pgo_rules_llvm(from, err);
 	int rc;
 
 	if (p == NULL)
 		return err != NULL && err->code != 0 ? (int)err->code : PGO_ENOMEM;
 	pgo_fnprof_sort(p);
 	o->records = p->n_fns;
-	rc = format->write(p, &fo, &o->data, err);
+	rc = o->format->write(p, &o->fo, &o->data, err);
 	if (rc == 0)
 		rc = pgo_buf_check(&o->data, o->path, err);
 	if (rc == 0)
-		rc = read_back_fnprof(o, format, &fo, err);
+		rc = o->fo.md5 ? read_back_hashed(o, p, err)
+			       : read_back_fnprof(o, o->format, &o->fo, err);
 	pgo_fnprof_free(p);
 	return rc;
 }
@@ -244,8 +349,8 @@ int pgo_outputs_encode(struct pgo_outputs *o, const struct pgo_convert *c, struc
 		struct pgo_output *out = &o->of[i];
 		struct pgo_sha256 hash;
 		uint8_t digest[32];
-		int rc = out->kind == PGO_OUTPUT_BOLT ? encode_fdata(out, c, err)
-						      : encode_fnprof(out, c, err);
+		int rc = out->format != NULL ? encode_fnprof(out, c, err)
+					     : encode_fdata(out, c, err);
 
 		if (rc < 0)
 			return rc;
@@ -259,7 +364,7 @@ int pgo_outputs_encode(struct pgo_outputs *o, const struct pgo_convert *c, struc
 
 int pgo_outputs_write(const struct pgo_outputs *o, struct pgo_err *err)
 {
-	struct pgo_outfile *files[PGO_MAX_OUTPUTS] = {NULL};
+	struct pgo_outfile *files[PGO_N_OUTPUT_KINDS] = {NULL};
 	int rc = 0;
 
 	/* All bytes are on disk before the first file takes its name: a full disk changes nothing.
@@ -287,9 +392,9 @@ void pgo_outputs_json(const struct pgo_outputs *o, struct pgo_json *j)
 		pgo_json_kv_str(j, "kind", pgo_output_kind_name(o->of[i].kind));
 		pgo_json_kv_str(j, "path", o->of[i].name);
 		if (o->of[i].kind == PGO_OUTPUT_GCC)
-			pgo_json_kv_u64(j, "gcc_release", o->of[i].gcc_release);
+			pgo_json_kv_u64(j, "gcc_release", o->of[i].fo.gcc_release);
 		if (o->of[i].kind == PGO_OUTPUT_CLANG)
-			pgo_json_kv_str(j, "format", o->of[i].format->name);
+			pgo_json_kv_str(j, "format", o->of[i].variant);
 		pgo_json_kv_str(j, "sha256", o->of[i].digest);
 		pgo_json_kv_u64(j, "bytes", o->of[i].data.len);
 		pgo_json_kv_u64(j, "records", o->of[i].records);

@@ -10,34 +10,49 @@
 #include "convert/convert.h"
 #include "convert/format.h"
 
-enum pgo_output_kind { PGO_OUTPUT_GCC, PGO_OUTPUT_CLANG, PGO_OUTPUT_BOLT };
+/* In the order in which they are made, listed and fingerprinted. */
+enum pgo_output_kind { PGO_OUTPUT_GCC, PGO_OUTPUT_CLANG, PGO_OUTPUT_BOLT, PGO_N_OUTPUT_KINDS };
+
+/* What is to be known of a kind; a row each in output.c. */
+struct pgo_output_type {
+	const char *name;     /* "gcc": in manifests, and the key of pgo.conf */
+	const char *option;   /* "--gcc" */
+	const char *consumer; /* whose file it is, for people */
+	const char *records;  /* what its records are: "functions" */
+};
 
 struct pgo_output {
 	enum pgo_output_kind kind;
-	const char *path;     /* kept */
-	const char *name;     /* what manifests call it; kept; the path unless set otherwise */
-	unsigned gcc_release; /* PGO_OUTPUT_GCC */
-	const struct pgo_format *format; /* PGO_OUTPUT_CLANG */
+	const char *path;    /* kept */
+	const char *name;    /* what manifests call it; kept; the path unless set otherwise */
+	const char *variant; /* PGO_OUTPUT_CLANG: the format by its full name; "" for others */
+	struct pgo_format_options fo;
+	const struct pgo_format *format; /* of sample profiles; NULL for the others */
 	/* Results. */
 	struct pgo_buf data;
 	char digest[65];  /* SHA-256 of the file */
-	uint64_t records; /* functions, or edges */
+	uint64_t records; /* functions, edges ... */
 };
 
-#define PGO_MAX_OUTPUTS 3
 struct pgo_outputs {
-	struct pgo_output of[PGO_MAX_OUTPUTS];
+	struct pgo_output of[PGO_N_OUTPUT_KINDS];
 	size_t n;
 };
 
-const char *pgo_output_kind_name(enum pgo_output_kind kind); /* "gcc", "clang", "bolt" */
-/*
- * Fills the list from what the user named; NULL or "" = not wanted.  `gcc_release` 0 = ask the gcc
- * on PATH (or the newest release we know, with a warning).  `clang_format` NULL = extbinary.
- * PGO_EUSAGE for an unknown format or an empty list.
- */
-int pgo_outputs_init(struct pgo_outputs *o, const char *gcc, unsigned gcc_release,
-	const char *clang, const char *clang_format, const char *bolt,
+/* What the user named. */
+struct pgo_outputs_wanted {
+	const char *path[PGO_N_OUTPUT_KINDS]; /* NULL or "" = not wanted */
+	unsigned gcc_release;     /* 0 = ask the gcc on PATH (or the newest release we know, with a
+				 warning) */
+	const char *clang_format; /* NULL or "" = extbinary */
+};
+
+const struct pgo_output_type *pgo_output_type(enum pgo_output_kind kind);
+const char *pgo_output_kind_name(enum pgo_output_kind kind); /* its type's name */
+/* The names that --clang-format takes, for messages: "extbinary, text, ...". */
+extern const char pgo_clang_formats[];
+/* Fills the list.  PGO_EUSAGE for an unknown format or an empty list. */
+int pgo_outputs_init(struct pgo_outputs *o, const struct pgo_outputs_wanted *w,
 	struct pgo_err *err) PGO_MUST_CHECK;
 void pgo_outputs_fini(struct pgo_outputs *o);
 /* What the conversion must compute for them. */

@@ -7,12 +7,14 @@
 #include "pgo/operands.h"
 
 #include <inttypes.h>
+#include <string.h>
 
 /* Below this share of mapped samples something is wrong with the setup more often than not. */
 #define MAPPED_WARN 0.95
 
 struct convert_values {
-	const char *binary, *debug, *gcc, *clang, *clang_format, *bolt;
+	const char *binary, *debug, *clang_format;
+	const char *output[PGO_N_OUTPUT_KINDS];
 	uint64_t gcc_release;
 };
 
@@ -25,14 +27,18 @@ static const struct pgo_opt opts[] = {
 	{"debug", 0, "FILE|DIR", "its separate debug file, or a directory to search", PGO_OPT_STR,
 		AT(debug)},
 	{"Outputs", 0, NULL, NULL, PGO_OPT_GROUP, 0},
-	{"gcc", 0, "OUT", "write a profile for gcc -fauto-profile", PGO_OPT_STR, AT(gcc)},
+	{"gcc", 0, "OUT", "write a profile for gcc -fauto-profile", PGO_OPT_STR,
+		AT(output[PGO_OUTPUT_GCC])},
 	{"gcc-release", 0, "N", "major version of the gcc that reads it (default: the gcc on PATH)",
 		PGO_OPT_U64, AT(gcc_release)},
 	{"clang", 0, "OUT", "write a profile for clang -fprofile-sample-use", PGO_OPT_STR,
-		AT(clang)},
-	{"clang-format", 0, "FORMAT", "extbinary (default), text or binary", PGO_OPT_STR,
-		AT(clang_format)},
-	{"bolt", 0, "OUT", "write a profile for llvm-bolt -data", PGO_OPT_STR, AT(bolt)},
+		AT(output[PGO_OUTPUT_CLANG])},
+	{"clang-format", 0, "FORMAT",
+		"extbinary (default), extbinary-md5, extbinary-zlib, "
+		"extbinary-md5-zlib, text or binary",
+		PGO_OPT_STR, AT(clang_format)},
+	{"bolt", 0, "OUT", "write a profile for llvm-bolt -data", PGO_OPT_STR,
+		AT(output[PGO_OUTPUT_BOLT])},
 	PGO_OPT_END,
 };
 
@@ -102,12 +108,13 @@ static void print_text(
 	for (size_t i = 0; i < outputs->n; i++) {
 		const struct pgo_output *o = &outputs->of[i];
 
-		pgo_buf_printf(out, "  wrote %s for %s", o->path,
-			o->kind == PGO_OUTPUT_BOLT ? "llvm-bolt" : pgo_output_kind_name(o->kind));
+		const struct pgo_output_type *type = pgo_output_type(o->kind);
+
+		pgo_buf_printf(out, "  wrote %s for %s", o->path, type->consumer);
 		if (o->kind == PGO_OUTPUT_GCC)
-			pgo_buf_printf(out, " %u", o->gcc_release);
-		pgo_buf_printf(out, ": %" PRIu64 " %s, %zu bytes\n", o->records,
-			o->kind == PGO_OUTPUT_BOLT ? "edges" : "functions", o->data.len);
+			pgo_buf_printf(out, " %u", o->fo.gcc_release);
+		pgo_buf_printf(out, ": %" PRIu64 " %s, %zu bytes\n", o->records, type->records,
+			o->data.len);
 	}
 }
 
@@ -136,6 +143,7 @@ static int run(int argc, char **argv)
 	struct convert_values o = {0};
 	struct pgo_err err = PGO_ERR_INIT;
 	struct pgo_outputs outputs = {0};
+	struct pgo_outputs_wanted wanted;
 	struct pgo_convert_options co;
 	struct pgo_convert *c = NULL;
 	struct pgo_opt_globals g;
@@ -143,9 +151,11 @@ static int run(int argc, char **argv)
 
 	if (pgo_cmd_begin(&pgo_cmd_convert, argc, argv, &o, &g, &first, NULL, &code) != 0)
 		return code;
+	wanted = (struct pgo_outputs_wanted){
+		.gcc_release = (unsigned)o.gcc_release, .clang_format = o.clang_format};
+	memcpy(wanted.path, o.output, sizeof wanted.path);
 	if (check_usage(&o, argc - first, &err) < 0 ||
-		pgo_outputs_init(&outputs, o.gcc, (unsigned)o.gcc_release, o.clang, o.clang_format,
-			o.bolt, &err) < 0)
+		pgo_outputs_init(&outputs, &wanted, &err) < 0)
 		goto fail;
 	co = (struct pgo_convert_options){o.binary, o.debug, pgo_outputs_want_fnprof(&outputs),
 		pgo_outputs_want_fdata(&outputs)};

@@ -88,9 +88,6 @@ static int copy_strings(cfg_t *t, const char *dir, struct pgo_target *ret, struc
 		{&ret->clang_format, "clang_format", false},
 		{&ret->binary, "binary", true},
 		{&ret->debug, "debug", true},
-		{&ret->gcc, "gcc", true},
-		{&ret->clang, "clang", true},
-		{&ret->bolt, "bolt", true},
 	};
 
 	for (size_t i = 0; i < sizeof fields / sizeof *fields; i++) {
@@ -102,11 +99,19 @@ static int copy_strings(cfg_t *t, const char *dir, struct pgo_target *ret, struc
 		if (*fields[i].to == NULL)
 			return pgo_err_nomem(err);
 	}
+	for (size_t i = 0; i < PGO_N_OUTPUT_KINDS; i++) {
+		ret->output[i] =
+			rebase(dir, cfg_getstr(t, pgo_output_kind_name((enum pgo_output_kind)i)));
+		if (ret->output[i] == NULL)
+			return pgo_err_nomem(err);
+	}
 	return 0;
 }
 
 static int check_target(const struct pgo_target *t, struct pgo_err *err)
 {
+	size_t outputs = 0;
+
 	if (t->name[0] == '\0' || t->name[0] == '.' || strchr(t->name, '/') != NULL)
 		return pgo_err_set(err, PGO_EUSAGE,
 			"target '%s': the name becomes a directory; use letters, digits, '-', '_' "
@@ -122,10 +127,12 @@ static int check_target(const struct pgo_target *t, struct pgo_err *err)
 			"target '%s' has no binary; name the program that was profiled: binary = "
 			"\"PATH\"",
 			t->name);
-	if (t->gcc[0] == '\0' && t->clang[0] == '\0' && t->bolt[0] == '\0')
+	for (size_t i = 0; i < PGO_N_OUTPUT_KINDS; i++)
+		outputs += t->output[i][0] != '\0';
+	if (outputs == 0)
 		return pgo_err_set(err, PGO_EUSAGE,
 			"target '%s' asks for no output; set at least one of gcc, clang and bolt "
-			"to a path",
+			"(pgo.conf(5) lists the others) to a path",
 			t->name);
 	return 0;
 }
@@ -257,9 +264,8 @@ static void free_target(struct pgo_target *t)
 	pgo_free(t->until);
 	pgo_free(t->binary);
 	pgo_free(t->debug);
-	pgo_free(t->gcc);
-	pgo_free(t->clang);
-	pgo_free(t->bolt);
+	for (size_t i = 0; i < PGO_N_OUTPUT_KINDS; i++)
+		pgo_free(t->output[i]);
 	pgo_free(t->clang_format);
 }
 

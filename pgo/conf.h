@@ -23,6 +23,7 @@
 #ifndef PGO_CONF_H
 #define PGO_CONF_H
 
+#include "convert/output.h"
 #include "pgo/core/err.h"
 
 #include <stddef.h>
@@ -32,13 +33,13 @@ struct pgo_target {
 	char *name;
 	char **sources, **selects;
 	size_t n_sources, n_selects;
-	char *since, *until;             /* as written; "" = open */
-	char *binary, *debug;            /* debug "" = search */
-	int64_t half_life_ns, window_ns; /* 0 = off */
-	double host_cap;                 /* 0 = off */
-	char *gcc, *clang, *bolt;        /* outputs; "" = not wanted */
-	unsigned gcc_release;            /* 0 = the gcc on PATH */
-	char *clang_format;              /* extbinary, text, binary */
+	char *since, *until;              /* as written; "" = open */
+	char *binary, *debug;             /* debug "" = search */
+	int64_t half_life_ns, window_ns;  /* 0 = off */
+	double host_cap;                  /* 0 = off */
+	char *output[PGO_N_OUTPUT_KINDS]; /* "" = not wanted */
+	unsigned gcc_release;             /* 0 = the gcc on PATH */
+	char *clang_format;
 };
 
 struct pgo_conf {

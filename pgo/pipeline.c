@@ -71,12 +71,15 @@ void pgo_pipeline_describe(
 	else
 		pgo_buf_puts(out, ", hosts as they come\n");
 	pgo_buf_printf(out, "  convert  for %s\n", t->binary);
-	if (t->gcc[0] != '\0')
-		pgo_buf_printf(out, "           gcc to %s\n", t->gcc);
-	if (t->clang[0] != '\0')
-		pgo_buf_printf(out, "           clang (%s) to %s\n", t->clang_format, t->clang);
-	if (t->bolt[0] != '\0')
-		pgo_buf_printf(out, "           llvm-bolt to %s\n", t->bolt);
+	for (size_t i = 0; i < PGO_N_OUTPUT_KINDS; i++) {
+		if (t->output[i][0] == '\0')
+			continue;
+		pgo_buf_printf(
+			out, "           %s", pgo_output_type((enum pgo_output_kind)i)->consumer);
+		if (i == PGO_OUTPUT_CLANG)
+			pgo_buf_printf(out, " (%s)", t->clang_format);
+		pgo_buf_printf(out, " to %s\n", t->output[i]);
+	}
 }
 
 /* ---- preparing */
@@ -182,8 +185,8 @@ static void hash_target(struct pgo_sha256 *h, const struct run *r)
 
 		hash_str(h, pgo_output_kind_name(o->kind));
 		hash_str(h, o->name);
-		hash_str(h, o->format != NULL ? o->format->name : "");
-		pgo_sha256_add(h, &o->gcc_release, sizeof o->gcc_release);
+		hash_str(h, o->variant);
+		pgo_sha256_add(h, &o->fo.gcc_release, sizeof o->fo.gcc_release);
 	}
 }
 
@@ -379,8 +382,7 @@ static int publish(struct run *r, struct pgo_err *err)
 	for (size_t i = 0; i < r->outputs.n && rc == 0; i++)
 		pgo_buf_printf(&r->text, "wrote    %s (%s, %" PRIu64 " %s, %zu bytes)\n",
 			r->outputs.of[i].path, pgo_output_kind_name(r->outputs.of[i].kind),
-			r->outputs.of[i].records,
-			r->outputs.of[i].kind == PGO_OUTPUT_BOLT ? "edges" : "functions",
+			r->outputs.of[i].records, pgo_output_type(r->outputs.of[i].kind)->records,
 			r->outputs.of[i].data.len);
 	pgo_buf_fini(&text);
 	return rc;
@@ -391,9 +393,13 @@ static int publish(struct run *r, struct pgo_err *err)
 static int run_stages(struct run *r, enum pgo_run_result *ret, struct pgo_err *err)
 {
 	const struct pgo_target *t = r->target;
-	int rc = pgo_outputs_init(
-		&r->outputs, t->gcc, t->gcc_release, t->clang, t->clang_format, t->bolt, err);
+	struct pgo_outputs_wanted wanted = {
+		.gcc_release = t->gcc_release, .clang_format = t->clang_format};
+	int rc;
 
+	for (size_t i = 0; i < PGO_N_OUTPUT_KINDS; i++)
+		wanted.path[i] = t->output[i];
+	rc = pgo_outputs_init(&r->outputs, &wanted, err);
 	for (size_t i = 0; i < r->outputs.n; i++)
 		r->outputs.of[i].name = pgo_conf_relative(r->conf, r->outputs.of[i].path);
 	if (rc == 0)

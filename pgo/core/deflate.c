@@ -79,14 +79,14 @@ static int run(z_stream *z, int (*step)(z_stream *, int), const void *data, size
 	return r;
 }
 
-static int deflate_to(
-	const void *data, size_t len, int window, struct pgo_buf *out, struct pgo_err *err)
+static int deflate_to(const void *data, size_t len, int window, int level, struct pgo_buf *out,
+	struct pgo_err *err)
 {
 	z_stream z = {.zalloc = z_alloc, .zfree = z_free};
 	gz_header header = {.os = OS_UNKNOWN};
 	int r;
 
-	if (deflateInit2(&z, LEVEL, Z_DEFLATED, window, 8, Z_DEFAULT_STRATEGY) != Z_OK)
+	if (deflateInit2(&z, level, Z_DEFLATED, window, 8, Z_DEFAULT_STRATEGY) != Z_OK)
 		return pgo_err_nomem(err);
 	if (window == WINDOW_GZIP)
 		deflateSetHeader(&z, &header);
@@ -101,12 +101,13 @@ static int deflate_to(
 
 int pgo_gzip(const void *data, size_t len, struct pgo_buf *out, struct pgo_err *err)
 {
-	return deflate_to(data, len, WINDOW_GZIP, out, err);
+	return deflate_to(data, len, WINDOW_GZIP, LEVEL, out, err);
 }
 
 int pgo_zlib_deflate(const void *data, size_t len, struct pgo_buf *out, struct pgo_err *err)
 {
-	return deflate_to(data, len, WINDOW_ZLIB, out, err);
+	/* What LLVM takes for its profiles, so that both write the same bytes. */
+	return deflate_to(data, len, WINDOW_ZLIB, Z_BEST_COMPRESSION, out, err);
 }
 
 int pgo_zlib_inflate(const char *what, const void *data, size_t len, uint64_t max,
