@@ -26,6 +26,7 @@
  * pgo/core/: the bottom layer, which everything may use
  *	err, diag              errors as values; warnings, notes, progress
  *	alloc, arena           the heap, and blocks of it with a budget
+ *	parallel               independent pieces of a job on several threads
  *	buf, vec, map, strtab  bytes, arrays, hash maps, interned strings
  *	file, paths            reading within limits, writing by rename; listing
  *	inflate, deflate       gzip, zstd, zlib as streams
