@@ -38,6 +38,8 @@
  *	pprof, pprof_read, pprof_split, pprof_tables, pprof_sample, pprof_write, pprof_impl, wire
  *	                       profile.proto <-> model, streaming
  *	resolve                addresses of any convention -> (build-id, ELF address)
+ *	insn, insn_x86, insn_arm64
+ *	                       single machine instructions
  *	lbr                    branch records inside pprof
  *	manifest               what came from where
  *
@@ -63,7 +65,8 @@
  *	convert, intake, pass, figures, account, convert_impl
  *	                       the object and its run; where every sample went
  *	ranges, plain          traces, or plain samples, -> executions of instructions
- *	codefns, cfg, landing  functions, instructions, basic blocks, landing pads
+ *	codefns, cfg, cfg_tables, landing
+ *	                       functions, instructions, basic blocks, jump tables, landing pads
  *	debugfile, lines, linetab
  *	                       DWARF: address -> line and inline chain
  *	positions, edges       executions -> source positions; -> edges of blocks

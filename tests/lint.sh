@@ -94,7 +94,7 @@ fence_table() {
 		dwarf\.h|elfutils/libdw\.h        convert/lines[a-z_]*\.[ch]
 		elfutils/libdwfl\.h               convert/lines[a-z_]*\.[ch]
 		elfutils/version\.h               pgo/versions\.c
-		Zydis/.*                          convert/cfg[a-z_]*\.c|pgo/versions\.c
+		Zydis/.*                          pgo/core/insn_x86\.c|pgo/versions\.c
 		protobuf-c/.*|profile\.pb-c\.h    pgo/core/pprof[a-z_]*\.[ch]|pgo/versions\.c
 		jansson\.h                        pgo/core/json\.c|pgo/versions\.c
 		confuse\.h                        pgo/conf\.c|pgo/versions\.c
