@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The writing half of inflate.h.  zlib rather than ISA-L, whose output depends on the vector units
+ * The zlib wrapping, both ways.  zlib rather than ISA-L, whose output depends on the vector units
  * of the machine it runs on: the same bytes have to come out everywhere.
  */
 #include "pgo/core/alloc.h"
@@ -11,10 +11,7 @@
 #include <string.h>
 #include <zlib.h>
 
-#define LEVEL 6
 #define WINDOW_ZLIB 15
-#define WINDOW_GZIP (15 + 16)
-#define OS_UNKNOWN 255
 #define BLOCK ((size_t)64 << 10)
 
 static voidpf z_alloc(voidpf ctx, uInt n, uInt size)
@@ -83,13 +80,10 @@ static int deflate_to(const void *data, size_t len, int window, int level, struc
 	struct pgo_err *err)
 {
 	z_stream z = {.zalloc = z_alloc, .zfree = z_free};
-	gz_header header = {.os = OS_UNKNOWN};
 	int r;
 
 	if (deflateInit2(&z, level, Z_DEFLATED, window, 8, Z_DEFAULT_STRATEGY) != Z_OK)
 		return pgo_err_nomem(err);
-	if (window == WINDOW_GZIP)
-		deflateSetHeader(&z, &header);
 	r = run(&z, deflate, data, len, UINT64_MAX, out);
 	deflateEnd(&z);
 	if (r == Z_STREAM_END)
@@ -97,11 +91,6 @@ static int deflate_to(const void *data, size_t len, int window, int level, struc
 	if (out->failed)
 		return pgo_buf_check(out, "the compressed output", err);
 	return pgo_err_nomem(err);
-}
-
-int pgo_gzip(const void *data, size_t len, struct pgo_buf *out, struct pgo_err *err)
-{
-	return deflate_to(data, len, WINDOW_GZIP, LEVEL, out, err);
 }
 
 int pgo_zlib_deflate(const void *data, size_t len, struct pgo_buf *out, struct pgo_err *err)

@@ -479,6 +479,57 @@ static void unreadable_names_are_refused(void **state)
 	assert_has(err.msg, "Is a directory");
 }
 
+/* One gzip member of `len` bytes, by the library itself. */
+static uint8_t *inflate_by_zlib(const void *data, size_t n, size_t len)
+{
+	z_stream z = {.next_in = (Bytef *)(uintptr_t)data, .avail_in = (uInt)n};
+	uint8_t *out = malloc(len + 1);
+
+	assert_int_equal(inflateInit2(&z, 15 + 16), Z_OK);
+	z.next_out = out;
+	z.avail_out = (uInt)len + 1;
+	assert_int_equal(inflate(&z, Z_FINISH), Z_STREAM_END);
+	assert_int_equal(z.total_out, len);
+	assert_int_equal(z.avail_in, 0);
+	inflateEnd(&z);
+	return out;
+}
+
+static void gzip_on_several_threads_has_the_bytes_of_one(void **state)
+{
+	static const size_t lens[] = {0, 1, 512 << 10, (512 << 10) + 1, (2 << 20) - 1, 3000000};
+	char *data = malloc(3000000);
+	struct pgo_buf one, many;
+	uint32_t x = 1;
+
+	(void)state;
+	/* Compressible, and further back than one piece's dictionary. */
+	for (size_t i = 0; i < 3000000; i++) {
+		x = x * 1664525 + 1013904223;
+		data[i] = i >= 70000 && (x >> 24) > 20 ? data[i - 70000 + (x >> 30)]
+						       : (char)(x >> 16);
+	}
+	for (size_t k = 0; k < sizeof lens / sizeof *lens; k++) {
+		uint8_t *back;
+
+		pgo_buf_init(&one, SIZE_MAX);
+		pgo_buf_init(&many, SIZE_MAX);
+		setenv("PGO_THREADS", "1", 1);
+		gzip_of(data, lens[k], &one);
+		setenv("PGO_THREADS", "5", 1);
+		gzip_of(data, lens[k], &many);
+		unsetenv("PGO_THREADS");
+		assert_int_equal(one.len, many.len);
+		assert_memory_equal(one.data, many.data, one.len);
+		back = inflate_by_zlib(many.data, many.len, lens[k]);
+		assert_memory_equal(back, data, lens[k]);
+		free(back);
+		pgo_buf_fini(&one);
+		pgo_buf_fini(&many);
+	}
+	free(data);
+}
+
 static void gzip_output_is_the_same_every_time_and_nameless(void **state)
 {
 	uint8_t *data = sample(LEN);
@@ -637,6 +688,7 @@ int main(void)
 		WITH_DIR(files_rewind_and_pipes_do_not),
 		cmocka_unit_test(an_error_repeats_until_rewound),
 		WITH_DIR(unreadable_names_are_refused),
+		cmocka_unit_test(gzip_on_several_threads_has_the_bytes_of_one),
 		cmocka_unit_test(gzip_output_is_the_same_every_time_and_nameless),
 		cmocka_unit_test(zlib_sections_round_trip_within_limits),
 		cmocka_unit_test(an_output_buffer_may_be_exactly_large_enough),
