@@ -29,7 +29,7 @@
  *	parallel               independent pieces of a job on several threads
  *	buf, vec, map, strtab  bytes, arrays, hash maps, interned strings
  *	file, paths            reading within limits, writing by rename; listing
- *	inflate, deflate, gzip gzip, zstd, zlib as streams; gzip on several threads
+ *	inflate, deflate       gzip, zstd, zlib as streams
  *	sha256, json           digests; JSON out and in
  *	opt, value             option tables and --help; numbers, sizes, durations, times
  *	elf, elf_bytes, elf_symbols, elf_plt, elf_impl

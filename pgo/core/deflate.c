@@ -1,11 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The zlib wrapping, both ways.  zlib rather than ISA-L, whose output depends on the vector units
+ * The writing half of inflate.h.  zlib rather than ISA-L, whose output depends on the vector units
  * of the machine it runs on: the same bytes have to come out everywhere.
+ *
+ * gzip (RFC 1952) is written by several threads with the bytes of one: the data are cut into pieces
+ * of a fixed size, each is deflated on its own, with the 32 KiB before it as its dictionary, and
+ * flushed to a byte boundary, so that the pieces put together are one deflate stream.
+ *
+ *	1f 8b 08 00  00 00 00 00  00 ff		method deflate, no name, no time, unknown system
+ *	piece 0 | piece 1 | ... | last piece
+ *	CRC-32 of all data, their length modulo 2^32: 4 bytes each, little-endian
  */
 #include "pgo/core/alloc.h"
 #include "pgo/core/buf.h"
 #include "pgo/core/inflate.h"
+#include "pgo/core/parallel.h"
 
 #include <limits.h>
 #include <string.h>
@@ -13,6 +22,10 @@
 
 #define WINDOW_ZLIB 15
 #define BLOCK ((size_t)64 << 10)
+#define GZIP_LEVEL 6
+#define RAW_DEFLATE (-15)
+#define PIECE ((size_t)512 << 10)
+#define DICTIONARY ((size_t)32 << 10)
 
 static voidpf z_alloc(voidpf ctx, uInt n, uInt size)
 {
@@ -30,6 +43,8 @@ static uInt clip(size_t n)
 {
 	return n < UINT_MAX ? (uInt)n : UINT_MAX;
 }
+
+/* ---------------------------------------------------------------- the zlib wrapping */
 
 /* Runs `step` until the stream ends or the input does; the last code of zlib. */
 static int run(z_stream *z, int (*step)(z_stream *, int), const void *data, size_t len,
@@ -130,4 +145,93 @@ int pgo_zlib_inflate(const char *what, const void *data, size_t len, uint64_t ma
 	default:
 		return pgo_err_set(err, PGO_EFORMAT, "%s: damaged zlib data", what);
 	}
+}
+
+/* ---------------------------------------------------------------- gzip, in pieces */
+
+struct piece {
+	uint8_t *data;
+	size_t len;
+	uLong crc;
+};
+
+struct job {
+	const uint8_t *data;
+	size_t len, n;
+	struct piece *pieces;
+};
+
+/* The whole of `in` into room that is enough for it. */
+static int deflate_all(z_stream *z, const struct job *job, size_t i, struct piece *to)
+{
+	size_t at = i * PIECE, len = i + 1 < job->n ? PIECE : job->len - at;
+	size_t room = deflateBound(z, len) + 16; /* the flush is five bytes or so */
+	bool last = i + 1 == job->n;
+	int r;
+
+	if (i != 0 &&
+		deflateSetDictionary(z, job->data + at - DICTIONARY, (uInt)DICTIONARY) != Z_OK)
+		return -1;
+	to->data = pgo_malloc(room);
+	if (to->data == NULL)
+		return -1;
+	z->next_in = (Bytef *)(uintptr_t)(job->data + at);
+	z->avail_in = (uInt)len;
+	z->next_out = to->data;
+	z->avail_out = (uInt)room;
+	r = deflate(z, last ? Z_FINISH : Z_SYNC_FLUSH);
+	to->len = room - z->avail_out;
+	to->crc = crc32(crc32(0, NULL, 0), job->data + at, (uInt)len);
+	return r == (last ? Z_STREAM_END : Z_OK) && z->avail_in == 0 && z->avail_out != 0 ? 0 : -1;
+}
+
+static int one_piece(void *ctx, size_t i, unsigned thread, struct pgo_err *err)
+{
+	const struct job *job = ctx;
+	z_stream z = {.zalloc = z_alloc, .zfree = z_free};
+	int rc;
+
+	(void)thread;
+	if (deflateInit2(&z, GZIP_LEVEL, Z_DEFLATED, RAW_DEFLATE, 8, Z_DEFAULT_STRATEGY) != Z_OK)
+		return pgo_err_nomem(err);
+	rc = deflate_all(&z, job, i, &job->pieces[i]);
+	deflateEnd(&z);
+	return rc < 0 ? pgo_err_nomem(err) : 0;
+}
+
+static void assemble(const struct job *job, struct pgo_buf *out)
+{
+	static const uint8_t head[10] = {0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff};
+	uLong crc = crc32(0, NULL, 0);
+
+	pgo_buf_add(out, head, sizeof head);
+	for (size_t i = 0; i < job->n; i++) {
+		size_t len = i + 1 < job->n ? PIECE : job->len - i * PIECE;
+
+		pgo_buf_add(out, job->pieces[i].data, job->pieces[i].len);
+		crc = crc32_combine(crc, job->pieces[i].crc, (z_off_t)len);
+	}
+	pgo_buf_u32le(out, (uint32_t)crc);
+	pgo_buf_u32le(out, (uint32_t)job->len);
+}
+
+int pgo_gzip(const void *data, size_t len, struct pgo_buf *out, struct pgo_err *err)
+{
+	struct job job = {.data = data, .len = len, .n = len / PIECE + (len % PIECE != 0)};
+	int rc;
+
+	if (job.n == 0)
+		job.n = 1;
+	job.pieces = pgo_calloc(job.n, sizeof *job.pieces);
+	if (job.pieces == NULL)
+		return pgo_err_nomem(err);
+	rc = pgo_parallel(job.n, pgo_threads(), one_piece, &job, err);
+	if (rc == 0) {
+		assemble(&job, out);
+		rc = pgo_buf_check(out, "the compressed output", err);
+	}
+	for (size_t i = 0; i < job.n; i++)
+		pgo_free(job.pieces[i].data);
+	pgo_free(job.pieces);
+	return rc;
 }
