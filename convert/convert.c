@@ -257,6 +257,15 @@ struct pgo_fdata *pgo_convert_fdata(const struct pgo_convert *c)
 	return c->fdata;
 }
 
+void pgo_convert_look(const struct pgo_convert *c, struct pgo_convert_view *ret)
+{
+	*ret = (struct pgo_convert_view){.elf = c->elf,
+		.symbols = c->fns.symbols,
+		.ranges = &c->ranges,
+		.fns = &c->fns,
+		.event = c->event};
+}
+
 const struct pgo_account *pgo_convert_account(const struct pgo_convert *c)
 {
 	return &c->account;

@@ -83,6 +83,17 @@ int pgo_convert_run(struct pgo_convert *c, struct pgo_err *err) PGO_MUST_CHECK;
 /* Borrowed; NULL unless asked for. Sorted. */
 const struct pgo_fnprof *pgo_convert_fnprof(const struct pgo_convert *c);
 struct pgo_fdata *pgo_convert_fdata(const struct pgo_convert *c);
+/* What outputs are made from that need neither lines nor blocks of the pass; borrowed. */
+struct pgo_codefns;
+struct pgo_ranges;
+struct pgo_convert_view {
+	const struct pgo_elf *elf;       /* instructions */
+	const struct pgo_elf *symbols;   /* names: the ELF, or its debug file */
+	const struct pgo_ranges *ranges; /* sorted */
+	const struct pgo_codefns *fns;   /* finished */
+	const char *event;               /* of plain samples, or NULL */
+};
+void pgo_convert_look(const struct pgo_convert *c, struct pgo_convert_view *ret);
 const struct pgo_account *pgo_convert_account(const struct pgo_convert *c);
 /* One screen for people; one object for machines. */
 void pgo_account_text(const struct pgo_account *a, struct pgo_buf *out);

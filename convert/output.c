@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "convert/output.h"
+#include "convert/output_impl.h"
 
-#include "convert/fmt_llvm.h"
+#include "convert/preagg.h"
 #include "pgo/core/diag.h"
 #include "pgo/core/file.h"
 #include "pgo/core/sha256.h"
@@ -13,15 +13,16 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define MAX_OUTPUT ((size_t)4 << 30)
 #define NEWEST_GCC 16
 
 extern char **environ;
 
 static const struct pgo_output_type types[PGO_N_OUTPUT_KINDS] = {
-	[PGO_OUTPUT_GCC] = {"gcc", "--gcc", "gcc", "functions"},
-	[PGO_OUTPUT_CLANG] = {"clang", "--clang", "clang", "functions"},
-	[PGO_OUTPUT_BOLT] = {"bolt", "--bolt", "llvm-bolt", "edges"},
+	[PGO_OUTPUT_GCC] = {"gcc", "--gcc", "gcc", "functions", pgo_encode_fnprof},
+	[PGO_OUTPUT_CLANG] = {"clang", "--clang", "clang", "functions", pgo_encode_fnprof},
+	[PGO_OUTPUT_BOLT] = {"bolt", "--bolt", "llvm-bolt", "edges", pgo_encode_fdata},
+	[PGO_OUTPUT_BOLT_PREAGG] = {"bolt_preagg", "--bolt-preagg", "perf2bolt --pa", "records",
+		pgo_encode_preagg},
 };
 
 const struct pgo_output_type *pgo_output_type(enum pgo_output_kind kind)
@@ -74,7 +75,7 @@ static struct pgo_output *add(struct pgo_outputs *o, enum pgo_output_kind kind, 
 	out->path = path;
 	out->name = path;
 	out->variant = "";
-	pgo_buf_init(&out->data, MAX_OUTPUT);
+	pgo_buf_init(&out->data, PGO_OUTPUT_MAX);
 	return out;
 }
 
@@ -164,6 +165,11 @@ int pgo_outputs_init(struct pgo_outputs *o, const struct pgo_outputs_wanted *w, 
 			out->fo.gcc_release = choose_gcc_release(w->gcc_release);
 			out->format = &pgo_format_gcc;
 			break;
+		case PGO_OUTPUT_BOLT_PREAGG:
+			out->traces = w->bolt_release == 0 ||
+				      w->bolt_release >= PGO_PREAGG_TRACES_RELEASE;
+			out->variant = out->traces ? "traces" : "branches";
+			break;
 		case PGO_OUTPUT_CLANG:
 			out->fo.md5 = clang->md5;
 			out->fo.compress = clang->compress;
@@ -200,157 +206,13 @@ bool pgo_outputs_want_fdata(const struct pgo_outputs *o)
 	return false;
 }
 
-static int unreadable(const struct pgo_output *o, const char *what, struct pgo_err *err)
-{
-	return pgo_err_set(err, PGO_EFORMAT,
-		"%s: the %s profile does not read back as it was written (%s); nothing was "
-		"written: this is a bug, please report it",
-		o->path, pgo_output_kind_name(o->kind), what);
-}
-
-static bool same_name(
-	const struct pgo_fnprof *p, uint32_t name, const struct pgo_fnprof *hashed, uint32_t number)
-{
-	const struct pgo_str *s = &p->strs.strs[name];
-
-	return strtoull(pgo_fnprof_str(hashed, number), NULL, 10) ==
-	       pgo_llvm_hash_name(s->s, s->len);
-}
-
-/* Is `g` what is left of `f` when names become their hashes? */
-static bool same_hashed(const struct pgo_fnprof *p, const struct pgo_fn *f,
-	const struct pgo_fnprof *hashed, const struct pgo_fn *g)
-{
-	if (!same_name(p, f->name, hashed, g->name) || f->total != g->total || f->head != g->head ||
-		f->n_pos != g->n_pos || f->n_calls != g->n_calls)
-		return false;
-	for (uint32_t i = 0; i < f->n_pos; i++) {
-		const struct pgo_fn_pos *x = &f->pos[i], *y = &g->pos[i];
-
-		if (x->line != y->line || x->disc != y->disc || x->count != y->count ||
-			x->n_targets != y->n_targets)
-			return false;
-		for (uint32_t t = 0; t < x->n_targets; t++)
-			if (x->targets[t].count != y->targets[t].count ||
-				!same_name(p, x->targets[t].name, hashed, y->targets[t].name))
-				return false;
-	}
-	for (uint32_t i = 0; i < f->n_calls; i++)
-		if (f->calls[i].line != g->calls[i].line || f->calls[i].disc != g->calls[i].disc ||
-			!same_hashed(p, f->calls[i].callee, hashed, g->calls[i].callee))
-			return false;
-	return true;
-}
-
-/* Names that were hashed do not come back, and sort differently: record by record in the file's
- * order. */
-static int read_back_hashed(
-	const struct pgo_output *o, const struct pgo_fnprof *p, struct pgo_err *err)
-{
-	struct pgo_fnprof *q = o->format->read(o->path, o->data.data, o->data.len, err);
-	bool same;
-
-	if (q == NULL)
-		return pgo_err_prefix(err, "reading back");
-	same = q->md5_names && q->n_fns == p->n_fns && q->n_cold == p->n_cold;
-	for (size_t i = 0; i < p->n_fns && same; i++)
-		same = same_hashed(p, p->fns[i], q, q->fns[i]);
-	pgo_fnprof_free(q);
-	return same ? 0 : unreadable(o, o->variant, err);
-}
-
-/* Written once more from what was read back, an output must come out the same. */
-static int read_back_fnprof(const struct pgo_output *o, const struct pgo_format *format,
-	const struct pgo_format_options *fo, struct pgo_err *err)
-{
-	struct pgo_fnprof *p = format->read(o->path, o->data.data, o->data.len, err);
-	struct pgo_buf again;
-	int rc = 0;
-
-	if (p == NULL)
-		return pgo_err_prefix(err, "reading back");
-	pgo_buf_init(&again, MAX_OUTPUT);
-	pgo_fnprof_sort(p);
-	rc = format->write(p, fo, &again, err);
-	if (rc == 0 &&
-		(again.len != o->data.len || memcmp(again.data, o->data.data, again.len) != 0))
-		rc = unreadable(o, format->name, err);
-	pgo_buf_fini(&again);
-	pgo_fnprof_free(p);
-	return rc;
-}
-
-static int encode_fnprof(struct pgo_output *o, const struct pgo_convert *c, struct pgo_err *err)
-{
-	const struct pgo_fnprof *from = pgo_convert_fnprof(c);
-	struct pgo_fnprof *p = o->kind == PGO_OUTPUT_GCC
-				       ? pgo_rules_gcc(from, o->fo.gcc_release, err)
-				       : pgo_rules_llvm(from, err);
-	int rc;
-
-	if (p == NULL)
-		return err != NULL && err->code != 0 ? (int)err->code : PGO_ENOMEM;
-	pgo_fnprof_sort(p);
-	o->records = p->n_fns;
-	rc = o->format->write(p, &o->fo, &o->data, err);
-	if (rc == 0)
-		rc = pgo_buf_check(&o->data, o->path, err);
-	if (rc == 0)
-		rc = o->fo.md5 ? read_back_hashed(o, p, err)
-			       : read_back_fnprof(o, o->format, &o->fo, err);
-	pgo_fnprof_free(p);
-	return rc;
-}
-
-static int read_back_fdata(const struct pgo_output *o, struct pgo_err *err)
-{
-	struct pgo_fdata *f = pgo_fdata_read(o->path, o->data.data, o->data.len, err);
-	struct pgo_buf again;
-	int rc;
-
-	if (f == NULL)
-		return pgo_err_prefix(err, "reading back");
-	pgo_buf_init(&again, MAX_OUTPUT);
-	rc = pgo_fdata_sort(f, err);
-	if (rc == 0)
-		rc = pgo_fdata_write(f, &again, err);
-	if (rc == 0 &&
-		(again.len != o->data.len || memcmp(again.data, o->data.data, again.len) != 0))
-		rc = unreadable(o, ".fdata", err);
-	pgo_buf_fini(&again);
-	pgo_fdata_free(f);
-	return rc;
-}
-
-static int encode_fdata(struct pgo_output *o, const struct pgo_convert *c, struct pgo_err *err)
-{
-	struct pgo_fdata *f = pgo_convert_fdata(c);
-	int rc;
-
-	if (f->n_edges == 0)
-		return pgo_err_set(err, PGO_EEMPTY,
-			"%s would have no edge; the branches of the profile lie outside the "
-			"functions of the program",
-			o->path);
-	rc = pgo_fdata_sort(f, err);
-	o->records = f->n_edges;
-	if (rc == 0)
-		rc = pgo_fdata_write(f, &o->data, err);
-	if (rc == 0)
-		rc = pgo_buf_check(&o->data, o->path, err);
-	if (rc == 0)
-		rc = read_back_fdata(o, err);
-	return rc;
-}
-
 int pgo_outputs_encode(struct pgo_outputs *o, const struct pgo_convert *c, struct pgo_err *err)
 {
 	for (size_t i = 0; i < o->n; i++) {
 		struct pgo_output *out = &o->of[i];
 		struct pgo_sha256 hash;
 		uint8_t digest[32];
-		int rc = out->format != NULL ? encode_fnprof(out, c, err)
-					     : encode_fdata(out, c, err);
+		int rc = types[out->kind].encode(out, c, err);
 
 		if (rc < 0)
 			return rc;
@@ -393,7 +255,7 @@ void pgo_outputs_json(const struct pgo_outputs *o, struct pgo_json *j)
 		pgo_json_kv_str(j, "path", o->of[i].name);
 		if (o->of[i].kind == PGO_OUTPUT_GCC)
 			pgo_json_kv_u64(j, "gcc_release", o->of[i].fo.gcc_release);
-		if (o->of[i].kind == PGO_OUTPUT_CLANG)
+		if (o->of[i].variant[0] != '\0')
 			pgo_json_kv_str(j, "format", o->of[i].variant);
 		pgo_json_kv_str(j, "sha256", o->of[i].digest);
 		pgo_json_kv_u64(j, "bytes", o->of[i].data.len);

@@ -11,14 +11,23 @@
 #include "convert/format.h"
 
 /* In the order in which they are made, listed and fingerprinted. */
-enum pgo_output_kind { PGO_OUTPUT_GCC, PGO_OUTPUT_CLANG, PGO_OUTPUT_BOLT, PGO_N_OUTPUT_KINDS };
+enum pgo_output_kind {
+	PGO_OUTPUT_GCC,
+	PGO_OUTPUT_CLANG,
+	PGO_OUTPUT_BOLT,
+	PGO_OUTPUT_BOLT_PREAGG,
+	PGO_N_OUTPUT_KINDS /* not a kind */
+};
 
 /* What is to be known of a kind; a row each in output.c. */
+struct pgo_output;
+
 struct pgo_output_type {
 	const char *name;     /* "gcc": in manifests, and the key of pgo.conf */
 	const char *option;   /* "--gcc" */
 	const char *consumer; /* whose file it is, for people */
 	const char *records;  /* what its records are: "functions" */
+	int (*encode)(struct pgo_output *o, const struct pgo_convert *c, struct pgo_err *err);
 };
 
 struct pgo_output {
@@ -28,6 +37,7 @@ struct pgo_output {
 	const char *variant; /* PGO_OUTPUT_CLANG: the format by its full name; "" for others */
 	struct pgo_format_options fo;
 	const struct pgo_format *format; /* of sample profiles; NULL for the others */
+	bool traces;                     /* PGO_OUTPUT_BOLT_PREAGG: records of LLVM 22 */
 	/* Results. */
 	struct pgo_buf data;
 	char digest[65];  /* SHA-256 of the file */
@@ -45,6 +55,7 @@ struct pgo_outputs_wanted {
 	unsigned gcc_release;     /* 0 = ask the gcc on PATH (or the newest release we know, with a
 				 warning) */
 	const char *clang_format; /* NULL or "" = extbinary */
+	unsigned bolt_release;    /* whose perf2bolt reads pre-aggregated records; 0 = the newest */
 };
 
 const struct pgo_output_type *pgo_output_type(enum pgo_output_kind kind);

@@ -15,7 +15,7 @@
 struct convert_values {
 	const char *binary, *debug, *clang_format;
 	const char *output[PGO_N_OUTPUT_KINDS];
-	uint64_t gcc_release;
+	uint64_t gcc_release, bolt_release;
 };
 
 #define AT(field) offsetof(struct convert_values, field)
@@ -39,6 +39,10 @@ static const struct pgo_opt opts[] = {
 		PGO_OPT_STR, AT(clang_format)},
 	{"bolt", 0, "OUT", "write a profile for llvm-bolt -data", PGO_OPT_STR,
 		AT(output[PGO_OUTPUT_BOLT])},
+	{"bolt-preagg", 0, "OUT", "write traces by address for perf2bolt --pa", PGO_OPT_STR,
+		AT(output[PGO_OUTPUT_BOLT_PREAGG])},
+	{"bolt-release", 0, "N", "LLVM release of that perf2bolt (default: 22 or newer)",
+		PGO_OPT_U64, AT(bolt_release)},
 	PGO_OPT_END,
 };
 
@@ -62,6 +66,10 @@ static int check_usage(const struct convert_values *o, int n_inputs, struct pgo_
 		return pgo_err_set(err, PGO_EUSAGE,
 			"--gcc-release %" PRIu64 " is no release of gcc; give its major version",
 			o->gcc_release);
+	if (o->bolt_release > 1000)
+		return pgo_err_set(err, PGO_EUSAGE,
+			"--bolt-release %" PRIu64 " is no release of LLVM; give its major version",
+			o->bolt_release);
 	return 0;
 }
 
@@ -151,8 +159,9 @@ static int run(int argc, char **argv)
 
 	if (pgo_cmd_begin(&pgo_cmd_convert, argc, argv, &o, &g, &first, NULL, &code) != 0)
 		return code;
-	wanted = (struct pgo_outputs_wanted){
-		.gcc_release = (unsigned)o.gcc_release, .clang_format = o.clang_format};
+	wanted = (struct pgo_outputs_wanted){.gcc_release = (unsigned)o.gcc_release,
+		.clang_format = o.clang_format,
+		.bolt_release = (unsigned)o.bolt_release};
 	memcpy(wanted.path, o.output, sizeof wanted.path);
 	if (check_usage(&o, argc - first, &err) < 0 ||
 		pgo_outputs_init(&outputs, &wanted, &err) < 0)

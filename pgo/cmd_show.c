@@ -108,28 +108,59 @@ static int show_fdata(const struct pgo_show *s, const struct pgo_buf *data, stru
 	return rc;
 }
 
+static int show_preagg(const struct pgo_show *s, const struct pgo_buf *data, struct pgo_err *err)
+{
+	struct pgo_preagg *p = pgo_preagg_read(s->path, data->data, data->len, err);
+	int rc;
+
+	if (p == NULL)
+		return PGO_EFORMAT;
+	rc = pgo_show_preagg(s, p, err);
+	pgo_preagg_free(p);
+	return rc;
+}
+
+static int show_json(const struct pgo_show *s, const struct pgo_buf *data, struct pgo_err *err)
+{
+	return pgo_show_json_file(s, data->data, data->len, err);
+}
+
+static bool probe_json(const void *head, size_t len)
+{
+	return len > 0 && (*(const char *)head == '{' || *(const char *)head == '[');
+}
+
+/* Files that are read as a whole, beside the sample profiles; most certain first. */
+static const struct whole {
+	bool (*probe)(const void *head, size_t len);
+	int (*show)(const struct pgo_show *s, const struct pgo_buf *data, struct pgo_err *err);
+} wholes[] = {
+	{pgo_fdata_probe, show_fdata},
+	{pgo_preagg_probe, show_preagg},
+	{probe_json, show_json},
+	{NULL, NULL},
+};
+
 /* Is it one of the files that are read as a whole? `*ret_done` says so. */
 static int show_whole(
 	const struct pgo_show *s, const void *head, size_t len, bool *ret_done, struct pgo_err *err)
 {
 	const struct pgo_format *f = pgo_format_probe(head, len);
-	bool fdata = f == NULL && pgo_fdata_probe(head, len);
-	bool json = f == NULL && !fdata && len > 0 &&
-		    (*(const char *)head == '{' || *(const char *)head == '[');
+	const struct whole *w = wholes;
 	struct pgo_buf data;
 	int rc;
 
-	*ret_done = f != NULL || fdata || json;
+	while (f == NULL && w->probe != NULL && !w->probe(head, len))
+		w++;
+	*ret_done = f != NULL || w->probe != NULL;
 	if (!*ret_done)
 		return 0;
 	pgo_buf_init(&data, MAX_FILE);
 	rc = pgo_file_read(s->path, MAX_FILE, &data, err);
 	if (rc == 0 && f != NULL)
 		rc = show_fnprof(s, f, &data, err);
-	else if (rc == 0 && fdata)
-		rc = show_fdata(s, &data, err);
 	else if (rc == 0)
-		rc = pgo_show_json_file(s, data.data, data.len, err);
+		rc = w->show(s, &data, err);
 	pgo_buf_fini(&data);
 	return rc;
 }

@@ -155,6 +155,7 @@ static int read_target(cfg_t *t, const char *dir, struct pgo_target *ret, struct
 		return pgo_err_prefix(err, "target '%s'", ret->name);
 	ret->host_cap = cfg_getfloat(t, "host_cap");
 	ret->gcc_release = (unsigned)cfg_getint(t, "gcc_release");
+	ret->bolt_release = (unsigned)cfg_getint(t, "bolt_release");
 	return check_target(ret, err);
 }
 
@@ -206,6 +207,8 @@ int pgo_conf_load(const char *path, struct pgo_conf *ret, struct pgo_err *err)
 		CFG_STR("clang", "", CFGF_NONE),
 		CFG_STR("clang_format", "extbinary", CFGF_NONE),
 		CFG_STR("bolt", "", CFGF_NONE),
+		CFG_STR("bolt_preagg", "", CFGF_NONE),
+		CFG_INT("bolt_release", 0, CFGF_NONE),
 		CFG_END(),
 	};
 	cfg_opt_t opts[] = {

@@ -39,6 +39,7 @@ struct pgo_target {
 	double host_cap;                  /* 0 = off */
 	char *output[PGO_N_OUTPUT_KINDS]; /* "" = not wanted */
 	unsigned gcc_release;             /* 0 = the gcc on PATH */
+	unsigned bolt_release;            /* 0 = the newest */
 	char *clang_format;
 };
 

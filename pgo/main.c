@@ -18,7 +18,7 @@
  *	operands               what a command line names: files, directories, fetched ones
  *	merge_inputs           files -> plan -> one merged profile
  *	conf, pipeline         the configuration of `pgo run`; one target through all stages
- *	show, show_output, show_profile
+ *	show, show_output, show_layout, show_profile
  *	                       views of every file that the program reads or writes
  *	versions               what --version says
  *	man/, completion/      manual pages; bash, zsh, fish
@@ -77,7 +77,9 @@
  *	format, fmt_cursor, fmt_gcc, fmt_gcc_write, fmt_llvm, fmt_llvm_text, fmt_llvm_bin,
  *	fmt_llvm_read, fmt_llvm_body, fmt_llvm_tables, fmt_llvm_hash, fmt_llvm_write
  *	                       the output formats, read and written
- *	output                 encode, read back, compare, then write all or none
+ *	preagg                 addresses for perf2bolt
+ *	output, output_encode, output_layout, output_impl
+ *	                       encode, read back, compare, then write all or none
  *
  * verify/: before against after
  *	verify, attrib, diff, stats, report

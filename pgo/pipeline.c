@@ -393,8 +393,9 @@ static int publish(struct run *r, struct pgo_err *err)
 static int run_stages(struct run *r, enum pgo_run_result *ret, struct pgo_err *err)
 {
 	const struct pgo_target *t = r->target;
-	struct pgo_outputs_wanted wanted = {
-		.gcc_release = t->gcc_release, .clang_format = t->clang_format};
+	struct pgo_outputs_wanted wanted = {.gcc_release = t->gcc_release,
+		.clang_format = t->clang_format,
+		.bolt_release = t->bolt_release};
 	int rc;
 
 	for (size_t i = 0; i < PGO_N_OUTPUT_KINDS; i++)
