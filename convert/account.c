@@ -72,6 +72,47 @@ static void bogus_rows(const struct pgo_account *a, struct row ret[N_BOGUS])
 	memcpy(ret, rows, sizeof rows);
 }
 
+/* A line for each binary, if there are several. */
+static void binaries_text(const struct pgo_account *a, struct pgo_buf *out)
+{
+	if (a->n_binaries < 2)
+		return;
+	pgo_buf_puts(out, "  binaries, their share of executions, functions, hot ones, density\n");
+	for (size_t i = 0; i < a->n_binaries; i++) {
+		const struct pgo_account *b = a->binaries[i];
+
+		pgo_buf_printf(out, "    %6.2f%% %7zu %7zu %10.1f  %s (%s)\n",
+			percent(b->executions, a->executions), b->functions, b->functions_hot,
+			b->density, b->name, b->build_id[0] != '\0' ? b->build_id : "no build-id");
+		if (b->debug_file != NULL)
+			pgo_buf_printf(out,
+				"            debug information from %s; %.2f%% of executions have "
+				"no "
+				"source line\n",
+				b->debug_file, percent(b->no_line, b->executions));
+		else if (b->no_line != 0)
+			pgo_buf_puts(out, "            no debug information: nothing of it is in "
+					  "source-level "
+					  "profiles\n");
+	}
+}
+
+static void missing_text(const struct pgo_account *a, struct pgo_buf *out)
+{
+	uint64_t read = a->lbr ? a->branches_read : a->plain_read;
+
+	if (a->n_missing == 0)
+		return;
+	pgo_buf_printf(out, "  %zu profiled file%s not given as a binary\n", a->n_missing_all,
+		a->n_missing_all == 1 ? " was" : "s were");
+	for (size_t i = 0; i < a->n_missing; i++)
+		pgo_buf_printf(out, "    %6.2f%% %14" PRIu64 "  %s%s%s%s\n",
+			percent(a->missing[i].count, read), a->missing[i].count,
+			a->missing[i].name[0] != '\0' ? a->missing[i].name : "(no name)",
+			a->missing[i].build_id[0] != '\0' ? " (" : "", a->missing[i].build_id,
+			a->missing[i].build_id[0] != '\0' ? ")" : "");
+}
+
 void pgo_account_text(const struct pgo_account *a, struct pgo_buf *out)
 {
 	struct row bogus[N_BOGUS];
@@ -95,6 +136,8 @@ void pgo_account_text(const struct pgo_account *a, struct pgo_buf *out)
 		"  %.2f%% mapped; %zu functions, %zu hold 99%% of %" PRIu64
 		" executed instructions; density %.1f\n",
 		a->mapped_share * 100, a->functions, a->functions_hot, a->executions, a->density);
+	binaries_text(a, out);
+	missing_text(a, out);
 	if (a->debug_file != NULL)
 		pgo_buf_printf(out,
 			"  debug information from %s; %.2f%% of executions have no source line\n",
@@ -106,12 +149,26 @@ void pgo_account_text(const struct pgo_account *a, struct pgo_buf *out)
 			a->hottest[i].count, a->hottest[i].name);
 }
 
-void pgo_account_json(const struct pgo_account *a, struct pgo_json *j)
+static void hottest_json(const struct pgo_account *a, struct pgo_json *j)
+{
+	pgo_json_key(j, "hottest");
+	pgo_json_array(j);
+	for (size_t i = 0; i < a->n_hottest; i++) {
+		pgo_json_object(j);
+		pgo_json_kv_str(j, "name", a->hottest[i].name);
+		pgo_json_kv_u64(j, "executions", a->hottest[i].count);
+		pgo_json_kv_double(j, "share", a->hottest[i].share);
+		pgo_json_end_object(j);
+	}
+	pgo_json_end_array(j);
+}
+
+/* The members of an account: of one binary, or of all. */
+static void members_json(const struct pgo_account *a, struct pgo_json *j)
 {
 	struct row bogus[N_BOGUS];
 
 	bogus_rows(a, bogus);
-	pgo_json_object(j);
 	pgo_json_kv_u64(j, "inputs", a->inputs);
 	pgo_json_kv_u64(j, "samples", a->samples_read);
 	pgo_json_kv_bool(j, "branch_records", a->lbr);
@@ -130,13 +187,36 @@ void pgo_account_json(const struct pgo_account *a, struct pgo_json *j)
 	/* Without its directory: the same wherever the conversion ran. */
 	pgo_json_kv_str(
 		j, "debug_file", a->debug_file != NULL ? pgo_path_base(a->debug_file) : NULL);
-	pgo_json_key(j, "hottest");
+	hottest_json(a, j);
+}
+
+static void missing_json(const struct pgo_account *a, struct pgo_json *j)
+{
+	pgo_json_kv_u64(j, "missing_files", a->n_missing_all);
+	pgo_json_key(j, "missing");
 	pgo_json_array(j);
-	for (size_t i = 0; i < a->n_hottest; i++) {
+	for (size_t i = 0; i < a->n_missing; i++) {
 		pgo_json_object(j);
-		pgo_json_kv_str(j, "name", a->hottest[i].name);
-		pgo_json_kv_u64(j, "executions", a->hottest[i].count);
-		pgo_json_kv_double(j, "share", a->hottest[i].share);
+		pgo_json_kv_str(j, "name", a->missing[i].name);
+		pgo_json_kv_str(j, "build_id", a->missing[i].build_id);
+		pgo_json_kv_u64(j, "count", a->missing[i].count);
+		pgo_json_end_object(j);
+	}
+	pgo_json_end_array(j);
+}
+
+void pgo_account_json(const struct pgo_account *a, struct pgo_json *j)
+{
+	pgo_json_object(j);
+	members_json(a, j);
+	missing_json(a, j);
+	pgo_json_key(j, "binaries");
+	pgo_json_array(j);
+	for (size_t i = 0; i < a->n_binaries; i++) {
+		pgo_json_object(j);
+		pgo_json_kv_str(j, "name", a->binaries[i]->name);
+		pgo_json_kv_str(j, "build_id", a->binaries[i]->build_id);
+		members_json(a->binaries[i], j);
 		pgo_json_end_object(j);
 	}
 	pgo_json_end_array(j);

@@ -6,9 +6,13 @@
 #include "convert/plain.h"
 #include "convert/positions.h"
 #include "pgo/core/alloc.h"
+#include "pgo/core/diag.h"
 
 #include <stdlib.h>
 #include <string.h>
+
+/* Bytes of function and file names that an account may need. */
+#define MAX_NAMES ((size_t)4 << 30)
 
 struct pgo_convert *pgo_convert_new(const struct pgo_convert_options *o, struct pgo_err *err)
 {
@@ -20,28 +24,26 @@ struct pgo_convert *pgo_convert_new(const struct pgo_convert_options *o, struct 
 	}
 	c->o = *o;
 	c->executions = true;
-	pgo_ranges_init(&c->ranges);
-	c->elf = pgo_elf_open(o->binary, err);
-	if (c->elf == NULL) {
-		pgo_convert_free(c);
-		return NULL;
-	}
-	return c;
+	pgo_map_init(&c->other_map);
+	if (pgo_strtab_init(&c->names, MAX_NAMES) < 0 || pgo_strtab_init(&c->sought, MAX_NAMES) < 0)
+		pgo_err_nomem(err);
+	else if (pgo_convert_open_parts(c, err) == 0)
+		return c;
+	pgo_convert_free(c);
+	return NULL;
 }
 
 void pgo_convert_free(struct pgo_convert *c)
 {
 	if (c == NULL)
 		return;
-	pgo_ranges_fini(&c->ranges);
-	pgo_codefns_fini(&c->fns);
-	pgo_lines_close(c->lines);
+	pgo_convert_free_parts(c);
 	pgo_fnprof_free(c->fnprof);
-	pgo_fdata_free(c->fdata);
-	for (size_t i = 0; i < c->account.n_hottest; i++)
-		pgo_free(c->account.hottest[i].name);
-	pgo_elf_close(c->debug_elf);
-	pgo_elf_close(c->elf);
+	pgo_strtab_fini(&c->names);
+	pgo_strtab_fini(&c->sought);
+	pgo_map_fini(&c->other_map);
+	pgo_free(c->others);
+	pgo_free(c->accounts);
 	pgo_free(c->event);
 	pgo_free(c->other_file);
 	pgo_free(c);
@@ -50,16 +52,16 @@ void pgo_convert_free(struct pgo_convert *c)
 /* ------------------------------------------------------------------ running */
 
 /* Addresses whose units and functions the debug information is wanted of: sorted, unique. */
-static int wanted_addresses(const struct pgo_convert *c, uint64_t **ret, size_t *ret_n)
+static int wanted_addresses(const struct pgo_convert_part *part, uint64_t **ret, size_t *ret_n)
 {
-	const struct pgo_ranges *r = &c->ranges;
+	const struct pgo_ranges *r = &part->ranges;
 	size_t n = 0, k = 0;
-	uint64_t *w = pgo_calloc(2 * r->n_traces + c->fns.n_fns + 1, sizeof *w);
+	uint64_t *w = pgo_calloc(2 * r->n_traces + part->fns.n_fns + 1, sizeof *w);
 
 	if (w == NULL)
 		return -1;
-	for (size_t i = 0; i < c->fns.n_fns; i++)
-		w[n++] = c->fns.fns[i].start;
+	for (size_t i = 0; i < part->fns.n_fns; i++)
+		w[n++] = part->fns.fns[i].start;
 	for (size_t i = 0; i < r->n_traces; i++) {
 		if (pgo_at_inside(r->traces[i].target))
 			w[n++] = r->traces[i].target;
@@ -77,174 +79,273 @@ static int wanted_addresses(const struct pgo_convert *c, uint64_t **ret, size_t 
 	return 0;
 }
 
-static int open_lines(struct pgo_convert *c, struct pgo_err *err)
+static int open_lines(struct pgo_convert *c, struct pgo_convert_part *part, struct pgo_err *err)
 {
+	struct pgo_err why = PGO_ERR_INIT;
 	uint64_t *wanted;
 	size_t n;
 
-	c->fnprof = pgo_fnprof_new(err);
-	if (c->fnprof == NULL)
-		return PGO_ENOMEM;
-	if (wanted_addresses(c, &wanted, &n) < 0)
+	if (wanted_addresses(part, &wanted, &n) < 0)
 		return pgo_err_nomem(err);
-	c->lines = pgo_lines_open(c->elf, c->o.debug, wanted, n, &c->fnprof->strs, err);
+	part->lines = pgo_lines_open(part->elf, c->o.debug, wanted, n, &c->fnprof->strs, &why);
 	pgo_free(wanted);
-	if (c->lines == NULL)
-		return err != NULL ? (int)err->code : PGO_EFORMAT;
-	c->account.debug_file = pgo_lines_debug_file(c->lines);
+	if (part->lines != NULL) {
+		part->account.debug_file = pgo_lines_debug_file(part->lines);
+		return 0;
+	}
+	if (why.code != PGO_ENOTFOUND || c->n_parts == 1)
+		return pgo_err_set(err, why.code, "%s", why.msg);
+	if (!part->found)
+		pgo_warn("%s", why.msg);
 	return 0;
 }
 
 /* The symbol table: the binary's own, or that of its debug file. */
-static int open_symbols(struct pgo_convert *c, struct pgo_err *err)
+static int open_symbols(struct pgo_convert *c, struct pgo_convert_part *part, struct pgo_err *err)
 {
 	char *path;
 
-	if (c->elf->has_symtab)
+	if (part->elf->has_symtab)
 		return 0;
-	path = pgo_debugfile_find(c->elf, c->o.debug, NULL);
-	if (path == NULL || strcmp(path, c->elf->path) == 0) {
+	path = pgo_debugfile_find(part->elf, c->o.debug, NULL);
+	if (path == NULL || strcmp(path, part->elf->path) == 0) {
 		pgo_free(path);
 		return 0;
 	}
-	c->debug_elf = pgo_elf_open(path, err);
+	part->debug_elf = pgo_elf_open(path, err);
 	pgo_free(path);
-	return c->debug_elf != NULL ? 0 : err != NULL ? (int)err->code : PGO_EFORMAT;
+	return part->debug_elf != NULL ? 0 : err != NULL ? (int)err->code : PGO_EFORMAT;
 }
 
-static int find_functions(struct pgo_convert *c)
+static int find_functions(struct pgo_convert_part *part)
 {
-	const struct pgo_ranges *r = &c->ranges;
+	const struct pgo_ranges *r = &part->ranges;
 
 	for (size_t i = 0; i < r->n_traces; i++) {
 		const struct pgo_trace *t = &r->traces[i];
 
-		if ((pgo_at_inside(t->target) && pgo_codefns_add(&c->fns, t->target) < 0) ||
-			(pgo_at_inside(t->source) && pgo_codefns_add(&c->fns, t->source) < 0))
+		if ((pgo_at_inside(t->target) && pgo_codefns_add(&part->fns, t->target) < 0) ||
+			(pgo_at_inside(t->source) && pgo_codefns_add(&part->fns, t->source) < 0))
 			return -1;
 	}
-	pgo_codefns_finish(&c->fns);
+	pgo_codefns_finish(&part->fns);
 	return 0;
 }
 
 /* The other parts of the functions that ran: their instructions did not, and that counts. */
-static int add_parts(struct pgo_convert *c)
+static int add_split_off(struct pgo_convert_part *part)
 {
-	for (size_t i = 0; i < pgo_lines_n_fns(c->lines); i++) {
-		const struct pgo_lines_fn *fn = pgo_lines_fn(c->lines, (uint32_t)i);
+	for (size_t i = 0; i < pgo_lines_n_fns(part->lines); i++) {
+		const struct pgo_lines_fn *fn = pgo_lines_fn(part->lines, (uint32_t)i);
 
 		for (uint32_t k = 0; fn->n_ranges > 1 && k < fn->n_ranges; k++) {
 			uint64_t lo, hi;
 
-			pgo_lines_range(c->lines, fn, k, &lo, &hi);
-			if (pgo_codefns_add(&c->fns, lo) < 0)
+			pgo_lines_range(part->lines, fn, k, &lo, &hi);
+			if (pgo_codefns_add(&part->fns, lo) < 0)
 				return -1;
 		}
 	}
-	pgo_codefns_finish(&c->fns);
+	pgo_codefns_finish(&part->fns);
 	return 0;
 }
 
-/* ------------------------------------------------------------------ putting it together */
+/* ------------------------------------------------------------------ one binary */
 
-static int run_pass(struct pgo_convert *c, struct pgo_pass *p, struct pgo_err *err)
+static int run_pass(struct pgo_convert *c, struct pgo_convert_part *part, struct pgo_pass *p,
+	struct pgo_err *err)
 {
-	struct pgo_strtab *names = c->fnprof != NULL ? &c->fnprof->strs : &c->fdata->strs;
-	int rc;
+	int rc = pgo_pass_run(p, err);
 
-	rc = pgo_pass_run(p, err);
 	if (rc < 0)
 		return rc;
 	if (!c->account.lbr) /* the ranges were made of samples, which are counted already */
-		c->account.ranges_used = c->account.ranges_misaligned = 0;
-	if (c->account.executions == 0)
-		return pgo_convert_nothing_ran(c, err);
+		part->account.ranges_used = part->account.ranges_misaligned = 0;
+	if (part->account.executions == 0)
+		return pgo_convert_nothing_ran(part, err);
+	if (p->lines == NULL)
+		part->account.no_line = part->account.executions;
 	if ((p->positions != NULL && pgo_positions_finish(p->positions, p) < 0) ||
-		pgo_convert_figures(c, p, names) < 0)
+		pgo_convert_figures(c, part, p) < 0)
 		return pgo_err_nomem(err);
-	if (c->o.want_fdata && !c->account.lbr) {
-		struct pgo_edges samples = {.fdata = c->fdata};
+	if (part->fdata != NULL && !c->account.lbr) {
+		struct pgo_edges samples = {.fdata = part->fdata};
 
 		if (pgo_plain_samples(&samples, p, c->event != NULL ? c->event : "") < 0)
 			return pgo_err_nomem(err);
 	}
-	if (rc == 0 && c->fdata != NULL)
-		rc = pgo_fdata_sort(c->fdata, err);
-	if (rc == 0 && c->fnprof != NULL && c->account.no_line == c->account.executions)
-		return pgo_err_set(err, PGO_EEMPTY,
-			"%s: no instruction that ran has a source line and a declaration line: "
-			"rebuild with -g (clang: -gmlt -fdebug-info-for-profiling at least)",
-			c->account.debug_file);
-	return rc;
+	return part->fdata != NULL ? pgo_fdata_sort(part->fdata, err) : 0;
 }
 
-static int prepare(struct pgo_convert *c, struct pgo_err *err)
+static int prepare(struct pgo_convert *c, struct pgo_convert_part *part, struct pgo_err *err)
 {
-	struct pgo_account *a = &c->account;
 	int rc;
 
-	a->lbr = c->ranges.n_traces != 0;
-	if (!a->lbr && c->ranges.n_ips == 0)
-		return pgo_convert_nothing_fits(c, err);
-	if (a->lbr) { /* plain samples beside branch records are another view of the same */
-		a->plain_read = a->plain_used = 0;
-		memset(a->plain_loss, 0, sizeof a->plain_loss);
-	}
-	pgo_ranges_sort(&c->ranges, a->lbr && c->executions);
-	a->mapped_share = pgo_convert_mapped_share(a);
-	rc = open_symbols(c, err);
+	pgo_ranges_sort(&part->ranges, c->account.lbr && c->executions);
+	rc = open_symbols(c, part, err);
 	if (rc < 0)
 		return rc;
-	pgo_codefns_init(&c->fns, c->debug_elf != NULL ? c->debug_elf : c->elf);
-	if (!a->lbr) {
-		rc = pgo_plain_to_ranges(&c->ranges, c->fns.symbols, c->elf, err);
+	pgo_codefns_init(&part->fns, part->debug_elf != NULL ? part->debug_elf : part->elf);
+	if (!c->account.lbr) {
+		rc = pgo_plain_to_ranges(&part->ranges, part->fns.symbols, part->elf, err);
 		if (rc < 0)
 			return rc;
 	}
-	return find_functions(c) < 0 ? pgo_err_nomem(err) : 0;
+	if (find_functions(part) < 0)
+		return pgo_err_nomem(err);
+	rc = c->o.want_fnprof ? open_lines(c, part, err) : 0;
+	if (rc == 0 && part->lines != NULL && add_split_off(part) < 0)
+		rc = pgo_err_nomem(err);
+	return rc < 0 ? rc : pgo_codefns_find_joints(&part->fns, part->elf, err);
 }
 
-int pgo_convert_run(struct pgo_convert *c, struct pgo_err *err)
+static int run_part(struct pgo_convert *c, struct pgo_convert_part *part, struct pgo_err *err)
 {
 	struct pgo_positions positions = {0};
 	struct pgo_edges edges = {0};
 	struct pgo_pass p = {0};
-	int rc;
+	int rc = prepare(c, part, err);
 
-	rc = prepare(c, err);
-	if (rc == 0 && c->o.want_fnprof)
-		rc = open_lines(c, err);
-	if (rc == 0 && c->lines != NULL && add_parts(c) < 0)
-		rc = pgo_err_nomem(err);
-	if (rc == 0)
-		rc = pgo_codefns_find_joints(&c->fns, c->elf, err);
 	if (rc < 0)
-		goto out;
-	p = (struct pgo_pass){.elf = c->elf,
-		.symbols = c->fns.symbols,
-		.lines = c->lines,
-		.ranges = &c->ranges,
-		.fns = &c->fns,
-		.account = &c->account};
-	if (c->lines != NULL) {
+		return rc;
+	p = (struct pgo_pass){.elf = part->elf,
+		.symbols = part->fns.symbols,
+		.lines = part->lines,
+		.ranges = &part->ranges,
+		.fns = &part->fns,
+		.account = &part->account};
+	if (part->lines != NULL) {
 		p.positions = &positions;
-		if (pgo_positions_init(&positions, c->fnprof, &p) < 0) {
+		if (pgo_positions_init(&positions, c->fnprof, &p) < 0)
 			rc = pgo_err_nomem(err);
-			goto out;
-		}
 	}
-	if (c->o.want_fdata || c->fnprof == NULL) {
-		c->fdata = pgo_fdata_new(err);
-		rc = c->fdata != NULL ? 0 : PGO_ENOMEM;
-		edges.fdata = c->fdata;
-		p.edges = c->account.lbr && c->o.want_fdata ? &edges : NULL;
+	if (rc == 0 && c->o.want_fdata) {
+		part->fdata = pgo_fdata_new(err);
+		rc = part->fdata != NULL ? 0 : PGO_ENOMEM;
+		edges.fdata = part->fdata;
+		p.edges = c->account.lbr ? &edges : NULL;
 	}
 	if (rc == 0)
-		rc = run_pass(c, &p, err);
-out:
+		rc = run_pass(c, part, &p, err);
 	pgo_positions_fini(&positions);
 	pgo_pass_fini(&p);
 	return rc;
+}
+
+/* ------------------------------------------------------------------ all binaries */
+
+static bool has_samples(const struct pgo_convert *c, const struct pgo_convert_part *part)
+{
+	return c->account.lbr ? part->ranges.n_traces != 0 : part->ranges.n_ips != 0;
+}
+
+/* Are there branch records?  Plain samples beside them are another view of the same. */
+static int look_at_samples(struct pgo_convert *c, struct pgo_err *err)
+{
+	struct pgo_account *a = &c->account;
+	bool any = false;
+
+	for (size_t i = 0; i < c->n_parts; i++) {
+		a->lbr = a->lbr || c->parts[i]->ranges.n_traces != 0;
+		any = any || c->parts[i]->ranges.n_ips != 0;
+	}
+	if (!a->lbr && !any)
+		return pgo_convert_nothing_fits(c, err);
+	if (a->lbr) {
+		a->plain_read = a->plain_used = 0;
+		memset(a->plain_loss, 0, sizeof a->plain_loss);
+	}
+	pgo_convert_settle(c);
+	return 0;
+}
+
+/*
+ * A binary of several that comes to nothing does not spoil the others.  *ret_why keeps the first
+ * reason, for when none comes to anything.
+ */
+static int run_parts(struct pgo_convert *c, struct pgo_err *why, struct pgo_err *err)
+{
+	for (size_t i = 0; i < c->n_parts; i++) {
+		struct pgo_convert_part *part = c->parts[i];
+		struct pgo_err own = PGO_ERR_INIT;
+		int rc;
+
+		if (!has_samples(c, part)) {
+			if (!part->found)
+				pgo_warn("no sample of the profile belongs to %s", part->elf->path);
+			continue;
+		}
+		rc = run_part(c, part, &own);
+		if (rc == 0)
+			continue;
+		if (rc != PGO_EEMPTY || c->n_parts == 1)
+			return pgo_err_set(err, own.code, "%s", own.msg);
+		pgo_warn("%s", own.msg);
+		if (why->code == PGO_OK)
+			*why = own;
+	}
+	return 0;
+}
+
+/* What one binary shows to be cold another may have run. */
+static void drop_warm(struct pgo_fnprof *p)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < p->n_cold; i++)
+		if (pgo_fnprof_find(p, pgo_fnprof_str(p, p->cold[i])) == NULL)
+			p->cold[n++] = p->cold[i];
+	p->n_cold = n;
+}
+
+static int check_lines(const struct pgo_convert *c, struct pgo_err *err)
+{
+	const struct pgo_account *a = &c->account;
+
+	if (c->fnprof == NULL || a->no_line != a->executions)
+		return 0;
+	return pgo_err_set(err, PGO_EEMPTY,
+		"%s: no instruction that ran has a source line and a declaration line: "
+		"rebuild with -g (clang: -gmlt -fdebug-info-for-profiling at least)",
+		a->debug_file != NULL ? a->debug_file : c->parts[0]->elf->path);
+}
+
+int pgo_convert_run(struct pgo_convert *c, struct pgo_err *err)
+{
+	struct pgo_err why = PGO_ERR_INIT;
+	int rc;
+
+	pgo_convert_sort_parts(c);
+	rc = look_at_samples(c, err);
+	if (rc < 0)
+		return rc;
+	if (c->o.want_fnprof) {
+		c->fnprof = pgo_fnprof_new(err);
+		if (c->fnprof == NULL)
+			return PGO_ENOMEM;
+	}
+	rc = run_parts(c, &why, err);
+	if (rc == 0 && pgo_convert_sum(c) < 0)
+		rc = pgo_err_nomem(err);
+	if (rc == 0 && c->account.executions == 0)
+		rc = pgo_err_set(err, PGO_EEMPTY, "%s", why.msg);
+	if (rc == 0)
+		rc = check_lines(c, err);
+	if (rc == 0 && c->fnprof != NULL && c->n_parts > 1) {
+		pgo_fnprof_sort(c->fnprof);
+		drop_warm(c->fnprof);
+	}
+	return rc;
+}
+
+size_t pgo_convert_n_binaries(const struct pgo_convert *c)
+{
+	return c->n_parts;
+}
+
+const struct pgo_elf *pgo_convert_binary(const struct pgo_convert *c, size_t i)
+{
+	return c->parts[i]->elf;
 }
 
 const struct pgo_fnprof *pgo_convert_fnprof(const struct pgo_convert *c)
@@ -252,17 +353,19 @@ const struct pgo_fnprof *pgo_convert_fnprof(const struct pgo_convert *c)
 	return c->fnprof;
 }
 
-struct pgo_fdata *pgo_convert_fdata(const struct pgo_convert *c)
+struct pgo_fdata *pgo_convert_fdata(const struct pgo_convert *c, size_t i)
 {
-	return c->fdata;
+	return c->parts[i]->fdata;
 }
 
-void pgo_convert_look(const struct pgo_convert *c, struct pgo_convert_view *ret)
+void pgo_convert_look(const struct pgo_convert *c, size_t i, struct pgo_convert_view *ret)
 {
-	*ret = (struct pgo_convert_view){.elf = c->elf,
-		.symbols = c->fns.symbols,
-		.ranges = &c->ranges,
-		.fns = &c->fns,
+	const struct pgo_convert_part *part = c->parts[i];
+
+	*ret = (struct pgo_convert_view){.elf = part->elf,
+		.symbols = part->fns.symbols,
+		.ranges = &part->ranges,
+		.fns = &part->fns,
 		.event = c->event};
 }
 

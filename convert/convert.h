@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Address-level profile + binary -> source-level profile and .fdata, in one pass.
+ * Address-level profile + binaries -> one source-level profile and a .fdata for each, in one pass
+ * over the profile.
  *
- *	reader --resolve--> traces of the target binary
+ *	reader --resolve--> traces of each binary
  *	       --ranges.c-> counts per address range, branches, heads
  *	       --lines.c--> per (inline chain, line, discriminator) counts --> struct pgo_fnprof
  *	                    --> .afdo, LLVM
@@ -14,6 +15,11 @@
  *	pgo_convert_add(c, reader, err) ...;
  *	pgo_convert_run(c, err);
  *	then take the results; pgo_convert_free(c);
+ *
+ * Several binaries: a program and its shared libraries.  A branch from one into another leaves the
+ * one and enters the other.  Functions of one name (templates, inline functions, static libraries
+ * linked twice) are one function to the compiler, and their counts are added; the order in which
+ * the binaries were named has no influence.
  */
 #ifndef PGO_CONVERT_CONVERT_H
 #define PGO_CONVERT_CONVERT_H
@@ -29,18 +35,35 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-struct pgo_convert_options {
-	const char *binary; /* the profiled ELF */
-	const char *debug;  /* separate debug file or a directory to search; NULL = look in the
-			       binary, beside it, and in /usr/lib/debug */
-	bool want_fnprof;   /* for --gcc and --clang */
-	bool want_fdata;    /* for --bolt */
+struct pgo_convert_options {         /* all borrowed for as long as the conversion lives */
+	const char *const *binaries; /* the profiled ELFs */
+	size_t n_binaries;
+	const char *const *binary_dirs; /* where files are looked for by the build-ids that the
+					   profile names */
+	size_t n_binary_dirs;
+	const char *debug; /* separate debug file or a directory to search; NULL = look in the
+			      binary, beside it, and in /usr/lib/debug */
+	bool want_fnprof;  /* for --gcc and --clang */
+	bool want_fdata;   /* for --bolt */
 };
 
-/* Where everything went.  Counts are of branch records where there are any, else of samples; read =
- * used + losses. */
+struct pgo_convert_missing {  /* a file that was profiled and not given */
+	const char *name;     /* as the profile has it */
+	const char *build_id; /* "" if the profile has none */
+	uint64_t count;
+};
+
+#define PGO_ACCOUNT_TOP 10
+
+/*
+ * Where everything went.  Counts are of branch records where there are any, else of samples; read =
+ * used + losses.  There is one of each binary, for which the others are "other binary", and one of
+ * all together.
+ */
 struct pgo_account {
-	bool lbr; /* made from branch records */
+	const char *name;     /* base name of the binary; NULL: of several */
+	const char *build_id; /* likewise */
+	bool lbr;             /* made from branch records */
 	uint64_t inputs;
 	uint64_t samples_read;                 /* pprof samples (distinct stacks or traces) */
 	uint64_t branches_read, branches_used; /* taken branches, by count */
@@ -60,30 +83,44 @@ struct pgo_account {
 	size_t functions, functions_hot;  /* with any count; covering 99 % of the counts */
 	double density;         /* hot functions' smallest total / size, as llvm-profgen has it */
 	double mapped_share;    /* used / read */
-	const char *debug_file; /* where debug information was found */
+	const char *debug_file; /* where debug information was found; NULL: of several, or none */
 	struct {
-		char *name;
+		const char *name;
 		uint64_t count; /* executed instructions */
 		double share;
-	} hottest[10];
+	} hottest[PGO_ACCOUNT_TOP];
 	size_t n_hottest;
+	/* Of all together only. */
+	const struct pgo_account *const *binaries; /* each, by (name, build-id) */
+	size_t n_binaries;
+	struct pgo_convert_missing missing[PGO_ACCOUNT_TOP]; /* the largest, largest first */
+	size_t n_missing, n_missing_all; /* how many are above; how many there are */
 };
 
 struct pgo_convert;
+/* Opens the binaries.  PGO_EUSAGE: two of them are one build. */
 struct pgo_convert *pgo_convert_new(const struct pgo_convert_options *o, struct pgo_err *err);
 void pgo_convert_free(struct pgo_convert *c);
-/* Draws all samples of `r`; borrows it. */
+/* Draws all samples of `r`; borrows it.  Looks for binaries in the directories as the profile names
+ * them.  PGO_EUSAGE: two binaries may be what the profile means. */
 int pgo_convert_add(
 	struct pgo_convert *c, struct pgo_reader *r, struct pgo_err *err) PGO_MUST_CHECK;
 /*
- * PGO_EMISMATCH: nothing belongs to the binary (both build-ids are named); PGO_EEMPTY: nothing
- * usable, with the largest loss named; PGO_ENOTFOUND: no debug information and want_fnprof.
+ * PGO_EMISMATCH: nothing belongs to any binary (both build-ids are named); PGO_EEMPTY: nothing
+ * usable, with the largest loss named; PGO_ENOTFOUND: no debug information and want_fnprof.  Of
+ * several binaries one without a use is warned about and stands in the account.
  */
 int pgo_convert_run(struct pgo_convert *c, struct pgo_err *err) PGO_MUST_CHECK;
+/* The binaries at hand: those named, and after adding profiles those found; after the run sorted by
+ * (base name, build-id). */
+size_t pgo_convert_n_binaries(const struct pgo_convert *c);
+const struct pgo_elf *pgo_convert_binary(const struct pgo_convert *c, size_t i);
 /* Borrowed; NULL unless asked for. Sorted. */
 const struct pgo_fnprof *pgo_convert_fnprof(const struct pgo_convert *c);
-struct pgo_fdata *pgo_convert_fdata(const struct pgo_convert *c);
-/* What outputs are made from that need neither lines nor blocks of the pass; borrowed. */
+/* Of binary i; NULL as well if nothing in it ran. */
+struct pgo_fdata *pgo_convert_fdata(const struct pgo_convert *c, size_t i);
+/* What outputs are made from that need neither lines nor blocks of the pass, of binary i;
+ * borrowed. */
 struct pgo_codefns;
 struct pgo_ranges;
 struct pgo_convert_view {
@@ -93,7 +130,7 @@ struct pgo_convert_view {
 	const struct pgo_codefns *fns;   /* finished */
 	const char *event;               /* of plain samples, or NULL */
 };
-void pgo_convert_look(const struct pgo_convert *c, struct pgo_convert_view *ret);
+void pgo_convert_look(const struct pgo_convert *c, size_t i, struct pgo_convert_view *ret);
 const struct pgo_account *pgo_convert_account(const struct pgo_convert *c);
 /* One screen for people; one object for machines. */
 void pgo_account_text(const struct pgo_account *a, struct pgo_buf *out);

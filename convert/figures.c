@@ -5,6 +5,7 @@
 #include "pgo/core/alloc.h"
 #include "pgo/core/file.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -15,21 +16,16 @@ static void add_to(uint64_t *counter, uint64_t n)
 	*counter = pgo_add_sat(*counter, n);
 }
 
-struct heat {
-	uint32_t name;
-	uint64_t count, total, size;
-};
-
 static int by_name(const void *pa, const void *pb)
 {
-	const struct heat *a = pa, *b = pb;
+	const struct pgo_heat *a = pa, *b = pb;
 
 	return a->name < b->name ? -1 : a->name > b->name;
 }
 
 static int by_count(const void *pa, const void *pb, void *names)
 {
-	const struct heat *a = pa, *b = pb;
+	const struct pgo_heat *a = pa, *b = pb;
 
 	if (a->count != b->count)
 		return a->count > b->count ? -1 : 1;
@@ -38,18 +34,19 @@ static int by_count(const void *pa, const void *pb, void *names)
 
 static int by_density(const void *pa, const void *pb)
 {
-	const struct heat *a = pa, *b = pb;
+	const struct pgo_heat *a = pa, *b = pb;
 	unsigned __int128 x = (unsigned __int128)a->total * b->size;
 	unsigned __int128 y = (unsigned __int128)b->total * a->size;
 
 	return x > y ? -1 : x < y;
 }
 
-static size_t merge_heat(struct heat *h, size_t n)
+static size_t merge_heat(struct pgo_heat *h, size_t n)
 {
 	size_t k = 0;
 
-	qsort(h, n, sizeof *h, by_name);
+	if (n != 0)
+		qsort(h, n, sizeof *h, by_name);
 	for (size_t i = 0; i < n; i++) {
 		if (k != 0 && h[k - 1].name == h[i].name) {
 			add_to(&h[k - 1].count, h[i].count);
@@ -67,52 +64,213 @@ static size_t merge_heat(struct heat *h, size_t n)
 	return n;
 }
 
-int pgo_convert_figures(struct pgo_convert *c, const struct pgo_pass *p, struct pgo_strtab *names)
+/* `h`: one of each function that ran.  Leaves it in another order. */
+static void figures_of(struct pgo_convert *c, struct pgo_account *a, struct pgo_heat *h, size_t n)
 {
-	struct pgo_account *a = &c->account;
-	struct heat *h = pgo_calloc(c->fns.n_fns + 1, sizeof *h);
 	uint64_t sum = 0, all = 0;
-	size_t n = 0;
 
-	if (h == NULL)
-		return -1;
-	for (size_t i = 0; i < c->fns.n_fns; i++) {
-		const struct pgo_codefn *fn = &c->fns.fns[i];
-		uint32_t name = PGO_STR_NONE;
-
-		if (p->positions != NULL)
-			name = pgo_positions_name_at(p->positions, fn->start);
-		if (name == PGO_STR_NONE)
-			name = pgo_strtab_add(
-				names, fn->symbol->name, pgo_codefn_base_len(fn->symbol->name));
-		if (name == PGO_STR_NONE) {
-			pgo_free(h);
-			return -1;
-		}
-		h[n++] = (struct heat){
-			name, p->executed[2 * i], p->executed[2 * i + 1], fn->end - fn->start};
-		all = pgo_add_sat(all, p->executed[2 * i + 1]);
-	}
-	n = merge_heat(h, n);
 	a->functions = n;
+	if (n == 0)
+		return;
+	for (size_t i = 0; i < n; i++)
+		add_to(&all, h[i].total);
 	qsort(h, n, sizeof *h, by_density);
 	for (size_t i = 0; i < n && (double)sum < 0.99 * (double)all; i++) {
-		sum = pgo_add_sat(sum, h[i].total);
+		add_to(&sum, h[i].total);
 		a->density = (double)h[i].total / (double)h[i].size;
 	}
-	qsort_r(h, n, sizeof *h, by_count, names);
+	qsort_r(h, n, sizeof *h, by_count, &c->names);
 	sum = 0;
 	for (size_t i = 0; i < n && (double)sum < 0.99 * (double)a->executions; i++) {
-		sum = pgo_add_sat(sum, h[i].count);
+		add_to(&sum, h[i].count);
 		a->functions_hot++;
 	}
-	for (size_t i = 0; i < n && i < 10; i++) {
-		a->hottest[i].name = pgo_strdup(pgo_strtab_get(names, h[i].name));
+	for (size_t i = 0; i < n && i < PGO_ACCOUNT_TOP; i++) {
+		a->hottest[i].name = pgo_strtab_get(&c->names, h[i].name);
 		a->hottest[i].count = h[i].count;
 		a->hottest[i].share = (double)h[i].count / (double)a->executions;
 		a->n_hottest = i + 1;
 	}
+}
+
+int pgo_convert_figures(
+	struct pgo_convert *c, struct pgo_convert_part *part, const struct pgo_pass *p)
+{
+	struct pgo_heat *h = pgo_calloc(part->fns.n_fns + 1, sizeof *h);
+	size_t n = 0;
+
+	if (h == NULL)
+		return -1;
+	part->heat = h;
+	for (size_t i = 0; i < part->fns.n_fns; i++) {
+		const struct pgo_codefn *fn = &part->fns.fns[i];
+		uint32_t name = PGO_STR_NONE;
+
+		if (p->positions != NULL)
+			name = pgo_positions_name_at(p->positions, fn->start);
+		if (name != PGO_STR_NONE)
+			name = pgo_strtab_puts(&c->names, pgo_fnprof_str(c->fnprof, name));
+		else
+			name = pgo_strtab_add(
+				&c->names, fn->symbol->name, pgo_codefn_base_len(fn->symbol->name));
+		if (name == PGO_STR_NONE)
+			return -1;
+		h[n++] = (struct pgo_heat){
+			name, p->executed[2 * i], p->executed[2 * i + 1], fn->end - fn->start};
+	}
+	part->n_heat = merge_heat(h, n);
+	figures_of(c, &part->account, h, part->n_heat);
+	return 0;
+}
+
+/* ------------------------------------------------------------------ the sum */
+
+static void settle_losses(uint64_t *loss, const uint64_t *unowned, uint64_t read, uint64_t used)
+{
+	uint64_t known = 0;
+
+	for (int i = 0; i < PGO_N_LOSSES; i++) {
+		if (i == PGO_LOSS_OTHER_BINARY)
+			continue;
+		add_to(&loss[i], unowned[i]);
+		add_to(&known, loss[i]);
+	}
+	add_to(&known, used);
+	loss[PGO_LOSS_OTHER_BINARY] = read > known ? read - known : 0;
+}
+
+/* The losses of the sum that no part has booked. */
+static void unowned_losses(const struct pgo_convert *c, size_t offset, uint64_t ret[PGO_N_LOSSES])
+{
+	const uint64_t *sum = (const uint64_t *)((const char *)&c->account + offset);
+
+	memcpy(ret, sum, PGO_N_LOSSES * sizeof *ret);
+	for (size_t k = 0; k < c->n_parts; k++) {
+		const uint64_t *own =
+			(const uint64_t *)((const char *)&c->parts[k]->account + offset);
+
+		for (int i = 0; i < PGO_N_LOSSES; i++)
+			ret[i] -= own[i] < ret[i] ? own[i] : ret[i];
+	}
+}
+
+void pgo_convert_settle(struct pgo_convert *c)
+{
+	uint64_t branch[PGO_N_LOSSES], range[PGO_N_LOSSES], plain[PGO_N_LOSSES];
+	const struct pgo_account *sum = &c->account;
+
+	unowned_losses(c, offsetof(struct pgo_account, branch_loss), branch);
+	unowned_losses(c, offsetof(struct pgo_account, range_loss), range);
+	unowned_losses(c, offsetof(struct pgo_account, plain_loss), plain);
+	for (size_t k = 0; k < c->n_parts; k++) {
+		struct pgo_account *a = &c->parts[k]->account;
+		uint64_t inside = c->parts[k]->ranges_inside;
+
+		a->lbr = sum->lbr;
+		a->inputs = sum->inputs;
+		a->samples_read = sum->samples_read;
+		a->branches_read = sum->branches_read;
+		a->ranges_read = sum->ranges_read;
+		a->plain_read = sum->plain_read;
+		if (sum->lbr) {
+			a->plain_used = 0;
+			memset(a->plain_loss, 0, sizeof a->plain_loss);
+			memset(plain, 0, sizeof plain);
+		}
+		settle_losses(a->branch_loss, branch, a->branches_read, a->branches_used);
+		settle_losses(a->range_loss, range, a->ranges_read, inside);
+		settle_losses(a->plain_loss, plain, a->plain_read, a->plain_used);
+		a->mapped_share = pgo_convert_mapped_share(a);
+	}
+}
+
+static void add_account(struct pgo_account *sum, const struct pgo_account *a)
+{
+	add_to(&sum->ranges_used, a->ranges_used);
+	add_to(&sum->ranges_backward, a->ranges_backward);
+	add_to(&sum->ranges_too_long, a->ranges_too_long);
+	add_to(&sum->ranges_no_function, a->ranges_no_function);
+	add_to(&sum->ranges_cross_function, a->ranges_cross_function);
+	add_to(&sum->ranges_cross_jump, a->ranges_cross_jump);
+	add_to(&sum->ranges_misaligned, a->ranges_misaligned);
+	add_to(&sum->ranges_stub, a->ranges_stub);
+	add_to(&sum->instructions_hit, a->instructions_hit);
+	add_to(&sum->no_line, a->no_line);
+	add_to(&sum->executions, a->executions);
+}
+
+static int by_mass(const void *pa, const void *pb, void *names)
+{
+	const struct pgo_convert_other *a = pa, *b = pb;
+	int c;
+
+	if (a->traces != b->traces)
+		return a->traces > b->traces ? -1 : 1;
+	c = strcmp(pgo_strtab_get(names, a->name), pgo_strtab_get(names, b->name));
+	return c != 0 ? c
+		      : strcmp(pgo_strtab_get(names, a->build_id),
+				pgo_strtab_get(names, b->build_id));
+}
+
+/* The files that were profiled and not given.  The table of them is done with. */
+static void list_missing(struct pgo_convert *c)
+{
+	struct pgo_account *a = &c->account;
+	size_t n = 0;
+
+	for (size_t i = 0; i < c->n_others; i++) {
+		struct pgo_convert_other o = c->others[i];
+
+		if (!a->lbr)
+			o.traces = o.samples;
+		if (o.traces != 0)
+			c->others[n++] = o;
+	}
+	c->n_others = n;
+	if (n != 0)
+		qsort_r(c->others, n, sizeof *c->others, by_mass, &c->names);
+	a->n_missing_all = n;
+	a->n_missing = n < PGO_ACCOUNT_TOP ? n : PGO_ACCOUNT_TOP;
+	for (size_t i = 0; i < a->n_missing; i++)
+		a->missing[i] = (struct pgo_convert_missing){
+			pgo_strtab_get(&c->names, c->others[i].name),
+			pgo_strtab_get(&c->names, c->others[i].build_id), c->others[i].traces};
+}
+
+int pgo_convert_sum(struct pgo_convert *c)
+{
+	struct pgo_account *a = &c->account;
+	size_t n = 0, all = 0;
+	struct pgo_heat *h;
+
+	for (size_t k = 0; k < c->n_parts; k++)
+		all += c->parts[k]->n_heat;
+	h = pgo_calloc(all + 1, sizeof *h);
+	c->accounts = pgo_calloc(c->n_parts + 1, sizeof *c->accounts);
+	if (h == NULL || c->accounts == NULL) {
+		pgo_free(h);
+		return -1;
+	}
+	for (size_t k = 0; k < c->n_parts; k++) {
+		const struct pgo_convert_part *part = c->parts[k];
+
+		c->accounts[k] = &part->account;
+		add_account(a, &part->account);
+		if (part->n_heat != 0)
+			memcpy(h + n, part->heat, part->n_heat * sizeof *h);
+		n += part->n_heat;
+	}
+	a->mapped_share = pgo_convert_mapped_share(a);
+	figures_of(c, a, h, merge_heat(h, n));
 	pgo_free(h);
+	list_missing(c);
+	a->binaries = c->accounts;
+	a->n_binaries = c->n_parts;
+	if (c->n_parts == 1) {
+		a->name = c->parts[0]->account.name;
+		a->build_id = c->parts[0]->account.build_id;
+		a->debug_file = c->parts[0]->account.debug_file;
+	}
 	return 0;
 }
 
@@ -148,7 +306,8 @@ static uint64_t largest_loss(const uint64_t *loss, const char **ret_name)
 int pgo_convert_nothing_fits(const struct pgo_convert *c, struct pgo_err *err)
 {
 	const struct pgo_account *a = &c->account;
-	const char *id = c->elf->build_id[0] != '\0' ? c->elf->build_id : "none";
+	const struct pgo_convert_part *first = c->n_parts != 0 ? c->parts[0] : NULL;
+	char more[64] = "";
 	const char *why = "";
 
 	if (a->branches_read == 0 && a->ranges_read == 0 && a->plain_read == 0)
@@ -156,22 +315,36 @@ int pgo_convert_nothing_fits(const struct pgo_convert *c, struct pgo_err *err)
 			"the profile has no samples (%llu inputs, %llu records): record for "
 			"longer, or check what was fetched",
 			(unsigned long long)a->inputs, (unsigned long long)a->samples_read);
-	if (c->other_build[0] != '\0' && strcmp(c->other_build, c->elf->build_id) != 0)
+	if (first == NULL)
 		return pgo_err_set(err, PGO_EMISMATCH,
-			"the profile was taken from build %s of %s, but %s is build %s: give the "
-			"binary that ran",
-			c->other_build, pgo_path_base(c->o.binary), c->o.binary, id);
+			"%s: no file there has a build-id that the profile names%s%s",
+			c->o.binary_dirs[0], c->other_file != NULL ? "; the profile is of " : "",
+			c->other_file != NULL ? c->other_file : "");
+	for (size_t i = 0; i < c->n_parts; i++) {
+		const struct pgo_elf *elf = c->parts[i]->elf;
+		const char *other = c->parts[i]->other_build;
+
+		if (other[0] != '\0' && strcmp(other, elf->build_id) != 0)
+			return pgo_err_set(err, PGO_EMISMATCH,
+				"the profile was taken from build %s of %s, but %s is build %s: "
+				"give the binary that ran",
+				other, pgo_path_base(elf->path), elf->path,
+				elf->build_id[0] != '\0' ? elf->build_id : "none");
+	}
 	if (largest_loss(a->branches_read != 0 ? a->branch_loss : a->plain_loss, &why) == 0)
 		largest_loss(a->range_loss, &why);
+	if (c->n_parts > 1)
+		snprintf(more, sizeof more, " or any other of the %zu binaries", c->n_parts);
 	return pgo_err_set(err, PGO_EMISMATCH,
-		"no sample belongs to %s (build-id %s); most were lost as \"%s\"%s%s", c->o.binary,
-		id, why, c->other_file != NULL ? "; the profile is of " : "",
+		"no sample belongs to %s (build-id %s)%s; most were lost as \"%s\"%s%s",
+		first->elf->path, first->elf->build_id[0] != '\0' ? first->elf->build_id : "none",
+		more, why, c->other_file != NULL ? "; the profile is of " : "",
 		c->other_file != NULL ? c->other_file : "");
 }
 
-int pgo_convert_nothing_ran(const struct pgo_convert *c, struct pgo_err *err)
+int pgo_convert_nothing_ran(const struct pgo_convert_part *part, struct pgo_err *err)
 {
-	const struct pgo_account *a = &c->account;
+	const struct pgo_account *a = &part->account;
 	const struct {
 		uint64_t n;
 		const char *what;
@@ -194,9 +367,9 @@ int pgo_convert_nothing_ran(const struct pgo_convert *c, struct pgo_err *err)
 			"%s: %llu branches but no range between two of them: the branch stacks "
 			"hold "
 			"one entry each; record with a deeper stack (perf record -b)",
-			c->o.binary, (unsigned long long)a->branches_used);
+			part->elf->path, (unsigned long long)a->branches_used);
 	return pgo_err_set(err, PGO_EEMPTY,
 		"%s: nothing can be made of the profile: most ranges (%llu of %llu) %s",
-		c->o.binary, (unsigned long long)kinds[worst].n, (unsigned long long)a->ranges_read,
-		kinds[worst].what);
+		part->elf->path, (unsigned long long)kinds[worst].n,
+		(unsigned long long)a->ranges_read, kinds[worst].what);
 }

@@ -5,14 +5,27 @@
 #include "pgo/core/alloc.h"
 #include "pgo/core/file.h"
 #include "pgo/core/lbr.h"
+#include "pgo/core/vec.h"
 
 #include <string.h>
+
+/* Of struct pgo_convert_other: name and build-id. */
+#define OTHER_KEY (2 * sizeof(uint32_t))
+
+/* Where a location is: in which binary, and why, if in none. */
+struct place {
+	uint64_t vaddr;
+	uint32_t part; /* index; PGO_NONE: of no binary */
+	uint8_t loss;  /* enum pgo_loss; of that part where there is one */
+};
 
 /* One input while it is read. */
 struct intake {
 	struct pgo_convert *c;
 	const struct pgo_profile *p;
-	struct pgo_resolver res;
+	struct place *at;           /* per location */
+	uint32_t *owner;            /* per mapping: part or PGO_NONE */
+	uint64_t *traces, *samples; /* per mapping without an owner */
 	struct pgo_lbr_columns lbr;
 	uint32_t plain; /* value index of plain samples, or PGO_NONE */
 };
@@ -21,19 +34,103 @@ struct intake {
 static void note_others(struct intake *in)
 {
 	struct pgo_convert *c = in->c;
-	const char *base = pgo_path_base(c->o.binary);
 
 	for (size_t i = 0; i < in->p->n_mappings; i++) {
 		const char *file = pgo_profile_str(in->p, in->p->mappings[i].filename);
+		bool same_name = false;
 
-		if (in->res.ours[i])
+		if (in->owner[i] != PGO_NONE)
 			continue;
-		if (strcmp(pgo_path_base(file), base) == 0 && c->other_build[0] == '\0')
-			pgo_build_id_normalize(pgo_profile_str(in->p, in->p->mappings[i].build_id),
-				c->other_build);
-		else if (c->other_file == NULL && file[0] != '\0')
+		for (size_t k = 0; k < c->n_parts; k++) {
+			struct pgo_convert_part *part = c->parts[k];
+
+			if (strcmp(pgo_path_base(file), part->account.name) != 0)
+				continue;
+			same_name = true;
+			if (part->other_build[0] == '\0')
+				pgo_build_id_normalize(
+					pgo_profile_str(in->p, in->p->mappings[i].build_id),
+					part->other_build);
+		}
+		if (!same_name && c->other_file == NULL && file[0] != '\0')
 			c->other_file = pgo_strdup(file);
 	}
+}
+
+/* ------------------------------------------------------------------ places */
+
+/* A build-id on both sides leaves no doubt; names without one may. */
+static bool sure(const struct intake *in, uint32_t part, size_t mapping)
+{
+	return in->c->parts[part]->elf->build_id[0] != '\0' &&
+	       pgo_profile_str(in->p, in->p->mappings[mapping].build_id)[0] != '\0';
+}
+
+static int claim_mappings(
+	struct intake *in, uint32_t part, const struct pgo_resolver *res, struct pgo_err *err)
+{
+	for (size_t i = 0; i < in->p->n_mappings; i++) {
+		uint32_t other = in->owner[i];
+
+		if (!res->ours[i])
+			continue;
+		if (other == PGO_NONE || (!sure(in, other, i) && sure(in, part, i)))
+			in->owner[i] = part;
+		else if (sure(in, other, i) == sure(in, part, i))
+			return pgo_err_set(err, PGO_EUSAGE,
+				"both %s and %s may be what the profile calls %s, because "
+				"build-ids "
+				"are missing; convert them one by one",
+				in->c->parts[other]->elf->path, in->c->parts[part]->elf->path,
+				pgo_profile_str(in->p, in->p->mappings[i].filename));
+	}
+	return 0;
+}
+
+/* What part `k` knows of the locations: its own, and why others are nobody's. */
+static void take_places(struct intake *in, uint32_t k, const struct pgo_resolver *res)
+{
+	for (size_t i = 0; i < in->p->n_locations; i++) {
+		uint32_t m = in->p->locations[i].mapping;
+		const struct pgo_resolved *r = &res->at[i];
+		struct place *at = &in->at[i];
+
+		if (m != PGO_NONE && in->owner[m] == k)
+			*at = (struct place){r->vaddr, k, r->loss};
+		else if (at->part == PGO_NONE && at->loss == PGO_LOSS_OTHER_BINARY &&
+			 r->loss != PGO_LOSS_NONE)
+			at->loss = r->loss;
+	}
+}
+
+static int find_places(struct intake *in, struct pgo_err *err)
+{
+	const struct pgo_profile *p = in->p;
+	int rc = 0;
+
+	in->at = pgo_calloc(p->n_locations, sizeof *in->at);
+	in->owner = pgo_calloc(p->n_mappings, sizeof *in->owner);
+	in->traces = pgo_calloc(p->n_mappings, sizeof *in->traces);
+	in->samples = pgo_calloc(p->n_mappings, sizeof *in->samples);
+	if (in->at == NULL || in->owner == NULL || in->traces == NULL || in->samples == NULL)
+		return pgo_err_nomem(err);
+	for (size_t i = 0; i < p->n_mappings; i++)
+		in->owner[i] = PGO_NONE;
+	for (size_t i = 0; i < p->n_locations; i++)
+		in->at[i] = (struct place){.part = PGO_NONE,
+			.loss = p->locations[i].mapping == PGO_NONE ? PGO_LOSS_NO_MAPPING
+								    : PGO_LOSS_OTHER_BINARY};
+	for (uint32_t k = 0; k < in->c->n_parts && rc == 0; k++) {
+		struct pgo_resolver res;
+
+		rc = pgo_resolver_init(&res, p, in->c->parts[k]->elf, NULL, err);
+		if (rc < 0)
+			break;
+		rc = claim_mappings(in, k, &res, err);
+		take_places(in, k, &res);
+		pgo_resolver_fini(&res);
+	}
+	return rc;
 }
 
 /* Which column counts plain samples: "samples", else the profile's own default, else the last. */
@@ -51,28 +148,34 @@ static uint32_t plain_column(const struct pgo_profile *p, const struct pgo_lbr_c
 	return i;
 }
 
-/* Where one end of a trace is, and why, if it is not in the binary. */
-static uint64_t place(
-	const struct intake *in, uint32_t loc, bool is_source, enum pgo_loss *ret_loss)
+/* One end of a trace: an address of part `part`, or a stand-in. */
+struct end {
+	uint64_t addr;
+	uint32_t part;
+	uint8_t loss;
+};
+
+static struct end place(const struct intake *in, uint32_t loc, bool is_source)
 {
-	*ret_loss = PGO_LOSS_NONE;
+	const struct place *at;
+
 	if (loc == PGO_NONE)
-		return PGO_AT_NONE;
+		return (struct end){PGO_AT_NONE, PGO_NONE, PGO_LOSS_NONE};
 	switch ((enum pgo_lbr_end)in->lbr.end_kind[loc]) {
 	case PGO_LBR_IS_BRANCH_ONLY:
 	case PGO_LBR_IS_FALLTHROUGH_ONLY:
-		return PGO_AT_NONE;
+		return (struct end){PGO_AT_NONE, PGO_NONE, PGO_LOSS_NONE};
 	case PGO_LBR_IS_EXTERNAL_RETURN:
-		*ret_loss = PGO_LOSS_OTHER_BINARY;
-		return is_source ? PGO_AT_OUTSIDE_RETURN : PGO_AT_OUTSIDE;
+		return (struct end){is_source ? PGO_AT_OUTSIDE_RETURN : PGO_AT_OUTSIDE, PGO_NONE,
+			PGO_LOSS_OTHER_BINARY};
 	case PGO_LBR_IS_EXTERNAL:
-		*ret_loss = PGO_LOSS_OTHER_BINARY;
-		return PGO_AT_OUTSIDE;
+		return (struct end){PGO_AT_OUTSIDE, PGO_NONE, PGO_LOSS_OTHER_BINARY};
 	case PGO_LBR_ADDR:
 		break;
 	}
-	*ret_loss = (enum pgo_loss)in->res.at[loc].loss;
-	return *ret_loss == PGO_LOSS_NONE ? in->res.at[loc].vaddr : PGO_AT_OUTSIDE;
+	at = &in->at[loc];
+	return (struct end){
+		at->loss == PGO_LOSS_NONE ? at->vaddr : PGO_AT_OUTSIDE, at->part, at->loss};
 }
 
 static void bump(uint64_t *counter, uint64_t n)
@@ -80,65 +183,136 @@ static void bump(uint64_t *counter, uint64_t n)
 	*counter = pgo_add_sat(*counter, n);
 }
 
+/* Whose loss it is: the sum's always, and the part's whose address it is. */
+static struct pgo_account *account_of(const struct intake *in, uint32_t part)
+{
+	return part != PGO_NONE ? &in->c->parts[part]->account : NULL;
+}
+
+/* The end as part `k` sees it. */
+static uint64_t seen_from(const struct end *e, uint32_t k)
+{
+	return pgo_at_inside(e->addr) && e->part != k ? PGO_AT_OUTSIDE : e->addr;
+}
+
+static void use_branch(struct pgo_account *a, uint64_t source, uint64_t target, uint64_t count)
+{
+	bump(&a->branches_used, count);
+	if (!pgo_at_inside(source))
+		bump(&a->branches_entering, count);
+	if (!pgo_at_inside(target))
+		bump(&a->branches_leaving, count);
+}
+
+/* A branch between two places neither of which is in a binary. */
+static void lose_branch(struct intake *in, const struct end *target, uint32_t loc, uint64_t count)
+{
+	struct pgo_account *own = account_of(in, target->part);
+	uint32_t m = loc != PGO_NONE ? in->p->locations[loc].mapping : PGO_NONE;
+
+	bump(&in->c->account.branch_loss[target->loss], count);
+	if (own != NULL)
+		bump(&own->branch_loss[target->loss], count);
+	else if (m != PGO_NONE)
+		bump(&in->traces[m], count);
+}
+
+static void lose_range(struct intake *in, const struct end *at, uint64_t count)
+{
+	struct pgo_account *own = account_of(in, at->part);
+
+	bump(&in->c->account.range_loss[at->loss], count);
+	if (own != NULL)
+		bump(&own->range_loss[at->loss], count);
+}
+
+/* Adds what of the trace is part `k`'s. */
+static int add_to_part(struct intake *in, uint32_t k, const struct end *source,
+	const struct end *target, uint64_t end, struct pgo_trace t)
+{
+	struct pgo_convert_part *part = in->c->parts[k];
+
+	t.source = seen_from(source, k);
+	t.target = seen_from(target, k);
+	t.end = pgo_at_inside(t.target) ? end : PGO_AT_NONE;
+	if (t.source != PGO_AT_NONE && t.target != PGO_AT_NONE) {
+		if (pgo_at_inside(t.source) || pgo_at_inside(t.target))
+			use_branch(&part->account, t.source, t.target, t.count);
+		else
+			t.source = PGO_AT_NONE;
+	}
+	if ((t.source == PGO_AT_NONE || t.target == PGO_AT_NONE) && t.end == PGO_AT_NONE)
+		return 0;
+	return pgo_ranges_add(&part->ranges, &t);
+}
+
 /* Books the branch and the range of a trace; either may be lost, or not be there at all. */
 static int add_trace(struct intake *in, const struct pgo_lbr_trace *lt)
 {
 	struct pgo_account *a = &in->c->account;
-	enum pgo_loss source_loss, target_loss, end_loss;
+	struct end source = place(in, lt->source, true), target = place(in, lt->target, false);
+	struct end end = place(in, lt->end, false);
 	struct pgo_trace t = {
-		.source = place(in, lt->source, true, &source_loss),
-		.target = place(in, lt->target, false, &target_loss),
-		.end = place(in, lt->end, false, &end_loss),
 		.count = (uint64_t)lt->count,
 		.mispreds = (uint64_t)lt->mispredicts,
 		.executions = (uint64_t)lt->executions,
 	};
-	bool used = false;
 
-	if (t.source != PGO_AT_NONE && t.target != PGO_AT_NONE) {
+	if (source.addr != PGO_AT_NONE && target.addr != PGO_AT_NONE) {
 		bump(&a->branches_read, t.count);
-		if (!pgo_at_inside(t.source) && !pgo_at_inside(t.target)) {
-			bump(&a->branch_loss[target_loss], t.count);
-			t.source = PGO_AT_NONE;
-		} else {
-			used = true;
-			bump(&a->branches_used, t.count);
-			if (!pgo_at_inside(t.source))
-				bump(&a->branches_entering, t.count);
-			if (!pgo_at_inside(t.target))
-				bump(&a->branches_leaving, t.count);
-		}
+		if (pgo_at_inside(source.addr) || pgo_at_inside(target.addr))
+			use_branch(a, source.addr, target.addr, t.count);
+		else
+			lose_branch(in, &target, lt->target, t.count);
 	}
-	if (t.end != PGO_AT_NONE) {
+	if (end.addr != PGO_AT_NONE) {
 		bump(&a->ranges_read, t.count);
-		if (pgo_at_inside(t.target) && pgo_at_inside(t.end)) {
-			used = true;
+		if (!pgo_at_inside(target.addr)) {
+			lose_range(in, &target, t.count);
+			end.addr = PGO_AT_NONE;
+		} else if (!pgo_at_inside(end.addr) || end.part != target.part) {
+			end.loss = end.loss != PGO_LOSS_NONE ? end.loss : PGO_LOSS_OTHER_BINARY;
+			end.part = end.loss == PGO_LOSS_OTHER_BINARY ? PGO_NONE : end.part;
+			lose_range(in, &end, t.count);
+			end.addr = PGO_AT_NONE;
 		} else {
-			bump(&a->range_loss[pgo_at_inside(t.target) ? end_loss : target_loss],
-				t.count);
-			t.end = PGO_AT_NONE;
+			bump(&in->c->parts[target.part]->ranges_inside, t.count);
 		}
 	}
-	return used ? pgo_ranges_add(&in->c->ranges, &t) : 0;
+	if (pgo_at_inside(target.addr) &&
+		add_to_part(in, target.part, &source, &target, end.addr, t) < 0)
+		return -1;
+	if (pgo_at_inside(source.addr) &&
+		(!pgo_at_inside(target.addr) || source.part != target.part))
+		return add_to_part(in, source.part, &source, &target, PGO_AT_NONE, t);
+	return 0;
 }
 
 static int add_plain(struct intake *in, const struct pgo_sample *s)
 {
-	struct pgo_account *a = &in->c->account;
-	const struct pgo_resolved *at;
+	struct pgo_account *sum = &in->c->account, *own;
+	const struct place *at;
+	uint32_t m;
 	uint64_t n;
 
 	if (in->plain == PGO_NONE || s->n_loc == 0 || s->value[in->plain] <= 0)
 		return 0;
 	n = (uint64_t)s->value[in->plain];
-	bump(&a->plain_read, n);
-	at = &in->res.at[s->loc[0]];
-	if (at->loss != PGO_LOSS_NONE) {
-		bump(&a->plain_loss[at->loss], n);
-		return 0;
+	bump(&sum->plain_read, n);
+	at = &in->at[s->loc[0]];
+	own = account_of(in, at->part);
+	if (at->loss == PGO_LOSS_NONE) {
+		bump(&sum->plain_used, n);
+		bump(&own->plain_used, n);
+		return pgo_ranges_add_ip(&in->c->parts[at->part]->ranges, at->vaddr, n);
 	}
-	bump(&a->plain_used, n);
-	return pgo_ranges_add_ip(&in->c->ranges, at->vaddr, n);
+	bump(&sum->plain_loss[at->loss], n);
+	m = in->p->locations[s->loc[0]].mapping;
+	if (own != NULL)
+		bump(&own->plain_loss[at->loss], n);
+	else if (m != PGO_NONE)
+		bump(&in->samples[m], n);
+	return 0;
 }
 
 static int add_samples(struct intake *in, struct pgo_reader *r, struct pgo_err *err)
@@ -163,16 +337,58 @@ static int add_samples(struct intake *in, struct pgo_reader *r, struct pgo_err *
 	return rc;
 }
 
+/* ------------------------------------------------------------------ what is missing */
+
+static struct pgo_convert_other *other_of(
+	struct pgo_convert *c, const struct pgo_mapping *m, const struct pgo_profile *p)
+{
+	struct pgo_convert_other key = {0}, *o;
+	char build_id[129];
+	uint32_t i;
+
+	pgo_build_id_normalize(pgo_profile_str(p, m->build_id), build_id);
+	key.name = pgo_strtab_puts(&c->names, pgo_profile_str(p, m->filename));
+	key.build_id = pgo_strtab_puts(&c->names, build_id);
+	if (key.name == PGO_STR_NONE || key.build_id == PGO_STR_NONE)
+		return NULL;
+	i = pgo_map_find_key(&c->other_map, c->others, sizeof *c->others, &key.name, OTHER_KEY);
+	if (i != PGO_MAP_NONE)
+		return &c->others[i];
+	o = PGO_VEC_PUSH(c->others, c->n_others, c->others_room);
+	if (o == NULL || pgo_map_add_key(&c->other_map, &key.name, OTHER_KEY,
+				 (uint32_t)(c->n_others - 1)) < 0)
+		return NULL;
+	*o = key;
+	return o;
+}
+
+static int keep_others(struct intake *in)
+{
+	for (size_t i = 0; i < in->p->n_mappings; i++) {
+		struct pgo_convert_other *o;
+
+		if (in->traces[i] == 0 && in->samples[i] == 0)
+			continue;
+		o = other_of(in->c, &in->p->mappings[i], in->p);
+		if (o == NULL)
+			return -1;
+		bump(&o->traces, in->traces[i]);
+		bump(&o->samples, in->samples[i]);
+	}
+	return 0;
+}
+
 int pgo_convert_add(struct pgo_convert *c, struct pgo_reader *r, struct pgo_err *err)
 {
 	struct intake in = {.c = c, .p = r->head};
 	bool has_lbr = false;
 	int rc;
 
-	rc = pgo_resolver_init(&in.res, in.p, c->elf, NULL, err);
-	if (rc < 0)
-		goto out;
-	rc = pgo_lbr_columns_init(&in.lbr, in.p, &has_lbr, err);
+	rc = pgo_convert_find_parts(c, in.p, err);
+	if (rc == 0)
+		rc = find_places(&in, err);
+	if (rc == 0)
+		rc = pgo_lbr_columns_init(&in.lbr, in.p, &has_lbr, err);
 	if (rc < 0)
 		goto out;
 	note_others(&in);
@@ -183,8 +399,13 @@ int pgo_convert_add(struct pgo_convert *c, struct pgo_reader *r, struct pgo_err 
 		c->executions = false;
 	c->account.inputs++;
 	rc = add_samples(&in, r, err);
+	if (rc == 0 && keep_others(&in) < 0)
+		rc = pgo_err_nomem(err);
 out:
 	pgo_lbr_columns_fini(&in.lbr);
-	pgo_resolver_fini(&in.res);
+	pgo_free(in.at);
+	pgo_free(in.owner);
+	pgo_free(in.traces);
+	pgo_free(in.samples);
 	return rc < 0 ? pgo_err_prefix(err, "%s", r->name) : 0;
 }

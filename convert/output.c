@@ -5,6 +5,7 @@
 #include "pgo/core/diag.h"
 #include "pgo/core/file.h"
 #include "pgo/core/sha256.h"
+#include "pgo/core/vec.h"
 
 #include <inttypes.h>
 #include <spawn.h>
@@ -18,11 +19,11 @@
 extern char **environ;
 
 static const struct pgo_output_type types[PGO_N_OUTPUT_KINDS] = {
-	[PGO_OUTPUT_GCC] = {"gcc", "--gcc", "gcc", "functions", pgo_encode_fnprof},
-	[PGO_OUTPUT_CLANG] = {"clang", "--clang", "clang", "functions", pgo_encode_fnprof},
-	[PGO_OUTPUT_BOLT] = {"bolt", "--bolt", "llvm-bolt", "edges", pgo_encode_fdata},
+	[PGO_OUTPUT_GCC] = {"gcc", "--gcc", "gcc", "functions", pgo_encode_fnprof, NULL},
+	[PGO_OUTPUT_CLANG] = {"clang", "--clang", "clang", "functions", pgo_encode_fnprof, NULL},
+	[PGO_OUTPUT_BOLT] = {"bolt", "--bolt", "llvm-bolt", "edges", pgo_encode_fdata, ".fdata"},
 	[PGO_OUTPUT_BOLT_PREAGG] = {"bolt_preagg", "--bolt-preagg", "perf2bolt --pa", "records",
-		pgo_encode_preagg},
+		pgo_encode_preagg, ".preagg"},
 };
 
 const struct pgo_output_type *pgo_output_type(enum pgo_output_kind kind)
@@ -69,8 +70,10 @@ unsigned pgo_gcc_release_on_path(void)
 
 static struct pgo_output *add(struct pgo_outputs *o, enum pgo_output_kind kind, const char *path)
 {
-	struct pgo_output *out = &o->of[o->n++];
+	struct pgo_output *out = PGO_VEC_PUSH(o->of, o->n, o->room);
 
+	if (out == NULL)
+		return NULL;
 	out->kind = kind;
 	out->path = path;
 	out->name = path;
@@ -160,6 +163,8 @@ int pgo_outputs_init(struct pgo_outputs *o, const struct pgo_outputs_wanted *w, 
 		if (!wanted(w->path[i]))
 			continue;
 		out = add(o, (enum pgo_output_kind)i, w->path[i]);
+		if (out == NULL)
+			return pgo_err_nomem(err);
 		switch (out->kind) {
 		case PGO_OUTPUT_GCC:
 			out->fo.gcc_release = choose_gcc_release(w->gcc_release);
@@ -187,6 +192,10 @@ void pgo_outputs_fini(struct pgo_outputs *o)
 {
 	for (size_t i = 0; i < o->n; i++)
 		pgo_buf_fini(&o->of[i].data);
+	for (size_t i = 0; i < o->n_paths; i++)
+		pgo_free(o->paths[i]);
+	pgo_free(o->of);
+	pgo_free(o->paths);
 	memset(o, 0, sizeof *o);
 }
 
@@ -208,26 +217,29 @@ bool pgo_outputs_want_fdata(const struct pgo_outputs *o)
 
 int pgo_outputs_encode(struct pgo_outputs *o, const struct pgo_convert *c, struct pgo_err *err)
 {
-	for (size_t i = 0; i < o->n; i++) {
+	int rc = pgo_outputs_each(o, c, err);
+
+	for (size_t i = 0; i < o->n && rc == 0; i++) {
 		struct pgo_output *out = &o->of[i];
 		struct pgo_sha256 hash;
 		uint8_t digest[32];
-		int rc = types[out->kind].encode(out, c, err);
+
+		rc = types[out->kind].encode(out, c, err);
 
 		if (rc < 0)
-			return rc;
+			break;
 		pgo_sha256_init(&hash);
 		pgo_sha256_add(&hash, out->data.data, out->data.len);
 		pgo_sha256_final(&hash, digest);
 		pgo_sha256_hex(digest, out->digest);
 	}
-	return 0;
+	return rc;
 }
 
 int pgo_outputs_write(const struct pgo_outputs *o, struct pgo_err *err)
 {
-	struct pgo_outfile *files[PGO_N_OUTPUT_KINDS] = {NULL};
-	int rc = 0;
+	struct pgo_outfile **files = pgo_calloc(o->n, sizeof(struct pgo_outfile *));
+	int rc = files != NULL ? 0 : pgo_err_nomem(err);
 
 	/* All bytes are on disk before the first file takes its name: a full disk changes nothing.
 	 */
@@ -241,8 +253,9 @@ int pgo_outputs_write(const struct pgo_outputs *o, struct pgo_err *err)
 		rc = pgo_outfile_commit(files[i], err);
 		files[i] = NULL;
 	}
-	for (size_t i = 0; i < o->n; i++)
+	for (size_t i = 0; i < o->n && files != NULL; i++)
 		pgo_outfile_abort(files[i]);
+	pgo_free(files);
 	return rc;
 }
 

@@ -28,11 +28,14 @@ struct pgo_output_type {
 	const char *consumer; /* whose file it is, for people */
 	const char *records;  /* what its records are: "functions" */
 	int (*encode)(struct pgo_output *o, const struct pgo_convert *c, struct pgo_err *err);
+	/* Where each binary has its own: the ending of files in a directory; NULL: one of all. */
+	const char *ending;
 };
 
 struct pgo_output {
 	enum pgo_output_kind kind;
 	const char *path;    /* kept */
+	size_t binary;       /* whose it is, where each has its own */
 	const char *name;    /* what manifests call it; kept; the path unless set otherwise */
 	const char *variant; /* PGO_OUTPUT_CLANG: the format by its full name; "" for others */
 	struct pgo_format_options fo;
@@ -45,8 +48,10 @@ struct pgo_output {
 };
 
 struct pgo_outputs {
-	struct pgo_output of[PGO_N_OUTPUT_KINDS];
-	size_t n;
+	struct pgo_output *of;
+	size_t n, room;
+	char **paths; /* made from patterns */
+	size_t n_paths, paths_room;
 };
 
 /* What the user named. */
@@ -69,6 +74,18 @@ void pgo_outputs_fini(struct pgo_outputs *o);
 /* What the conversion must compute for them. */
 bool pgo_outputs_want_fnprof(const struct pgo_outputs *o);
 bool pgo_outputs_want_fdata(const struct pgo_outputs *o);
+/*
+ * Some outputs are of one binary (pgo_output_type.ending).  The path the user gave may hold %b (base
+ * name of the binary) and %i (its build-id; %% is a %), or be a directory: then it means
+ * DIRECTORY/%b and the ending.  PGO_EUSAGE if that does not tell the binaries at hand apart; `more`:
+ * others may be found as profiles are read.
+ */
+int pgo_outputs_check(const struct pgo_outputs *o, const struct pgo_convert *c, bool more,
+	struct pgo_err *err) PGO_MUST_CHECK;
+/* After the run, once: one of them for each binary that has any of it.  pgo_outputs_encode() calls
+ * it. */
+int pgo_outputs_each(
+	struct pgo_outputs *o, const struct pgo_convert *c, struct pgo_err *err) PGO_MUST_CHECK;
 /* Encodes and reads back; nothing is written. */
 int pgo_outputs_encode(
 	struct pgo_outputs *o, const struct pgo_convert *c, struct pgo_err *err) PGO_MUST_CHECK;

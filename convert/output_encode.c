@@ -135,15 +135,9 @@ static int read_back_fdata(const struct pgo_output *o, struct pgo_err *err)
 
 int pgo_encode_fdata(struct pgo_output *o, const struct pgo_convert *c, struct pgo_err *err)
 {
-	struct pgo_fdata *f = pgo_convert_fdata(c);
-	int rc;
+	struct pgo_fdata *f = pgo_convert_fdata(c, o->binary);
+	int rc = pgo_fdata_sort(f, err);
 
-	if (f->n_edges == 0)
-		return pgo_err_set(err, PGO_EEMPTY,
-			"%s would have no edge; the branches of the profile lie outside the "
-			"functions of the program",
-			o->path);
-	rc = pgo_fdata_sort(f, err);
 	o->records = f->n_edges;
 	if (rc == 0)
 		rc = pgo_fdata_write(f, &o->data, err);

@@ -27,7 +27,7 @@ int pgo_encode_preagg(struct pgo_output *o, const struct pgo_convert *c, struct 
 	struct pgo_preagg *p;
 	int rc;
 
-	pgo_convert_look(c, &v);
+	pgo_convert_look(c, o->binary, &v);
 	p = pgo_preagg_make(v.ranges, v.fns, o->traces, v.event, err);
 	if (p == NULL)
 		return PGO_ENOMEM;

@@ -13,7 +13,8 @@
 #define MAPPED_WARN 0.95
 
 struct convert_values {
-	const char *binary, *debug, *clang_format;
+	struct pgo_opt_list binaries, binary_dirs;
+	const char *debug, *clang_format;
 	const char *output[PGO_N_OUTPUT_KINDS];
 	uint64_t gcc_release, bolt_release;
 };
@@ -22,8 +23,11 @@ struct convert_values {
 
 static const struct pgo_opt opts[] = {
 	{"The program", 0, NULL, NULL, PGO_OPT_GROUP, 0},
-	{"binary", 'b', "APP", "the program that was profiled, with its build-id", PGO_OPT_STR,
-		AT(binary)},
+	{"binary", 'b', "APP",
+		"the program that was profiled, with its build-id; repeat for its shared libraries",
+		PGO_OPT_LIST, AT(binaries)},
+	{"binary-dir", 0, "DIR", "look here for what the profile names, by build-id (repeatable)",
+		PGO_OPT_LIST, AT(binary_dirs)},
 	{"debug", 0, "FILE|DIR", "its separate debug file, or a directory to search", PGO_OPT_STR,
 		AT(debug)},
 	{"Outputs", 0, NULL, NULL, PGO_OPT_GROUP, 0},
@@ -37,8 +41,10 @@ static const struct pgo_opt opts[] = {
 		"extbinary (default), extbinary-md5, extbinary-zlib, "
 		"extbinary-md5-zlib, text or binary",
 		PGO_OPT_STR, AT(clang_format)},
-	{"bolt", 0, "OUT", "write a profile for llvm-bolt -data", PGO_OPT_STR,
-		AT(output[PGO_OUTPUT_BOLT])},
+	{"bolt", 0, "OUT",
+		"write a profile for llvm-bolt -data; of several binaries one each, so that %b "
+		"(base name) or %i (build-id) must be in OUT, or OUT be a directory",
+		PGO_OPT_STR, AT(output[PGO_OUTPUT_BOLT])},
 	{"bolt-preagg", 0, "OUT", "write traces by address for perf2bolt --pa", PGO_OPT_STR,
 		AT(output[PGO_OUTPUT_BOLT_PREAGG])},
 	{"bolt-release", 0, "N", "LLVM release of that perf2bolt (default: 22 or newer)",
@@ -56,9 +62,10 @@ static const struct pgo_opt_table table = {
 
 static int check_usage(const struct convert_values *o, int n_inputs, struct pgo_err *err)
 {
-	if (o->binary == NULL)
+	if (o->binaries.n == 0 && o->binary_dirs.n == 0)
 		return pgo_err_set(err, PGO_EUSAGE,
-			"no program; give the one that was profiled with --binary APP");
+			"no program; give the one that was profiled with --binary APP, or where it "
+			"can be found with --binary-dir DIR");
 	if (n_inputs == 0)
 		return pgo_err_set(err, PGO_EUSAGE,
 			"no profile to convert; name pprof files, perf.data or brstack text");
@@ -78,8 +85,8 @@ static int add_profile(void *ctx, struct pgo_reader *r, struct pgo_err *err)
 	return pgo_convert_add(ctx, r, err);
 }
 
-static int add_inputs(
-	struct pgo_convert *c, const char *binary, char **paths, int n, struct pgo_err *err)
+static int add_inputs(struct pgo_convert *c, const struct convert_values *o, char **paths, int n,
+	struct pgo_err *err)
 {
 	struct pgo_operands files = {0};
 	int rc = 0;
@@ -87,7 +94,8 @@ static int add_inputs(
 	for (int i = 0; i < n && rc == 0; i++)
 		rc = pgo_operands_add(&files, paths[i], err);
 	if (rc == 0)
-		rc = pgo_operands_read(&files, binary, "reading profiles", add_profile, c, err);
+		rc = pgo_operands_read(&files, o->binaries.item, o->binaries.n, "reading profiles",
+			add_profile, c, err);
 	pgo_operands_fini(&files);
 	return rc;
 }
@@ -166,10 +174,18 @@ static int run(int argc, char **argv)
 	if (check_usage(&o, argc - first, &err) < 0 ||
 		pgo_outputs_init(&outputs, &wanted, &err) < 0)
 		goto fail;
-	co = (struct pgo_convert_options){o.binary, o.debug, pgo_outputs_want_fnprof(&outputs),
-		pgo_outputs_want_fdata(&outputs)};
+	co = (struct pgo_convert_options){
+		.binaries = o.binaries.item,
+		.n_binaries = o.binaries.n,
+		.binary_dirs = o.binary_dirs.item,
+		.n_binary_dirs = o.binary_dirs.n,
+		.debug = o.debug,
+		.want_fnprof = pgo_outputs_want_fnprof(&outputs),
+		.want_fdata = pgo_outputs_want_fdata(&outputs),
+	};
 	c = pgo_convert_new(&co, &err);
-	if (c == NULL || add_inputs(c, o.binary, argv + first, argc - first, &err) < 0 ||
+	if (c == NULL || pgo_outputs_check(&outputs, c, o.binary_dirs.n != 0, &err) < 0 ||
+		add_inputs(c, &o, argv + first, argc - first, &err) < 0 ||
 		pgo_convert_run(c, &err) < 0 || pgo_outputs_encode(&outputs, c, &err) < 0 ||
 		pgo_outputs_write(&outputs, &err) < 0)
 		goto fail;
@@ -180,6 +196,8 @@ fail:
 out:
 	pgo_convert_free(c);
 	pgo_outputs_fini(&outputs);
+	pgo_opt_list_free(&o.binaries);
+	pgo_opt_list_free(&o.binary_dirs);
 	return code;
 }
 

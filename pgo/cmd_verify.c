@@ -70,7 +70,7 @@ static int add_side(struct pgo_verify *v, bool after, const struct pgo_opt_list 
 	for (int i = 0; i < n_operands && rc == 0; i++)
 		rc = pgo_operands_add(&files, operands[i], err);
 	if (rc == 0)
-		rc = pgo_operands_read(&files, binary,
+		rc = pgo_operands_read(&files, &binary, binary != NULL,
 			after ? "reading profiles after" : "reading profiles before",
 			after ? add_after : add_before, v, err);
 	pgo_operands_fini(&files);

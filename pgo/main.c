@@ -62,7 +62,7 @@
  *	plan, weight, explain  one integer weight for each profile, with its reason
  *
  * convert/: a merged profile and the program -> what consumers read
- *	convert, intake, pass, figures, account, convert_impl
+ *	convert, parts, intake, pass, figures, account, convert_impl
  *	                       the object and its run; where every sample went
  *	ranges, plain          traces, or plain samples, -> executions of instructions
  *	codefns, cfg, cfg_tables, landing
@@ -78,7 +78,7 @@
  *	fmt_llvm_read, fmt_llvm_body, fmt_llvm_tables, fmt_llvm_hash, fmt_llvm_write
  *	                       the output formats, read and written
  *	preagg                 addresses for perf2bolt
- *	output, output_encode, output_layout, output_impl
+ *	output, output_each, output_encode, output_layout, output_impl
  *	                       encode, read back, compare, then write all or none
  *
  * verify/: before against after

@@ -311,8 +311,10 @@ static int merge(struct run *r, struct pgo_err *err)
 
 static int convert(struct run *r, struct pgo_err *err)
 {
+	const char *binary = r->target->binary;
 	struct pgo_convert_options o = {
-		.binary = r->target->binary,
+		.binaries = &binary,
+		.n_binaries = 1,
 		.debug = r->target->debug[0] != '\0' ? r->target->debug : NULL,
 		.want_fnprof = pgo_outputs_want_fnprof(&r->outputs),
 		.want_fdata = pgo_outputs_want_fdata(&r->outputs),

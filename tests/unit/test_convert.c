@@ -188,7 +188,12 @@ static void add_run(struct bench *b)
 static struct pgo_convert *convert(
 	struct bench *b, bool fnprof, bool fdata, const char *debug, struct pgo_err *err)
 {
-	struct pgo_convert_options o = {b->path, debug, fnprof, fdata};
+	const char *binary = b->path;
+	struct pgo_convert_options o = {.binaries = &binary,
+		.n_binaries = 1,
+		.debug = debug,
+		.want_fnprof = fnprof,
+		.want_fdata = fdata};
 	struct pgo_convert *c = pgo_convert_new(&o, err);
 	struct pgo_reader *r = c != NULL ? pgo_profile_reader(b->p, "in", false, err) : NULL;
 
@@ -306,7 +311,7 @@ static void edges_of_branches_calls_and_fall_throughs(void **state)
 
 	add_run(b);
 	c = convert_good(b, false, true);
-	f = pgo_convert_fdata(c);
+	f = pgo_convert_fdata(c, 0);
 	assert_null(pgo_convert_fnprof(c));
 	assert_int_equal(edge(f, "loop", l->call - l->start, "twice", 0, NULL), 1000);
 	assert_int_equal(
@@ -430,8 +435,8 @@ static void plain_samples_give_block_frequencies(void **state)
 	assert_non_null(twice);
 	assert_int_equal(twice->head, ((8 * n + 12) * 1000 + n / 2) / n);
 	assert_int_equal(pgo_fn_position_find(twice, 2, 0)->count, twice->head);
-	assert_true(pgo_convert_fdata(c)->no_lbr);
-	assert_int_equal(pgo_convert_fdata(c)->n_edges, n);
+	assert_true(pgo_convert_fdata(c, 0)->no_lbr);
+	assert_int_equal(pgo_convert_fdata(c, 0)->n_edges, n);
 	pgo_buf_init(&text, 1 << 20);
 	pgo_account_text(a, &text);
 	assert_has(text.data, "without branch records: block counts are estimates");
@@ -480,7 +485,7 @@ static void result_does_not_depend_on_the_order_of_samples(void **state)
 		}
 		c = convert_good(b, true, true);
 		pgo_buf_init(&out[i], 1 << 20);
-		assert_int_equal(pgo_fdata_write(pgo_convert_fdata(c), &out[i], NULL), 0);
+		assert_int_equal(pgo_fdata_write(pgo_convert_fdata(c, 0), &out[i], NULL), 0);
 		pgo_account_text(pgo_convert_account(c), &out[i]);
 		pgo_convert_free(c);
 	}
@@ -548,7 +553,7 @@ static void missing_debug_information_stops_source_level_outputs_only(void **sta
 	add_run(b);
 	refused(b, true, PGO_ENOTFOUND, "-fdebug-info-for-profiling", "--debug");
 	c = convert_good(b, false, true);
-	assert_int_equal(pgo_convert_fdata(c)->n_edges != 0, 1);
+	assert_int_equal(pgo_convert_fdata(c, 0)->n_edges != 0, 1);
 	pgo_convert_free(c);
 	down(b);
 }
@@ -569,8 +574,8 @@ static void stripped_program_takes_names_from_its_debug_file(void **state)
 	if (c == NULL)
 		fail_msg("%s", err.msg);
 	assert_non_null(pgo_fnprof_find(pgo_convert_fnprof(c), "twice"));
-	assert_int_equal(
-		edge(pgo_convert_fdata(c), "loop", b->loop.call - b->loop.start, "twice", 0, NULL),
+	assert_int_equal(edge(pgo_convert_fdata(c, 0), "loop", b->loop.call - b->loop.start,
+				 "twice", 0, NULL),
 		1000);
 	assert_string_equal(pgo_convert_account(c)->debug_file, debug);
 	pgo_convert_free(c);
