@@ -55,7 +55,16 @@ ask_apt() {
 }
 
 # The newest N for which apt offers a package $1-N; nothing if there is none, or no apt.
-newest_offered() {
+newest_# AArch64 programs run here, or there is something to make and emulate them.
+have_arm64_compiler() {
+	[ "$(uname -m)" = aarch64 ] || have_command "aarch64-linux-gnu-$1"
+}
+
+have_arm64_libc() {
+	[ "$(uname -m)" = aarch64 ] || [ -e /usr/aarch64-linux-gnu/include/stdio.h ]
+}
+
+offered() {
 	echo "$versioned" | sed -n "s/^$1-\([0-9][0-9]*\)\$/\1/p" | sort -n | tail -n 1
 }
 
@@ -113,6 +122,9 @@ missing() {
 	need 3 optional autofdo have_command create_gcov
 	need 3 optional golang-go have_command go
 	need 3 optional clang-14 have_clang_14
+	need 3 optional gcc-aarch64-linux-gnu have_arm64_compiler gcc
+	need 3 optional g++-aarch64-linux-gnu have_arm64_compiler g++
+	need 3 optional libc6-dev-arm64-cross have_arm64_libc
 }
 
 have_tool() {

@@ -58,6 +58,8 @@ static enum pgo_insn_kind through_register(uint32_t w)
 									   : PGO_INSN_OTHER;
 	case 5: /* DRPS */
 		return rn == 31 && plain ? PGO_INSN_RET : PGO_INSN_OTHER;
+	case 7: /* TEXIT */
+		return op3 < 2 && rn == 31 && op4 == 0 ? PGO_INSN_RET : PGO_INSN_OTHER;
 	case 8: /* BRAA, BRAB */
 		return authenticated ? PGO_INSN_JUMP_INDIRECT : PGO_INSN_OTHER;
 	case 9: /* BLRAA, BLRAB */

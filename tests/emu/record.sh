@@ -56,7 +56,12 @@ fi
 # e_machine, the 16-bit number at offset 18 of an ELF file
 case $(od -An -tu2 -j18 -N2 "$program" | tr -d ' ') in
 62) qemu='qemu-x86_64' ;;
-183) qemu='qemu-aarch64' ;;
+183)
+	qemu='qemu-aarch64'
+	# where Debian's cross compilers keep the C library of the programs they make
+	[ "$(uname -m)" = aarch64 ] || [ ! -d /usr/aarch64-linux-gnu ] ||
+		export QEMU_LD_PREFIX="${QEMU_LD_PREFIX-/usr/aarch64-linux-gnu}"
+	;;
 *)
 	echo "record.sh: $program: no program for x86-64 or AArch64" >&2
 	exit 125

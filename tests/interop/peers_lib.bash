@@ -39,6 +39,23 @@ need() {
 	done
 }
 
+# What every test here needs.
+interop_tools() {
+	[ -x "$PGO" ] || {
+		echo "$PGO is missing: run make"
+		exit 1
+	}
+}
+
+# tool NAME: builds tests/interop/NAME.c with the library, as $T/NAME
+tool() {
+	local libs san=()
+	[ -z "${SAN-}" ] || san=("-fsanitize=$SAN")
+	read -r -a libs < <(pkg-config --libs libelf libdw libzstd zlib libisal libxxhash jansson libprotobuf-c)
+	"${CC:-cc}" -std=gnu17 -D_GNU_SOURCE -O1 -I. "${san[@]}" -o "$T/$1" "tests/interop/$1.c" "$B/libpgo.a" "${libs[@]}" -lZydis -lm \
+		-pthread || exit 1
+}
+
 interop_init() {
 	why=$(tests/emu/have_plugins.sh) || skip "$why"
 	[ "$(uname -m)" = x86_64 ] || skip "the comparisons are made on x86-64"

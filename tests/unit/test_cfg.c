@@ -10,8 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-static struct pgo_elf *assemble(
-	void *state, const char *suffix, const char *text, const char *flags)
+static struct pgo_elf *assemble_by(
+	const char *compiler, void *state, const char *suffix, const char *text, const char *flags)
 {
 	struct pgo_err err = PGO_ERR_INIT;
 	char name[32], cmd[2048];
@@ -19,19 +19,31 @@ static struct pgo_elf *assemble(
 	struct pgo_elf *e;
 	char *to;
 
-	if (system("command -v gcc >/dev/null 2>&1") != 0)
+	snprintf(cmd, sizeof cmd, "command -v %s >/dev/null 2>&1", compiler);
+	if (system(cmd) != 0)
 		skip();
 	snprintf(name, sizeof name, "f.%s", suffix);
 	from = scratch_file(state, name, text, strlen(text));
 	to = scratch_path(state, "f.so");
-	snprintf(cmd, sizeof cmd, "gcc -shared -nostdlib -Wl,--build-id -Wl,-Bsymbolic %s -o %s %s",
-		flags, to, from);
+	snprintf(cmd, sizeof cmd, "%s -shared -nostdlib -Wl,--build-id -Wl,-Bsymbolic %s -o %s %s",
+		compiler, flags, to, from);
 	if (system(cmd) != 0)
 		fail_msg("failed: %s", cmd);
 	e = pgo_elf_open(to, &err);
 	if (e == NULL)
 		fail_msg("%s", err.msg);
 	return e;
+}
+
+static struct pgo_elf *assemble(
+	void *state, const char *suffix, const char *text, const char *flags)
+{
+	return assemble_by("gcc", state, suffix, text, flags);
+}
+
+static struct pgo_elf *assemble_arm64(void *state, const char *text)
+{
+	return assemble_by("aarch64-linux-gnu-gcc", state, "s", text, "");
 }
 
 static const struct pgo_symbol *symbol(const struct pgo_elf *e, const char *name)
@@ -156,6 +168,74 @@ static void targets_of_relative_jump_tables_are_found(void **state)
 		assert_int_equal(c.insns[c.cases[i].jump].kind, PGO_INSN_JUMP_INDIRECT);
 		assert_int_equal(c.cases[i].target, symbol(e, label[i])->addr);
 	}
+	pgo_cfg_fini(&c);
+	pgo_elf_close(e);
+}
+
+/* A table of bytes is followed by what would pass for two more entries: only the comparison says
+ * where it ends. */
+static void targets_of_arm64_tables_of_bytes_are_found(void **state)
+{
+	static const char text[] =
+		".globl f\n.type f,%function\nf:\n"
+		"cmp w0, #3\nb.hi L9\nL0: adrp x1, table\nadd x1, x1, :lo12:table\n"
+		"ldrb w1, [x1, w0, uxtw]\nadr x2, L1\nadd x1, x2, w1, sxtb #2\nbr x1\n"
+		"L1: nop\nret\nL2: nop\nL3: nop\nret\nL9: nop\nnop\nret\n.size f,.-f\n"
+		".section .rodata\ntable: .byte (L1-L1)/4,(L3-L1)/4,(L2-L1)/4,(L9-L1)/4,1,3\n";
+	struct pgo_elf *e = assemble_arm64(*state, text);
+	struct pgo_cfg c = {0};
+
+	decode(&c, e, "f", NULL, 0);
+	assert_true(c.complete);
+	assert_int_equal(c.n_jumps, 1);
+	assert_int_equal(c.n_tables, 1);
+	assert_int_equal(c.n_cases, 4);
+	assert_int_equal(c.cases[1].target, symbol(e, "L3")->addr);
+	assert_leaders(&c, e);
+	pgo_cfg_fini(&c);
+	pgo_elf_close(e);
+}
+
+/* As clang writes them: 16 bits unsigned, counted in words; and 32 bits signed from the table. */
+static void targets_of_wider_arm64_tables_are_found(void **state)
+{
+	static const char text[] =
+		".globl f\n.type f,%function\nf:\n"
+		"sub w8, w0, #7\ncmp w8, #2\nb.hi L9\nL0: adrp x9, halves\n"
+		"add x9, x9, :lo12:halves\nadr x10, L1\nldrh w11, [x9, x8, lsl #1]\n"
+		"add x10, x10, x11, lsl #2\nbr x10\n"
+		"L1: nop\nL2: cmp w1, #1\nb.hi L9\nL4: adrp x9, words\nadd x9, x9, :lo12:words\n"
+		"ldrsw x11, [x9, x1, lsl #2]\nadd x9, x9, x11\nbr x9\n"
+		"L3: ret\nL5: nop\nL9: ret\n.size f,.-f\n"
+		".section .rodata\n.p2align 2\nhalves: .hword (L1-L1)/4,(L2-L1)/4,(L3-L1)/4,1\n"
+		".p2align 2\nwords: .word L5-words,L3-words\n.word L5-words+4\n";
+	struct pgo_elf *e = assemble_arm64(*state, text);
+	struct pgo_cfg c = {0};
+
+	decode(&c, e, "f", NULL, 0);
+	assert_int_equal(c.n_jumps, 2);
+	assert_int_equal(c.n_tables, 2);
+	assert_int_equal(c.n_cases, 5);
+	assert_leaders(&c, e);
+	pgo_cfg_fini(&c);
+	pgo_elf_close(e);
+}
+
+/* A call through a table of functions has the look of a switch's jump, but not its arithmetic. */
+static void arm64_tail_calls_have_no_table(void **state)
+{
+	static const char text[] =
+		".globl f\n.type f,%function\nf:\n"
+		"adrp x1, table\nadd x1, x1, :lo12:table\nldr x1, [x1, w0, uxtw #3]\nbr x1\n"
+		"L0: ldr x1, [x0]\nldr x1, [x1, #16]\nbr x1\n.size f,.-f\n"
+		".data\n.p2align 3\ntable: .xword f,f+4\n";
+	struct pgo_elf *e = assemble_arm64(*state, text);
+	struct pgo_cfg c = {0};
+
+	decode(&c, e, "f", NULL, 0);
+	assert_int_equal(c.n_jumps, 2);
+	assert_int_equal(c.n_tables, 0);
+	assert_leaders(&c, e);
 	pgo_cfg_fini(&c);
 	pgo_elf_close(e);
 }
@@ -285,6 +365,9 @@ int main(void)
 		TEST(blocks_begin_at_targets_and_behind_branches),
 		TEST(jump_behind_conditional_stays_in_its_block_unless_it_leaves),
 		TEST(targets_of_relative_jump_tables_are_found),
+		TEST(targets_of_arm64_tables_of_bytes_are_found),
+		TEST(targets_of_wider_arm64_tables_are_found),
+		TEST(arm64_tail_calls_have_no_table),
 		TEST(observed_starts_are_taken_if_they_are_instructions_of_the_function),
 		TEST(damage_ends_the_decoding),
 		TEST(landing_pads_are_where_the_unwinder_enters),
