@@ -55,16 +55,7 @@ ask_apt() {
 }
 
 # The newest N for which apt offers a package $1-N; nothing if there is none, or no apt.
-newest_# AArch64 programs run here, or there is something to make and emulate them.
-have_arm64_compiler() {
-	[ "$(uname -m)" = aarch64 ] || have_command "aarch64-linux-gnu-$1"
-}
-
-have_arm64_libc() {
-	[ "$(uname -m)" = aarch64 ] || [ -e /usr/aarch64-linux-gnu/include/stdio.h ]
-}
-
-offered() {
+newest_offered() {
 	echo "$versioned" | sed -n "s/^$1-\([0-9][0-9]*\)\$/\1/p" | sort -n | tail -n 1
 }
 
@@ -153,6 +144,15 @@ have_clang_rt() {
 # An older clang for the tests, where the distribution still has it.
 have_clang_14() {
 	have_command clang-14 || ! echo "$versioned" | grep -qx clang-14
+}
+
+# AArch64 programs run here, or there is something to make and emulate them.
+have_arm64_compiler() {
+	[ "$(uname -m)" = aarch64 ] || have_command "aarch64-linux-gnu-$1"
+}
+
+have_arm64_libc() {
+	[ "$(uname -m)" = aarch64 ] || [ -e /usr/aarch64-linux-gnu/include/stdio.h ]
 }
 
 offered() {

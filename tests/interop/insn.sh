@@ -73,6 +73,7 @@ if [ "$(uname -m)" = x86_64 ]; then
 	# lengths show in the addresses; hlt is the only trap of a C program, if any
 	expect "x86-64: all of pgo's instructions are what LLVM says" alike "$T/want" "$T/got" 0
 	cat "$T/log"
+	# shellcheck disable=SC2016 # fields of awk
 	expect "x86-64: branches of every kind were among them" awk '{ n[$2]++ } END { exit !(n["cond"] > 1000 && n["call-indirect"] > 10 && n["jump-indirect"] > 0) }' "$T/want"
 fi
 finish
