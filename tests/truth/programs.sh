@@ -8,7 +8,7 @@
 #	programs.sh run PROGRAM train|test BINARY [WRAPPER...]    runs WRAPPER... BINARY with the input's arguments
 #
 # COMPILER: gcc-12, clang-22 and the like, gcc or clang for the newest, or a path. LINK: pie or fixed (addresses). FLAGs go to
-# compiler and linker both. Always: -O2 -g, a build-id, --emit-relocs; with clang -fdebug-info-for-profiling. `train` and
+# compiler and linker both; @OUT@ in them is the folder of the build. Always: -O2 -g, a build-id, --emit-relocs; with clang -fdebug-info-for-profiling. `train` and
 # `test` are different inputs, seconds at most, and give the same output every time, which is how rebuilt programs are checked.
 #
 # What was fetched and built stays in $PGO_TRUTH_CACHE ($B/truth), under a digest of the recipe, the compiler's version, the
@@ -137,6 +137,7 @@ build() {
 		for f; do [ ! -f "${f#*=}" ] || cat "${f#*=}"; done
 	} | digest)
 	OUT=$CACHE/bin/$PROGRAM-${compiler##*/}-$kind-$key
+	CFLAGS=${CFLAGS//@OUT@/$OUT}
 	mkdir -p "$OUT"
 	(
 		flock 8
