@@ -11,7 +11,9 @@
  *	                one
  *	duplicate top   entries 0 and 1 identical and far backwards (a defect of some processors):
  *	                entry 0 is dropped
- *	address 0       dropped; the older entry's end is not known
+ *	address 0       on both sides: dropped; the older entry's end is not known.  On one side it
+ *	                stands for the kernel: so Arm's branch record buffer shows that the
+ *	                recorder may not see that side
  *	kernel          entries inside the kernel are dropped.  user -> kernel .. kernel -> user: if
  *	                it came back to where it left (an interrupt) or just behind (a system call),
  *	                the run around it is one run; else the older run ends where the user left,
@@ -311,6 +313,10 @@ static int resolve_ring(struct pgo_imp *imp, struct pgo_imp_process *p, const st
 	for (uint32_t k = 0; k < ring->n; k++) {
 		at[k].source = pgo_imp_point(p, ring->entry[k].from);
 		at[k].target = pgo_imp_point(p, ring->entry[k].to);
+		if (at[k].source == POINT_ZERO && at[k].target != POINT_ZERO)
+			at[k].source = POINT_KERNEL;
+		else if (at[k].target == POINT_ZERO && at[k].source != POINT_ZERO)
+			at[k].target = POINT_KERNEL;
 	}
 	return 0;
 }

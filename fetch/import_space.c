@@ -407,8 +407,12 @@ uint64_t pgo_imp_point_slow(struct pgo_imp_process *p, uint64_t addr)
 	}
 	if (addr == 0)
 		return POINT_ZERO;
-	if (addr >> 63 != 0)
+	/* Bit 55 tells the halves of the address space apart; user code may be named with a tag in
+	 * the top byte (Arm). */
+	if ((addr >> 55 & 1) != 0)
 		return POINT_KERNEL;
+	if (addr >> 56 != 0)
+		return pgo_imp_point(p, addr & (((uint64_t)1 << 56) - 1));
 	if (p->maps == NULL)
 		return POINT_UNMAPPED;
 	i = find_map(p->maps, addr);

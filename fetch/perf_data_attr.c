@@ -253,7 +253,8 @@ int pgo_perf_announce(struct pgo_perf *p, uint32_t event, struct pgo_err *err)
 		.unit = pgo_event_unit_of(e->type, e->config, e->name),
 		.has_ring = (e->sample_type & S_BRANCH_STACK) != 0,
 		.call_stack = (e->branch_type & B_CALL_STACK) != 0,
-		.ring_all = (e->branch_type & B_ANY) != 0,
+		/* Rings that perf inject made of a trace have no filter, and say so of none. */
+		.ring_all = (e->branch_type & B_ANY) != 0 || (e->branch_type & B_KINDS) == 0,
 	};
 
 	e->announced = true;

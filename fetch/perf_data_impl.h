@@ -76,6 +76,7 @@ enum {
 
 /* branch_sample_type */
 #define B_ANY (1u << 3)
+#define B_KINDS (15u << 4 | 1u << 10 | 3u << 12) /* calls, returns, ..., one by one */
 #define B_CALL_STACK (1u << 11)
 #define B_NO_FLAGS (1u << 14)
 #define B_NO_CYCLES (1u << 15)

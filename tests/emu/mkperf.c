@@ -34,6 +34,11 @@ static const char usage_text[] =
 	"rHEX[:u]\n"
 	"  --max-samples K  random subset of K samples\n"
 	"  --kernel-noise P per cent of ring entries preceded by an interrupt\n"
+	"  --brbe           as Arm's branch record buffer: with --kernel-noise, interrupts and "
+	"returns\n"
+	"                   whose kernel side is 0; branch types, privilege\n"
+	"  --trace          rings as perf inject makes them of an instruction trace (Arm ETM, "
+	"Intel PT)\n"
 	"  --weight N       multiplies the samples' periods\n"
 	"processes\n"
 	"  --processes N    each dump N times, with pids, clocks, load addresses of their own\n"
@@ -103,6 +108,8 @@ enum {
 	OPT_MAX,
 	OPT_NOISE,
 	OPT_WEIGHT,
+	OPT_BRBE,
+	OPT_TRACE,
 	OPT_PROCESSES,
 	OPT_PID,
 	OPT_COMM,
@@ -127,12 +134,13 @@ enum {
 
 static const struct option long_options[] = {{"mode", 1, 0, OPT_MODE}, {"event", 1, 0, OPT_EVENT},
 	{"max-samples", 1, 0, OPT_MAX}, {"kernel-noise", 1, 0, OPT_NOISE},
-	{"weight", 1, 0, OPT_WEIGHT}, {"processes", 1, 0, OPT_PROCESSES}, {"pid", 1, 0, OPT_PID},
-	{"comm", 1, 0, OPT_COMM}, {"host", 1, 0, OPT_HOST}, {"rename", 1, 0, OPT_RENAME},
-	{"aslr", 1, 0, OPT_ASLR}, {"base", 1, 0, OPT_BASE}, {"start-time", 1, 0, OPT_START},
-	{"seed", 1, 0, OPT_SEED}, {"pipe", 0, 0, OPT_PIPE}, {"compress", 0, 0, OPT_COMPRESS},
-	{"big-endian", 0, 0, OPT_BIG}, {"hw-idx", 0, 0, OPT_HWIDX}, {"save-type", 0, 0, OPT_TYPE},
-	{"build-id", 1, 0, OPT_IDS}, {"text", 0, 0, OPT_TEXT}, {"autofdo-text", 0, 0, OPT_AUTOFDO},
+	{"weight", 1, 0, OPT_WEIGHT}, {"brbe", 0, 0, OPT_BRBE}, {"trace", 0, 0, OPT_TRACE},
+	{"processes", 1, 0, OPT_PROCESSES}, {"pid", 1, 0, OPT_PID}, {"comm", 1, 0, OPT_COMM},
+	{"host", 1, 0, OPT_HOST}, {"rename", 1, 0, OPT_RENAME}, {"aslr", 1, 0, OPT_ASLR},
+	{"base", 1, 0, OPT_BASE}, {"start-time", 1, 0, OPT_START}, {"seed", 1, 0, OPT_SEED},
+	{"pipe", 0, 0, OPT_PIPE}, {"compress", 0, 0, OPT_COMPRESS}, {"big-endian", 0, 0, OPT_BIG},
+	{"hw-idx", 0, 0, OPT_HWIDX}, {"save-type", 0, 0, OPT_TYPE}, {"build-id", 1, 0, OPT_IDS},
+	{"text", 0, 0, OPT_TEXT}, {"autofdo-text", 0, 0, OPT_AUTOFDO},
 	{"unsymbolized", 0, 0, OPT_UNSYM}, {"preagg", 2, 0, OPT_PREAGG},
 	{"binary", 1, 0, OPT_BINARY}, {0, 0, 0, 0}};
 
@@ -171,6 +179,12 @@ static void set_option(struct options *o, int c)
 		break;
 	case OPT_WEIGHT:
 		o->mk.weight = number(optarg);
+		break;
+	case OPT_BRBE:
+		o->plan.brbe = o->mk.brbe = o->mk.save_type = 1;
+		break;
+	case OPT_TRACE:
+		o->mk.trace = 1;
 		break;
 	case OPT_PROCESSES:
 		o->plan.processes = (unsigned)number(optarg);

@@ -254,6 +254,25 @@ static void interrupt(struct plan_branch *b, uint64_t resume, uint64_t random)
 	b->type = 0;
 }
 
+/*
+ * The same as Arm's branch record buffer has it when only user code may be recorded: the return has
+ * no source, and before it (behind it in the ring) is the interrupt, which has no target.  It came
+ * at one of the instructions of the run from the target of `old` to the source of `young`.
+ */
+static unsigned brbe_interrupt(
+	struct plan_branch *b, unsigned room, uint64_t from, uint64_t to, uint64_t random)
+{
+	uint64_t at = from;
+
+	if (to > from)
+		at += random % ((to - from) / 4 + 1) * 4;
+	b[0] = (struct plan_branch){.to = at, .type = 11, .mispred = -1};
+	if (room < 2)
+		return 1;
+	b[1] = (struct plan_branch){.from = at, .type = 12, .cycles = 9};
+	return 2;
+}
+
 unsigned plan_ring(const struct plan *plan, const struct plan_item *item,
 	struct plan_branch out[RING_DEPTH_MAX])
 {
@@ -263,16 +282,21 @@ unsigned plan_ring(const struct plan *plan, const struct plan_item *item,
 
 	for (k = 0; k < item->sample->n_ring && n < depth; k++) {
 		struct plan_branch *b = &out[n++];
-		uint64_t r = mix(mix(plan->opt.seed + 1, item->order), k);
+		uint64_t r = mix(mix(plan->opt.seed + 1, item->order), k), resume;
 
 		b->from = plan_addr(item->proc, edges[e[k].edge].from);
 		b->to = plan_addr(item->proc, edges[e[k].edge].to);
 		b->cycles = e[k].cycles;
 		b->mispred = e[k].mispred;
 		b->type = edges[e[k].edge].type;
-		if (r % 100 < plan->opt.kernel_noise && n < depth && k + 1 < item->sample->n_ring)
-			interrupt(
-				&out[n++], plan_addr(item->proc, edges[e[k + 1].edge].to), r >> 8);
+		if (r % 100 >= plan->opt.kernel_noise || n >= depth ||
+			k + 1 >= item->sample->n_ring)
+			continue;
+		resume = plan_addr(item->proc, edges[e[k + 1].edge].to);
+		if (plan->opt.brbe)
+			n += brbe_interrupt(&out[n], depth - n, resume, b->from, r >> 8);
+		else
+			interrupt(&out[n++], resume, r >> 8);
 	}
 	return n;
 }

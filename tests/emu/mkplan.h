@@ -20,6 +20,7 @@ struct plan_options {
 	uint64_t max_samples;    /* 0 = all */
 	uint64_t mono_ns;        /* clock when the first process starts */
 	unsigned kernel_noise;   /* per cent of the rings' entries */
+	int brbe;                /* the kernel's side of a branch is 0, and interrupts are seen */
 	unsigned processes;      /* per dump */
 	uint32_t pid;            /* of the first process, 0 = as recorded */
 	const char *comm;        /* NULL = as recorded */
@@ -56,7 +57,7 @@ struct plan {
 struct plan_branch {
 	uint64_t from, to;
 	unsigned cycles, type;
-	int mispred;
+	int mispred; /* -1: not known */
 };
 
 /* Loads the dumps and makes the plan. Ends the program with a sentence when it cannot. */

@@ -66,7 +66,10 @@ static uint64_t branch_type(const struct mk_options *o, uint32_t dump_flags)
 {
 	uint64_t t = PW_BR_USER | (o->mode == MK_CALLSTACK ? PW_BR_CALL_STACK : PW_BR_ANY);
 
-	return t | (dump_flags & RING_F_CYCLES ? 0 : PW_BR_NO_CYCLES) |
+	if (o->trace) /* nothing was filtered, so nothing is said of kinds */
+		return PW_BR_HW_INDEX;
+	return t | (o->brbe ? PW_BR_PRIV_SAVE : 0) |
+	       (dump_flags & RING_F_CYCLES ? 0 : PW_BR_NO_CYCLES) |
 	       (o->save_type ? PW_BR_TYPE_SAVE : 0) | (o->hw_index ? PW_BR_HW_INDEX : 0);
 }
 
@@ -190,13 +193,17 @@ static void put_branches(struct maker *m, struct pw_buf *b, const struct plan_it
 		}
 	}
 	pw_u64(b, n);
-	if (m->o->hw_index)
+	if (m->o->trace)
+		pw_u64(b, UINT64_MAX);
+	else if (m->o->hw_index)
 		pw_u64(b, item->order % RING_DEPTH_MAX);
 	for (i = 0; i < n; i++) {
 		pw_u64(b, br[i].from);
 		pw_u64(b, br[i].to);
-		pw_u64(b, pw_branch_flags(&m->w, br[i].mispred, br[i].cycles,
-				  m->o->save_type ? br[i].type : 0));
+		pw_u64(b, m->o->trace ? pw_branch_flags(&m->w, 0, 0, 0, 0)
+				      : pw_branch_flags(&m->w, br[i].mispred, br[i].cycles,
+						m->o->save_type ? br[i].type : 0,
+						(unsigned)m->o->brbe));
 	}
 }
 

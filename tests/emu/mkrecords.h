@@ -19,6 +19,8 @@ struct mk_options {
 	enum mk_mode mode;
 	enum mk_ids ids;
 	int pipe, compress, big, hw_index, save_type;
+	int brbe;          /* flags as Arm's branch record buffer gives them */
+	int trace;         /* as perf inject makes rings of a trace (Arm ETM, Intel PT) */
 	uint64_t weight;   /* multiplies periods */
 	uint64_t start_ns; /* wall clock at plan_options.mono_ns, 0 = not told */
 };

@@ -106,15 +106,17 @@ static void put_bitfield(struct pw_buf *b, uint64_t bits)
 	}
 }
 
-uint64_t pw_branch_flags(const struct pw_file *w, int mispred, unsigned cycles, unsigned type)
+uint64_t pw_branch_flags(
+	const struct pw_file *w, int mispred, unsigned cycles, unsigned type, unsigned priv)
 {
-	unsigned good = mispred ? 0 : 1, bad = mispred ? 1 : 0;
+	unsigned good = mispred == 0, bad = mispred > 0;
 
 	if (w->big)
 		return (uint64_t)bad << 63 | (uint64_t)good << 62 |
-		       (uint64_t)(cycles & 0xffff) << 44 | (uint64_t)(type & 15) << 40;
+		       (uint64_t)(cycles & 0xffff) << 44 | (uint64_t)(type & 15) << 40 |
+		       (uint64_t)(priv & 7) << 31;
 	return bad | (uint64_t)good << 1 | (uint64_t)(cycles & 0xffff) << 4 |
-	       (uint64_t)(type & 15) << 20;
+	       (uint64_t)(type & 15) << 20 | (uint64_t)(priv & 7) << 30;
 }
 
 static void put_attr(const struct pw_file *w, struct pw_buf *b, const struct pw_event *e)

@@ -38,6 +38,7 @@ enum pw_branch_type {
 	PW_BR_NO_CYCLES = 1 << 15,
 	PW_BR_TYPE_SAVE = 1 << 16,
 	PW_BR_HW_INDEX = 1 << 17,
+	PW_BR_PRIV_SAVE = 1 << 18,
 };
 
 enum pw_record {
@@ -125,6 +126,8 @@ void pw_record_end(struct pw_file *w);
 void pw_close(struct pw_file *w);
 
 /* The flags word of a branch entry in the file's bit order. */
-uint64_t pw_branch_flags(const struct pw_file *w, int mispred, unsigned cycles, unsigned type);
+/* mispred: -1 = not known. priv: 0 = not said, 1 = user. */
+uint64_t pw_branch_flags(
+	const struct pw_file *w, int mispred, unsigned cycles, unsigned type, unsigned priv);
 
 #endif

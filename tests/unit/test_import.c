@@ -301,13 +301,53 @@ static void two_returns_in_a_row_are_two_branches_from_outside(void **state)
 
 static void address_zero_ends_what_is_known(void **state)
 {
+	RING(E(APP + 0x90, APP + 0x10), E(0, 0), E(APP + 0x50, APP + 0x50),
+		E(APP + 0x20, APP + 0x40));
+
+	assert_profile(&in, 0,
+		HEAD "app+1050 app+1040 app+1020: 0 0 1 0\n"
+		     "[lbr:branch_only] app+1050 app+1050: 0 0 1 0\n"
+		     "[lbr:branch_only] app+1010 app+1090: 0 0 1 0\n");
+	assert_int_equal(in.stats.branches_zero, 1);
+	pgo_imported_fini(&in);
+}
+
+/* Arm's branch records of user code only: an interrupt is a record without a target, the return one
+ * without a source. */
+static void a_side_of_zero_is_the_kernels(void **state)
+{
 	RING(E(APP + 0x90, APP + 0x10), E(0, APP + 0x50), E(APP + 0x50, 0),
 		E(APP + 0x20, APP + 0x40));
 
 	assert_profile(&in, 0,
-		HEAD "[lbr:branch_only] app+1040 app+1020: 0 0 1 0\n"
+		HEAD "app+1090 app+1040 app+1020: 0 0 1 0\n"
 		     "[lbr:branch_only] app+1010 app+1090: 0 0 1 0\n");
-	assert_int_equal(in.stats.branches_zero, 2);
+	assert_int_equal(in.stats.branches_kernel, 2);
+	assert_int_equal(in.stats.branches_zero, 0);
+	pgo_imported_fini(&in);
+}
+
+static void a_system_call_with_sides_of_zero_is_within_one_run(void **state)
+{
+	RING(E(0, APP + 0x54), E(APP + 0x50, 0), E(APP + 0x20, APP + 0x40));
+
+	assert_profile(&in, 0, HEAD "[lbr:branch_only] app+1040 app+1020: 0 0 1 0\n");
+	assert_int_equal(in.stats.branches_kernel, 2);
+	pgo_imported_fini(&in);
+}
+
+#define TAG ((uint64_t)0xb4 << 56)
+
+static void tags_in_the_top_byte_of_addresses_do_not_count(void **state)
+{
+	RING(E(TAG | (APP + 0x90), TAG | (APP + 0x10)), E(APP + 0x50, TAG | (APP + 0x80)),
+		E(APP + 0x20, APP + 0x40));
+
+	assert_profile(&in, 0,
+		HEAD "app+1050 app+1040 app+1020: 0 0 1 0\n"
+		     "app+1090 app+1080 app+1050: 0 0 1 0\n"
+		     "[lbr:branch_only] app+1010 app+1090: 0 0 1 0\n");
+	assert_int_equal(in.stats.branches_kernel, 0);
 	pgo_imported_fini(&in);
 }
 
@@ -398,6 +438,30 @@ static void a_ring_of_some_kinds_of_branches_has_no_runs(void **state)
 	assert_profile(&in, 0,
 		HEAD "[lbr:branch_only] app+1080 app+1030: 0 0 1 0\n"
 		     "[lbr:branch_only] app+1010 app+1090: 0 0 1 0\n");
+	pgo_imported_fini(&in);
+}
+
+/* perf inject makes rings of a trace, of everything that ran, and asks for no kind of branch. */
+static void a_ring_made_of_a_trace_has_runs(void **state)
+{
+	static const struct perfbytes_branch ring[] = {
+		E(APP + 0x30, APP + 0x80), E(APP + 0x90, APP + 0x10)};
+	struct perfbytes_event e = lbr_event();
+	struct perfbytes_sample s = {
+		.ip = KERNEL, .misc = 1, .time = 10, .pid = 7, .branch = ring, .n_branches = 2};
+	struct pgo_imported in;
+	struct perfbytes p;
+
+	(void)state;
+	e.branch_type = 1 << 17; /* there is an index, and that is all */
+	perfbytes_init(&p, 0);
+	perfbytes_event(&p, &e);
+	map_both(&p, 7);
+	perfbytes_sample(&p, &s);
+	in = import(&p);
+	assert_profile(&in, 0,
+		HEAD "[lbr:branch_only] app+1080 app+1030: 0 0 1 0\n"
+		     "app+1030 app+1010 app+1090: 0 0 1 0\n");
 	pgo_imported_fini(&in);
 }
 
@@ -982,12 +1046,16 @@ int main(void)
 		cmocka_unit_test(a_return_from_the_kernel_as_oldest_entry_is_kept),
 		cmocka_unit_test(two_returns_in_a_row_are_two_branches_from_outside),
 		cmocka_unit_test(address_zero_ends_what_is_known),
+		cmocka_unit_test(a_side_of_zero_is_the_kernels),
+		cmocka_unit_test(a_system_call_with_sides_of_zero_is_within_one_run),
+		cmocka_unit_test(tags_in_the_top_byte_of_addresses_do_not_count),
 		cmocka_unit_test(a_wrong_path_never_happened),
 		cmocka_unit_test(a_far_backward_duplicate_on_top_is_dropped),
 		cmocka_unit_test(a_tight_loop_on_top_is_not_a_duplicate),
 		cmocka_unit_test(runs_that_cannot_be_lose_their_end_not_their_branch),
 		cmocka_unit_test(code_in_no_file_is_external),
 		cmocka_unit_test(a_ring_of_some_kinds_of_branches_has_no_runs),
+		cmocka_unit_test(a_ring_made_of_a_trace_has_runs),
 		cmocka_unit_test(a_fork_copies_what_is_mapped_and_an_exec_forgets_it),
 		cmocka_unit_test(a_new_map_cuts_out_what_it_covers),
 		cmocka_unit_test(file_offsets_beyond_two_gigabytes_keep_apart),
