@@ -113,11 +113,56 @@ static void missing_text(const struct pgo_account *a, struct pgo_buf *out)
 			a->missing[i].build_id[0] != '\0' ? ")" : "");
 }
 
+#define N_STRAY 3
+
+static void stray_rows(const struct pgo_account *a, struct row ret[N_STRAY])
+{
+	const struct row rows[N_STRAY] = {
+		{"stub", "in linkage stubs (PLT)", a->plain_stub},
+		{"no_function", "in no function", a->plain_no_function},
+		{"misplaced", "on no instruction", a->plain_misplaced},
+	};
+
+	memcpy(ret, rows, sizeof rows);
+}
+
+static void estimate_text(const struct pgo_account *a, struct pgo_buf *out)
+{
+	const struct pgo_estimate *e = &a->estimate;
+
+	if (a->lbr)
+		return;
+	pgo_buf_printf(out,
+		"  estimated from %" PRIu64 " samples without branch records: %zu functions, %zu "
+		"blocks, %zu of them sampled\n",
+		e->samples, e->functions, e->blocks, e->blocks_sampled);
+	pgo_buf_printf(out,
+		"  how sure: %.1f samples for each sampled block; %.2f%% of the samples are in %zu "
+		"functions with few\n",
+		e->blocks_sampled != 0 ? (double)e->samples / (double)e->blocks_sampled : 0.0,
+		percent(e->samples_thin, e->samples), e->functions_thin);
+}
+
+static void estimate_json(struct pgo_json *j, const struct pgo_estimate *e)
+{
+	pgo_json_key(j, "estimate");
+	pgo_json_object(j);
+	pgo_json_kv_u64(j, "samples", e->samples);
+	pgo_json_kv_u64(j, "functions", e->functions);
+	pgo_json_kv_u64(j, "blocks", e->blocks);
+	pgo_json_kv_u64(j, "blocks_sampled", e->blocks_sampled);
+	pgo_json_kv_u64(j, "functions_thin", e->functions_thin);
+	pgo_json_kv_u64(j, "samples_thin", e->samples_thin);
+	pgo_json_kv_u64(j, "jumps_unknown", e->jumps_unknown);
+	pgo_json_end_object(j);
+}
+
 void pgo_account_text(const struct pgo_account *a, struct pgo_buf *out)
 {
-	struct row bogus[N_BOGUS];
+	struct row bogus[N_BOGUS], stray[N_STRAY];
 
 	bogus_rows(a, bogus);
+	stray_rows(a, stray);
 	pgo_buf_printf(out, "%" PRIu64 " input%s, %" PRIu64 " distinct samples, %s\n", a->inputs,
 		a->inputs == 1 ? "" : "s", a->samples_read,
 		a->lbr ? "with branch records"
@@ -131,7 +176,9 @@ void pgo_account_text(const struct pgo_account *a, struct pgo_buf *out)
 			a->branches_entering, a->branches_leaving);
 	flow_text(out, "fall-through ranges", a->ranges_read, a->ranges_used, a->range_loss, bogus,
 		N_BOGUS);
-	flow_text(out, "instruction samples", a->plain_read, a->plain_used, a->plain_loss, NULL, 0);
+	flow_text(out, "instruction samples", a->plain_read, a->plain_used, a->plain_loss, stray,
+		N_STRAY);
+	estimate_text(a, out);
 	pgo_buf_printf(out,
 		"  %.2f%% mapped; %zu functions, %zu hold 99%% of %" PRIu64
 		" executed instructions; density %.1f\n",
@@ -166,9 +213,10 @@ static void hottest_json(const struct pgo_account *a, struct pgo_json *j)
 /* The members of an account: of one binary, or of all. */
 static void members_json(const struct pgo_account *a, struct pgo_json *j)
 {
-	struct row bogus[N_BOGUS];
+	struct row bogus[N_BOGUS], stray[N_STRAY];
 
 	bogus_rows(a, bogus);
+	stray_rows(a, stray);
 	pgo_json_kv_u64(j, "inputs", a->inputs);
 	pgo_json_kv_u64(j, "samples", a->samples_read);
 	pgo_json_kv_bool(j, "branch_records", a->lbr);
@@ -176,7 +224,9 @@ static void members_json(const struct pgo_account *a, struct pgo_json *j)
 	pgo_json_kv_u64(j, "branches_entering", a->branches_entering);
 	pgo_json_kv_u64(j, "branches_leaving", a->branches_leaving);
 	flow_json(j, "ranges", a->ranges_read, a->ranges_used, a->range_loss, bogus, N_BOGUS);
-	flow_json(j, "plain", a->plain_read, a->plain_used, a->plain_loss, NULL, 0);
+	flow_json(j, "plain", a->plain_read, a->plain_used, a->plain_loss, stray, N_STRAY);
+	if (!a->lbr)
+		estimate_json(j, &a->estimate);
 	pgo_json_kv_u64(j, "instructions_hit", a->instructions_hit);
 	pgo_json_kv_u64(j, "executions", a->executions);
 	pgo_json_kv_u64(j, "no_line", a->no_line);

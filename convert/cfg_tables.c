@@ -13,8 +13,9 @@
  * of which the small ones count words:
  *	adrp x1, table; add x1, x1, #:lo12:table; ldrb w1, [x1, w0, uxtw]
  *	adr x2, anchor; add x1, x2, w1, sxtb #2; br x1
- * The number of entries is taken from the comparison that guards the load: bytes that follow a table
- * of bytes are all too good at looking like more of it.
+ * The number of entries is taken from the comparison that guards the load, where there is one: bytes
+ * that follow a table are all too good at looking like more of it, the next function's table first of
+ * all.
  */
 #include "convert/cfg.h"
 
@@ -70,6 +71,83 @@ static bool constant_before(
 	return false;
 }
 
+/* "cmp $n,%reg" of any width: n and the register; false for anything else. */
+static bool compares(const uint8_t *p, size_t size, uint32_t *ret_n, uint8_t *ret_reg)
+{
+	uint8_t rex = 0, op;
+	size_t len;
+
+	if (size != 0 && *p == 0x66)
+		p++, size--;
+	if (size != 0 && (*p & 0xf0) == 0x40)
+		rex = *p++, size--;
+	if (size < 2)
+		return false;
+	op = p[0];
+	if (op == 0x3c || op == 0x3d) { /* the accumulator */
+		*ret_reg = 0;
+		p++, size--;
+	} else if ((op == 0x80 || op == 0x81 || op == 0x83) && (p[1] & 0xf8) == 0xf8) {
+		*ret_reg = (uint8_t)((p[1] & 7) | (rex & 1) << 3);
+		p += 2, size -= 2;
+	} else {
+		return false;
+	}
+	len = op == 0x3d || op == 0x81 ? 4 : 1;
+	if (size != len)
+		return false;
+	*ret_n = 0;
+	memcpy(ret_n, p, len);
+	return true;
+}
+
+/* Does instruction i put something else into `reg`?  Widening it does not. */
+static bool changes(const struct finder *f, size_t i, uint8_t reg)
+{
+	const struct pgo_insn *in = &f->c->insns[i];
+	const uint8_t *p = f->code + (in->addr - f->c->start), *end = p + in->size;
+	struct pgo_insn_operands o;
+	uint8_t rex = 0, op;
+
+	if (!operands(f, i, &o) || o.dst != reg)
+		return false;
+	if ((*p & 0xf0) == 0x40)
+		rex = *p++;
+	op = *p++;
+	if (op == 0x0f && p < end && (*p == 0xb6 || *p == 0xb7))
+		p++;
+	else if (op != 0x89 && op != 0x8b && op != 0x63)
+		return true;
+	/* from a register to itself */
+	return p >= end || *p < 0xc0 || (*p >> 3 & 7) != (*p & 7) || (rex >> 2 & 1) != (rex & 1);
+}
+
+/* The entries that "cmp $n,%index; ja" guards, if that is the nearest branch before the load. */
+static uint32_t guarded(const struct finder *f, size_t i, uint8_t index)
+{
+	const struct pgo_insn *p;
+	const uint8_t *code;
+	uint8_t reg, op;
+	uint32_t n;
+
+	for (size_t far = 0; i > 1 && far < TABLE_WINDOW; far++) {
+		p = &f->c->insns[--i];
+		if (pgo_insn_ends_flow(p->kind) || pgo_insn_is_call(p->kind) ||
+			changes(f, i, index))
+			break;
+		if (p->kind != PGO_INSN_COND)
+			continue;
+		code = f->code + (p->addr - f->c->start);
+		op = code[0] == 0x0f ? code[1] & 0x0f : code[0] & 0x0f; /* the condition */
+		code = f->code + (p[-1].addr - f->c->start);
+		if (op != 7 || !compares(code, p[-1].size, &n, &reg) || reg != index ||
+			n >= PGO_CFG_TABLE_MAX)
+			break;
+		return n + 1;
+	}
+	return PGO_CFG_TABLE_MAX;
+}
+
 /* Table of a memory operand [base + index * 8 + value] with absolute entries. */
 static int table_of_memory(const struct finder *f, size_t i, const struct pgo_insn_operands *o)
 {
@@ -79,6 +157,7 @@ static int table_of_memory(const struct finder *f, size_t i, const struct pgo_in
 		(o->base != PGO_REG_NONE && !constant_before(f, i, o->base, TABLE_WINDOW, &t.addr)))
 		return 0;
 	t.addr += o->value;
+	t.n_max = guarded(f, i, o->index);
 	return add_table(f, &t);
 }
 
@@ -103,6 +182,7 @@ static int find_x86(const struct finder *f, size_t i)
 				return 0;
 			t.addr += o.value;
 			t.anchor = t.addr;
+			t.n_max = guarded(f, k, o.index);
 			return add_table(f, &t);
 		}
 	}

@@ -130,14 +130,14 @@ bool pgo_codefn_is_part(const char *name)
 	return false;
 }
 
-/* ------------------------------------------------------------------ joints */
-
-static const char *cold_tail(const char *name)
+const char *pgo_codefn_cold_tail(const char *name)
 {
 	const char *p = strstr(name, tails[0]);
 
 	return p != NULL && p != name && tail_at(p, tails[0]) ? p : NULL;
 }
+
+/* ------------------------------------------------------------------ joints */
 
 /* A name of which one part is touched. */
 struct family {
@@ -216,12 +216,12 @@ static int find_joints(struct joiner *j, struct pgo_err *err)
 	for (size_t i = 0; i < j->c->n_fns; i++) {
 		const char *name = j->c->fns[i].symbol->name;
 
-		if (add_family(j, family_of(name, cold_tail(name))) < 0)
+		if (add_family(j, family_of(name, pgo_codefn_cold_tail(name))) < 0)
 			goto nomem;
 	}
 	for (size_t i = 0; i < e->n_symbols && rc == 0; i++) {
 		const struct pgo_symbol *s = &e->symbols[i];
-		const char *tail = cold_tail(s->name);
+		const char *tail = pgo_codefn_cold_tail(s->name);
 		struct family *f;
 
 		if (tail == NULL || !known_family(j, family_of(s->name, tail)))

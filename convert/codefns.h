@@ -52,6 +52,8 @@ const struct pgo_plt *pgo_plt_at(const struct pgo_elf *elf, uint64_t addr);
 /* Length of a symbol's name without the tails of split-off parts and of GCC's clones: .cold,
  * .part.N, .constprop.N, .isra.N, .lto_priv.N. */
 size_t pgo_codefn_base_len(const char *name);
+/* Where the tail of a split-off part (.cold, .cold.N) begins in a name; NULL if it has none. */
+const char *pgo_codefn_cold_tail(const char *name);
 /* Is it a part that is not entered by calls of the source program (.cold, .part)? */
 bool pgo_codefn_is_part(const char *name);
 

@@ -168,12 +168,6 @@ static int run_pass(struct pgo_convert *c, struct pgo_convert_part *part, struct
 	if ((p->positions != NULL && pgo_positions_finish(p->positions, p) < 0) ||
 		pgo_convert_figures(c, part, p) < 0)
 		return pgo_err_nomem(err);
-	if (part->fdata != NULL && !c->account.lbr) {
-		struct pgo_edges samples = {.fdata = part->fdata};
-
-		if (pgo_plain_samples(&samples, p, c->event != NULL ? c->event : "") < 0)
-			return pgo_err_nomem(err);
-	}
 	return part->fdata != NULL ? pgo_fdata_sort(part->fdata, err) : 0;
 }
 
@@ -187,7 +181,8 @@ static int prepare(struct pgo_convert *c, struct pgo_convert_part *part, struct 
 		return rc;
 	pgo_codefns_init(&part->fns, part->debug_elf != NULL ? part->debug_elf : part->elf);
 	if (!c->account.lbr) {
-		rc = pgo_plain_to_ranges(&part->ranges, part->fns.symbols, part->elf, err);
+		rc = pgo_plain_to_ranges(
+			&part->ranges, part->fns.symbols, part->elf, 1, &part->account, err);
 		if (rc < 0)
 			return rc;
 	}
@@ -223,7 +218,7 @@ static int run_part(struct pgo_convert *c, struct pgo_convert_part *part, struct
 		part->fdata = pgo_fdata_new(err);
 		rc = part->fdata != NULL ? 0 : PGO_ENOMEM;
 		edges.fdata = part->fdata;
-		p.edges = c->account.lbr ? &edges : NULL;
+		p.edges = &edges;
 	}
 	if (rc == 0)
 		rc = run_pass(c, part, &p, err);

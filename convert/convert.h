@@ -55,6 +55,17 @@ struct pgo_convert_missing {  /* a file that was profiled and not given */
 
 #define PGO_ACCOUNT_TOP 10
 
+/* How profiles without branch records were made into counts; see convert/plain.h. */
+struct pgo_estimate {
+	uint64_t samples; /* that were put on the code */
+	size_t functions,
+		blocks;        /* that got counts; split-off parts are not counted on their own */
+	size_t blocks_sampled; /* the others' counts come from their neighbours alone */
+	size_t functions_thin; /* with fewer than PGO_PLAIN_FEW samples */
+	uint64_t samples_thin; /* in those */
+	size_t jumps_unknown;  /* indirect ones that lead out of the known code */
+};
+
 /*
  * Where everything went.  Counts are of branch records where there are any, else of samples; read =
  * used + losses.  There is one of each binary, for which the others are "other binary", and one of
@@ -77,10 +88,13 @@ struct pgo_account {
 	uint64_t ranges_stub; /* in linkage stubs (PLT): sound, but nothing counts them */
 	uint64_t plain_read, plain_used,
 		plain_loss[PGO_N_LOSSES]; /* instruction samples, without LBR */
-	uint64_t instructions_hit;        /* distinct, in ranges */
-	uint64_t no_line;                 /* executions of instructions without a source line */
-	uint64_t executions;              /* sum of counts over instructions */
-	size_t functions, functions_hot;  /* with any count; covering 99 % of the counts */
+	/* of those, in the program, but: in linkage stubs, where no function is, on no instruction */
+	uint64_t plain_stub, plain_no_function, plain_misplaced;
+	struct pgo_estimate estimate;
+	uint64_t instructions_hit;       /* distinct, in ranges */
+	uint64_t no_line;                /* executions of instructions without a source line */
+	uint64_t executions;             /* sum of counts over instructions */
+	size_t functions, functions_hot; /* with any count; covering 99 % of the counts */
 	double density;         /* hot functions' smallest total / size, as llvm-profgen has it */
 	double mapped_share;    /* used / read */
 	const char *debug_file; /* where debug information was found; NULL: of several, or none */

@@ -184,6 +184,29 @@ void pgo_convert_settle(struct pgo_convert *c)
 	}
 }
 
+/* The samples that a part took for its own, and then found on no instruction. */
+static void add_stray(struct pgo_account *sum, const struct pgo_account *a)
+{
+	uint64_t all =
+		pgo_add_sat(a->plain_stub, pgo_add_sat(a->plain_no_function, a->plain_misplaced));
+
+	add_to(&sum->plain_stub, a->plain_stub);
+	add_to(&sum->plain_no_function, a->plain_no_function);
+	add_to(&sum->plain_misplaced, a->plain_misplaced);
+	sum->plain_used -= all < sum->plain_used ? all : sum->plain_used;
+}
+
+static void add_estimate(struct pgo_estimate *sum, const struct pgo_estimate *e)
+{
+	add_to(&sum->samples, e->samples);
+	add_to(&sum->samples_thin, e->samples_thin);
+	sum->functions += e->functions;
+	sum->functions_thin += e->functions_thin;
+	sum->blocks += e->blocks;
+	sum->blocks_sampled += e->blocks_sampled;
+	sum->jumps_unknown += e->jumps_unknown;
+}
+
 static void add_account(struct pgo_account *sum, const struct pgo_account *a)
 {
 	add_to(&sum->ranges_used, a->ranges_used);
@@ -197,6 +220,8 @@ static void add_account(struct pgo_account *sum, const struct pgo_account *a)
 	add_to(&sum->instructions_hit, a->instructions_hit);
 	add_to(&sum->no_line, a->no_line);
 	add_to(&sum->executions, a->executions);
+	add_stray(sum, a);
+	add_estimate(&sum->estimate, &a->estimate);
 }
 
 static int by_mass(const void *pa, const void *pb, void *names)
@@ -280,6 +305,9 @@ double pgo_convert_mapped_share(const struct pgo_account *a)
 	uint64_t other = (a->lbr ? a->branch_loss : a->plain_loss)[PGO_LOSS_OTHER_BINARY];
 	uint64_t used = a->lbr ? a->branches_used : a->plain_used;
 
+	if (!a->lbr) /* in the binary, if not in what can be used of it */
+		used += a->plain_stub + a->plain_no_function + a->plain_misplaced;
+
 	if (a->lbr && read == 0) {
 		read = a->ranges_read;
 		other = a->range_loss[PGO_LOSS_OTHER_BINARY];
@@ -360,6 +388,13 @@ int pgo_convert_nothing_ran(const struct pgo_convert_part *part, struct pgo_err 
 	};
 	size_t worst = 0;
 
+	if (!a->lbr)
+		return pgo_err_set(err, PGO_EEMPTY,
+			"%s: nothing can be made of the profile: its samples are in no function "
+			"(%llu), in linkage stubs (%llu) or on no instruction (%llu): is the "
+			"binary stripped? give its debug file with --debug",
+			part->elf->path, (unsigned long long)a->plain_no_function,
+			(unsigned long long)a->plain_stub, (unsigned long long)a->plain_misplaced);
 	for (size_t i = 1; i < sizeof kinds / sizeof *kinds; i++)
 		worst = kinds[i].n > kinds[worst].n ? i : worst;
 	if (kinds[worst].n == 0)

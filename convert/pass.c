@@ -333,7 +333,8 @@ static void find_scale(struct pgo_pass *p)
 		if (t->end != PGO_AT_NONE)
 			p->runs_in = pgo_add_sat(p->runs_in, t->count);
 	}
-	if (p->runs_in == 0 || p->branches_in < p->runs_in ||
+	/* Where nothing was recorded, nothing was lost. */
+	if (!p->account->lbr || p->runs_in == 0 || p->branches_in < p->runs_in ||
 		p->branches_in - p->runs_in > p->runs_in / SURPLUS_MAX)
 		p->branches_in = p->runs_in = 1;
 }

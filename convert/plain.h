@@ -2,25 +2,27 @@
 /*
  * Profiles without branch records: only where the processor was, not how it got there.
  *
- * A block's executions are estimated as its samples divided by its instructions, so that long
- * blocks do not look hotter than they are; a function's entries as those of its first block.  What
- * flows along which branch is not estimated here: that is the place of convert/balance.h.
+ * What the records would have said is estimated, function by function: the samples are put on the
+ * flow graph of the code (convert/flow.h), balanced (convert/balance.h), and written out as ranges and
+ * branches (convert/flow_traces.h), so that all that follows is as with branch records.  A function
+ * and the parts split off from it are one graph.  Functions without samples stay out, but for calls of
+ * them that are known.
  */
 #ifndef PGO_CONVERT_PLAIN_H
 #define PGO_CONVERT_PLAIN_H
 
-#include "convert/edges.h"
 #include "convert/pass.h"
 
-/* Estimates are multiples of 1/PGO_PLAIN_SCALE of a sample. */
-#define PGO_PLAIN_SCALE 1000
+/* Samples in functions with fewer than this are said to be thin. */
+#define PGO_PLAIN_FEW 30
 
-/* Turns sorted samples into ranges without branches, one for each straight part of a block that has
- * samples. Keeps the samples. */
+/*
+ * Turns sorted samples into sorted traces.  Keeps the samples.  `unit`: what one sample counts as, at
+ * least 1.  Moves samples that are in no instruction of a function from `plain_used` to the losses of
+ * the account, and fills `estimate` there.
+ */
 int pgo_plain_to_ranges(struct pgo_ranges *r, const struct pgo_elf *symbols,
-	const struct pgo_elf *code, struct pgo_err *err) PGO_MUST_CHECK;
-/* The samples themselves as .fdata without branches; BOLT spreads them over blocks by itself.
- * `event`: the sample type they were counted as. */
-int pgo_plain_samples(struct pgo_edges *e, const struct pgo_pass *p, const char *event);
+	const struct pgo_elf *code, double unit, struct pgo_account *a,
+	struct pgo_err *err) PGO_MUST_CHECK;
 
 #endif

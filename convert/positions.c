@@ -249,11 +249,6 @@ static int add_calls(struct pgo_positions *s, const struct pgo_pass *p, const st
 
 int pgo_positions_add(struct pgo_positions *s, struct pgo_pass *p, const struct pgo_fnwork *w)
 {
-	const struct pgo_lines_fn *fn = pgo_lines_fn_at(s->lines, w->fn->start);
-
-	/* Without branch records the entries are estimated as executions of the first block. */
-	if (!p->account->lbr && fn != NULL && fn->entry == w->fn->start && w->cfg.n_insns != 0)
-		s->heads[fn - pgo_lines_fn(s->lines, 0)] = pgo_pass_scale(p, w->count[0]);
 	return add_positions(s, p, w) < 0 ? -1 : add_calls(s, p, w);
 }
 

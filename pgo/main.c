@@ -64,7 +64,10 @@
  * convert/: a merged profile and the program -> what consumers read
  *	convert, parts, intake, pass, figures, account, convert_impl
  *	                       the object and its run; where every sample went
- *	ranges, plain          traces, or plain samples, -> executions of instructions
+ *	ranges                 traces: taken branches and the runs between them
+ *	plain, flow, balance, flow_traces
+ *	                       without branch records: samples -> flow graphs -> traces
+ *	noreturn, labels       what the graphs need: calls that do not return, computed gotos
  *	codefns, cfg, cfg_tables, landing
  *	                       functions, instructions, basic blocks, jump tables, landing pads
  *	debugfile, lines, linetab

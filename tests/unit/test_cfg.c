@@ -240,6 +240,42 @@ static void arm64_tail_calls_have_no_table(void **state)
 	pgo_elf_close(e);
 }
 
+static void a_jump_table_is_no_longer_than_its_guard_allows(void **state)
+{
+	static const struct {
+		const char *guard;
+		size_t cases;
+	} of[] = {
+		{"cmp $1,%edi\nja L9\n", 2},
+		{"cmpb $1,%dil\nja L9\nmovzbl %dil,%edi\n", 2},
+		{"cmpl $0x101,%edi\nja L9\n", 4},      /* all that look like entries */
+		{"cmp $1,%esi\nja L9\n", 4},           /* guards something else */
+		{"cmp $1,%edi\nja L9\ninc %edi\n", 4}, /* no longer what was compared */
+		{"cmp $1,%edi\njg L9\n", 4},
+	};
+
+	for (size_t i = 0; i < sizeof of / sizeof *of; i++) {
+		struct pgo_cfg c = {0};
+		struct pgo_elf *e;
+		char text[1024];
+
+		snprintf(text, sizeof text,
+			".globl f\n.type f,@function\nf:\n%s"
+			"lea table(%%rip),%%rdx\nmovslq (%%rdx,%%rdi,4),%%rax\n"
+			"add %%rdx,%%rax\njmp *%%rax\n"
+			"L1: inc %%eax\nL2: dec %%eax\nL3: inc %%ecx\nL9: ret\n.size f,.-f\n"
+			".section .rodata\ntable: .long L1-table,L2-table,L3-table,L9-table\n"
+			".long 0x7fffffff\n",
+			of[i].guard);
+		e = assemble(*state, "s", text, "");
+		decode(&c, e, "f", NULL, 0);
+		if (c.n_cases != of[i].cases)
+			fail_msg("%s%zu cases, not %zu", of[i].guard, c.n_cases, of[i].cases);
+		pgo_cfg_fini(&c);
+		pgo_elf_close(e);
+	}
+}
+
 static void observed_starts_are_taken_if_they_are_instructions_of_the_function(void **state)
 {
 	static const char text[] = ".globl f\n.type f,@function\nf:\n"
@@ -365,6 +401,7 @@ int main(void)
 		TEST(blocks_begin_at_targets_and_behind_branches),
 		TEST(jump_behind_conditional_stays_in_its_block_unless_it_leaves),
 		TEST(targets_of_relative_jump_tables_are_found),
+		TEST(a_jump_table_is_no_longer_than_its_guard_allows),
 		TEST(targets_of_arm64_tables_of_bytes_are_found),
 		TEST(targets_of_wider_arm64_tables_are_found),
 		TEST(arm64_tail_calls_have_no_table),
