@@ -72,12 +72,16 @@ account() {
 }
 check "what was read is used or lost under a name" account "$FIX/app.pb.gz" lbr
 check "without branch records too" account "$FIX/plain.pb.gz" plain
+lacks() {
+	! grep -q "$1" "$2"
+}
 says() {
 	"$PGO" convert "$1" --binary "$FIX/app" --bolt "$T/x.fdata" | grep -q "$2"
 }
 check "the account for people says what it was made from" says "$FIX/app.pb.gz" "with branch records"
 check "and that block counts are estimates" says "$FIX/plain.pb.gz" "block counts are estimates"
-check "BOLT's file is marked as made without branches" grep -q '^no_lbr' "$T/x.fdata"
+check "BOLT's file has inferred branches and fall-throughs" grep -q '^1 .* 1 .* 0 [1-9]' "$T/x.fdata"
+check "and says nothing of samples without branches" lacks '^no_lbr' "$T/x.fdata"
 
 # ---- all outputs or none
 echo old >"$T/keep.fdata"
