@@ -149,6 +149,20 @@ $(B)/bench/bench_%: $(B)/obj/tests/bench/bench_%.o $(B)/libpgo.a
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^ $(PKG_LIBS) $(LDLIBS)
 
+# Measures of the truth tests (tests/truth/README.md).
+.PHONY: truth-tools
+truth-tools: $(B)/truth-tools/truth $(B)/truth-tools/stopwatch
+
+$(B)/truth-tools/stopwatch: tests/bench/stopwatch.c
+	@mkdir -p $(@D)
+	$(call say,CC,$<)
+	$(Q)$(CC) $(BASE_CFLAGS) -O2 -o $@ $<
+
+$(B)/truth-tools/truth: $(B)/obj/tests/truth/truth.o $(B)/libpgo.a
+	@mkdir -p $(@D)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^ $(PKG_LIBS) $(LDLIBS)
+
 .SECONDARY:
 -include $(UNIT_SRCS:%.c=$(B)/obj/%.d) $(FUZZ_SRCS:%.c=$(B)/obj/%.d) $(TEST_LIB_OBJS:.o=.d)
 -include tests/emu/emu.mk
@@ -159,7 +173,7 @@ tests-built: all units fuzz-bins emu
 check-built: tests-built
 	@B=$(B) tests/run.sh
 
-.PHONY: deps check check-san check-tsan lint fuzz bench demo ci
+.PHONY: deps check check-san check-tsan lint fuzz bench demo ci truth
 deps: ## installs what building needs, or says the command that does
 	@tests/deps.sh build
 
@@ -190,6 +204,10 @@ fuzz-engines: $(FUZZ_ENGINES)
 bench: all ## measures; prints ratios to the other tools that are there
 	@found=; for f in tests/bench/*.sh; do [ -e "$$f" ] || continue; found=1; B=$(B) "$$f" || exit 1; done; \
 	[ -n "$$found" ] || echo "there are no benchmarks yet"
+
+truth: all emu truth-tools ## holds conversions of real programs against exact counts, and other converters'; takes long
+	@$(if $(NO_DEPS),:,tests/deps.sh check)
+	@B=$(B) tests/truth/all.sh
 
 demo: ## profiles, rebuilds and verifies a sample program; ends with a table
 	@$(if $(NO_DEPS),:,tests/deps.sh demo)
