@@ -197,7 +197,7 @@ check_cell() {
 		[ -n "$value" ] || continue
 		best=''
 		for peer in $CONVERTERS; do
-			[ "$peer" != pgo ] && [ -n "${whole[$peer:$figure]-}" ] || continue
+			if [ "$peer" = pgo ] || [ -z "${whole[$peer:$figure]-}" ]; then continue; fi
 			if [ -z "$best" ] || ! less "${whole[$peer:$figure]}" "${whole[$best:$figure]}"; then best=$peer; fi
 		done
 		if [ -n "$best" ] && less "$value" "${whole[$best:$figure]}"; then
