@@ -51,6 +51,12 @@ void pgo_merge_free(struct pgo_merge *m);
  * a part of the input: throw it away. */
 int pgo_merge_add(struct pgo_merge *m, struct pgo_reader *r, uint64_t weight,
 	struct pgo_err *err) PGO_MUST_CHECK;
+/*
+ * Adds all that `from` has summed up, as if its inputs had been added to `m`; both must have the
+ * same options.  `from` is borrowed.  After a failure throw both away.
+ */
+int pgo_merge_absorb(
+	struct pgo_merge *m, const struct pgo_merge *from, struct pgo_err *err) PGO_MUST_CHECK;
 /* Gives the merged profile, sorted by content; PGO_EEMPTY if no sample is left. The merger is
  * spent. */
 struct pgo_profile *pgo_merge_finish(struct pgo_merge *m, struct pgo_err *err);

@@ -81,7 +81,7 @@ int pgo_mt_ident(struct pgo_merge *m, const struct pgo_mapping *in, uint32_t *re
 	return *ret_ident == PGO_STR_NONE ? pgo_err_nomem(err) : 0;
 }
 
-static uint32_t intern_mapping(struct pgo_merge *m, const struct pgo_mt_mapping *want)
+uint32_t pgo_mt_intern_mapping(struct pgo_merge *m, const struct pgo_mt_mapping *want)
 {
 	const size_t key_size = offsetof(struct pgo_mt_mapping, start);
 	uint32_t i =
@@ -138,7 +138,7 @@ static int map_mapping(
 		if (rc < 0)
 			return rc;
 		want.has_id = (uint16_t)has_id;
-		*slot = intern_mapping(m, &want);
+		*slot = pgo_mt_intern_mapping(m, &want);
 		if (*slot == PGO_NONE)
 			return pgo_err_nomem(err);
 	}
@@ -148,38 +148,44 @@ static int map_mapping(
 
 /* ---------------------------------------------------------------- functions and locations */
 
+uint32_t pgo_mt_intern_function(struct pgo_merge *m, const struct pgo_mt_function *key)
+{
+	uint32_t i = pgo_map_find_key(
+		&m->function_map, m->functions, sizeof *m->functions, key, sizeof *key);
+
+	if (i != PGO_MAP_NONE)
+		return i;
+	i = (uint32_t)m->n_functions;
+	if (m->n_functions >= PGO_NONE ||
+		PGO_VEC_RESERVE(m->functions, m->functions_room, m->n_functions + 1) < 0 ||
+		pgo_map_add_key(&m->function_map, key, sizeof *key, i) < 0)
+		return PGO_NONE;
+	m->functions[m->n_functions++] = *key;
+	return i;
+}
+
 static int map_function(struct pgo_merge *m, uint32_t id, uint32_t *ret, struct pgo_err *err)
 {
 	struct pgo_mt_remap *r = &m->remap;
 	const struct pgo_function *in;
 	struct pgo_mt_function key;
-	uint32_t i;
 	int rc;
 
 	if (id >= r->head->n_functions)
 		return pgo_err_set(err, PGO_EFORMAT, "function %u is not in the table", id);
-	if (r->function[id] != PGO_NONE) {
-		*ret = r->function[id];
-		return 0;
-	}
-	in = &r->head->functions[id];
-	memset(&key, 0, sizeof key);
-	key.start_line = in->start_line;
-	if ((rc = pgo_mt_str(m, in->name, &key.name, err)) < 0 ||
-		(rc = pgo_mt_str(m, in->system_name, &key.system_name, err)) < 0 ||
-		(rc = pgo_mt_str(m, in->filename, &key.filename, err)) < 0)
-		return rc;
-	i = pgo_map_find_key(
-		&m->function_map, m->functions, sizeof *m->functions, &key, sizeof key);
-	if (i == PGO_MAP_NONE) {
-		i = (uint32_t)m->n_functions;
-		if (m->n_functions >= PGO_NONE ||
-			PGO_VEC_RESERVE(m->functions, m->functions_room, m->n_functions + 1) < 0 ||
-			pgo_map_add_key(&m->function_map, &key, sizeof key, i) < 0)
+	if (r->function[id] == PGO_NONE) {
+		in = &r->head->functions[id];
+		memset(&key, 0, sizeof key);
+		key.start_line = in->start_line;
+		if ((rc = pgo_mt_str(m, in->name, &key.name, err)) < 0 ||
+			(rc = pgo_mt_str(m, in->system_name, &key.system_name, err)) < 0 ||
+			(rc = pgo_mt_str(m, in->filename, &key.filename, err)) < 0)
+			return rc;
+		r->function[id] = pgo_mt_intern_function(m, &key);
+		if (r->function[id] == PGO_NONE)
 			return pgo_err_nomem(err);
-		m->functions[m->n_functions++] = key;
 	}
-	*ret = r->function[id] = i;
+	*ret = r->function[id];
 	return 0;
 }
 
@@ -225,26 +231,28 @@ static int map_lines(struct pgo_merge *m, const struct pgo_location *in, struct 
 	return 0;
 }
 
-static int intern_location(struct pgo_merge *m, struct location_key *k, uint32_t *ret)
+int pgo_mt_intern_location(struct pgo_merge *m, const struct pgo_mt_location *loc,
+	const struct pgo_line *lines, uint32_t *ret)
 {
-	uint64_t hash = pgo_hash(&k->loc, offsetof(struct pgo_mt_location, first_line));
+	const struct location_key k = {*loc, lines};
+	uint64_t hash = pgo_hash(&k.loc, offsetof(struct pgo_mt_location, first_line));
 	uint32_t i;
 
-	if (k->loc.n_lines != 0)
-		hash ^= pgo_hash_u64(pgo_hash(k->lines, k->loc.n_lines * sizeof *k->lines));
-	i = pgo_map_find(&m->location_map, hash, location_eq, m, k);
+	if (k.loc.n_lines != 0)
+		hash ^= pgo_hash_u64(pgo_hash(lines, k.loc.n_lines * sizeof *lines));
+	i = pgo_map_find(&m->location_map, hash, location_eq, m, &k);
 	if (i == PGO_MAP_NONE) {
 		i = (uint32_t)m->n_locations;
-		if (m->n_locations >= PGO_NONE || m->n_lines + k->loc.n_lines >= UINT32_MAX ||
-			PGO_VEC_RESERVE(m->lines, m->lines_room, m->n_lines + k->loc.n_lines) < 0 ||
+		if (m->n_locations >= PGO_NONE || m->n_lines + k.loc.n_lines >= UINT32_MAX ||
+			PGO_VEC_RESERVE(m->lines, m->lines_room, m->n_lines + k.loc.n_lines) < 0 ||
 			PGO_VEC_RESERVE(m->locations, m->locations_room, m->n_locations + 1) < 0 ||
 			pgo_map_add(&m->location_map, hash, i) < 0)
 			return -1;
-		k->loc.first_line = (uint32_t)m->n_lines;
-		if (k->loc.n_lines != 0)
-			memcpy(m->lines + m->n_lines, k->lines, k->loc.n_lines * sizeof *k->lines);
-		m->n_lines += k->loc.n_lines;
-		m->locations[m->n_locations++] = k->loc;
+		m->locations[m->n_locations] = k.loc;
+		m->locations[m->n_locations++].first_line = (uint32_t)m->n_lines;
+		if (k.loc.n_lines != 0)
+			memcpy(m->lines + m->n_lines, lines, k.loc.n_lines * sizeof *lines);
+		m->n_lines += k.loc.n_lines;
 	}
 	*ret = i;
 	return 0;
@@ -264,14 +272,14 @@ int pgo_mt_location(struct pgo_merge *m, uint32_t id, uint32_t *ret, struct pgo_
 {
 	struct pgo_mt_remap *r = &m->remap;
 	const struct pgo_location *in = &r->head->locations[id];
-	struct location_key k;
+	struct pgo_mt_location loc;
 	int rc;
 
-	memset(&k, 0, sizeof k);
-	k.loc.addr = in->addr;
-	k.loc.mapping = PGO_NONE;
-	k.loc.flags = (in->folded ? PGO_MT_FOLDED : 0) | PGO_MT_RAW;
-	k.loc.n_lines = in->n_lines;
+	memset(&loc, 0, sizeof loc);
+	loc.addr = in->addr;
+	loc.mapping = PGO_NONE;
+	loc.flags = (in->folded ? PGO_MT_FOLDED : 0) | PGO_MT_RAW;
+	loc.n_lines = in->n_lines;
 	if (in->mapping != PGO_NONE) {
 		enum place where;
 
@@ -280,19 +288,18 @@ int pgo_mt_location(struct pgo_merge *m, uint32_t id, uint32_t *ret, struct pgo_
 				err, PGO_EFORMAT, "mapping %u is not in the table", in->mapping);
 		where = place_of(&r->head->mappings[in->mapping], in->addr);
 		if (where == INSIDE) {
-			k.loc.addr = in->addr - r->head->mappings[in->mapping].start;
-			k.loc.flags &= ~PGO_MT_RAW;
+			loc.addr = in->addr - r->head->mappings[in->mapping].start;
+			loc.flags &= ~PGO_MT_RAW;
 		}
 		m->stats.locations_outside += where == OUTSIDE;
-		rc = map_mapping(m, in->mapping, where == OUTSIDE, &k.loc.mapping, err);
+		rc = map_mapping(m, in->mapping, where == OUTSIDE, &loc.mapping, err);
 		if (rc < 0)
 			return rc;
 	}
 	rc = map_lines(m, in, err);
 	if (rc < 0)
 		return rc;
-	k.lines = r->lines;
-	if (intern_location(m, &k, &r->location[id]) < 0)
+	if (pgo_mt_intern_location(m, &loc, r->lines, &r->location[id]) < 0)
 		return pgo_err_nomem(err);
 	m->stats.locations_in++;
 	*ret = r->location[id];

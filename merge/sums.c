@@ -27,7 +27,7 @@ static bool labels_eq(const void *ctx, uint32_t index, const void *key)
 	       memcmp(m->labels + l->first, k->labels, k->n * sizeof *k->labels) == 0;
 }
 
-/* The set as a sorted list of rows: sets with the same labels in another order are one. */
+/* The labels of a sample in the tables' ids, into the scratch array. */
 static int scratch_labels(struct pgo_merge *m, const struct pgo_sample *s, struct pgo_err *err)
 {
 	struct pgo_mt_remap *r = &m->remap;
@@ -45,35 +45,42 @@ static int scratch_labels(struct pgo_merge *m, const struct pgo_sample *s, struc
 			(rc = pgo_mt_str(m, s->label[i].num_unit, &to->num_unit, err)) < 0)
 			return rc;
 	}
-	qsort(r->labels, s->n_label, sizeof *r->labels, cmp_label);
+	return 0;
+}
+
+int pgo_mt_intern_labels(struct pgo_merge *m, struct pgo_label *labels, uint32_t n, uint32_t *ret)
+{
+	struct labels_key k = {labels, n};
+	uint64_t hash;
+
+	if (n != 0)
+		qsort(labels, n, sizeof *labels, cmp_label);
+	hash = pgo_hash(labels, n * sizeof *labels);
+	*ret = pgo_map_find(&m->label_map, hash, labels_eq, m, &k);
+	if (*ret != PGO_MAP_NONE)
+		return 0;
+	*ret = (uint32_t)m->n_label_sets;
+	if (m->n_label_sets >= PGO_NONE ||
+		PGO_VEC_RESERVE(m->labels, m->labels_room, m->n_labels + n) < 0 ||
+		PGO_VEC_RESERVE(m->label_sets, m->label_sets_room, m->n_label_sets + 1) < 0 ||
+		pgo_map_add(&m->label_map, hash, *ret) < 0)
+		return -1;
+	memcpy(m->labels + m->n_labels, labels, n * sizeof *labels);
+	m->label_sets[m->n_label_sets].first = m->n_labels;
+	m->label_sets[m->n_label_sets++].n = n;
+	m->n_labels += n;
 	return 0;
 }
 
 static int map_labels(
 	struct pgo_merge *m, const struct pgo_sample *s, uint32_t *ret, struct pgo_err *err)
 {
-	struct labels_key k = {NULL, s->n_label};
-	uint64_t hash;
 	int rc = scratch_labels(m, s, err);
 
 	if (rc < 0)
 		return rc;
-	k.labels = m->remap.labels;
-	hash = pgo_hash(k.labels, k.n * sizeof *k.labels);
-	*ret = pgo_map_find(&m->label_map, hash, labels_eq, m, &k);
-	if (*ret != PGO_MAP_NONE)
-		return 0;
-	*ret = (uint32_t)m->n_label_sets;
-	if (m->n_label_sets >= PGO_NONE ||
-		PGO_VEC_RESERVE(m->labels, m->labels_room, m->n_labels + k.n) < 0 ||
-		PGO_VEC_RESERVE(m->label_sets, m->label_sets_room, m->n_label_sets + 1) < 0 ||
-		pgo_map_add(&m->label_map, hash, *ret) < 0)
-		return pgo_err_nomem(err);
-	memcpy(m->labels + m->n_labels, k.labels, k.n * sizeof *k.labels);
-	m->label_sets[m->n_label_sets].first = m->n_labels;
-	m->label_sets[m->n_label_sets++].n = k.n;
-	m->n_labels += k.n;
-	return 0;
+	return pgo_mt_intern_labels(m, m->remap.labels, s->n_label, ret) < 0 ? pgo_err_nomem(err)
+									     : 0;
 }
 
 /* ---------------------------------------------------------------- stacks and sums */
@@ -93,8 +100,7 @@ static bool stack_eq(const void *ctx, uint32_t index, const void *key)
 	       memcmp(m->stack_locs + s->first, k->loc, k->n_loc * sizeof *k->loc) == 0;
 }
 
-/* The row of the stack whose translated locations lie at the end of the pool, still unclaimed. */
-static int intern_stack(struct pgo_merge *m, uint32_t n_loc, uint32_t labels, uint32_t *ret)
+int pgo_mt_intern_stack(struct pgo_merge *m, uint32_t n_loc, uint32_t labels, uint32_t *ret)
 {
 	struct stack_key k = {m->stack_locs + m->n_stack_locs, n_loc, labels};
 	uint64_t hash = pgo_hash(k.loc, n_loc * sizeof *k.loc) + labels * 0x9e3779b97f4a7c15u;
@@ -151,7 +157,7 @@ static int map_stack(
 	}
 	if (m->options.keep_labels && s->n_label != 0 && (rc = map_labels(m, s, &labels, err)) < 0)
 		return rc;
-	return intern_stack(m, s->n_loc, labels, ret) < 0 ? pgo_err_nomem(err) : 0;
+	return pgo_mt_intern_stack(m, s->n_loc, labels, ret) < 0 ? pgo_err_nomem(err) : 0;
 }
 
 int pgo_mt_add(

@@ -69,7 +69,6 @@ struct pgo_mt_stack {
 
 /* Header fields, each combined by a rule that is commutative and associative. */
 struct pgo_mt_header {
-	bool any;
 	uint32_t period_type, period_unit;          /* the first in byte order that is set... */
 	int64_t period;                             /* ...and its largest period */
 	int64_t time_ns;                            /* earliest but 0 */
@@ -128,6 +127,25 @@ int pgo_mt_add(
 	struct pgo_merge *m, const struct pgo_sample *s, uint64_t weight, struct pgo_err *err);
 int pgo_mt_join_columns(struct pgo_merge *m, const struct pgo_profile *p, struct pgo_err *err);
 int pgo_mt_join_header(struct pgo_merge *m, const struct pgo_profile *p, struct pgo_err *err);
+
+/*
+ * Elements in the tables' own ids, interned by value; PGO_NONE or -1 when out of memory.  A mapping
+ * that is there already takes over what `want` knows better.
+ */
+uint32_t pgo_mt_intern_mapping(struct pgo_merge *m, const struct pgo_mt_mapping *want);
+uint32_t pgo_mt_intern_function(struct pgo_merge *m, const struct pgo_mt_function *key);
+/* `loc` says how many `lines` there are; its first_line is not looked at. */
+int pgo_mt_intern_location(struct pgo_merge *m, const struct pgo_mt_location *loc,
+	const struct pgo_line *lines, uint32_t *ret);
+/* Sorts `labels`, so that sets with the same labels in another order are one. */
+int pgo_mt_intern_labels(struct pgo_merge *m, struct pgo_label *labels, uint32_t n, uint32_t *ret);
+/* The row of the stack whose locations lie at the end of the pool, still unclaimed. */
+int pgo_mt_intern_stack(struct pgo_merge *m, uint32_t n_loc, uint32_t labels, uint32_t *ret);
+int pgo_mt_join_column(struct pgo_merge *m, const struct pgo_value_type *t, uint32_t *ret);
+int pgo_mt_join_comment(struct pgo_merge *m, uint32_t id);
+/* `in` holds ids of the tables. */
+void pgo_mt_combine_headers(struct pgo_merge *m, const struct pgo_mt_header *in);
+
 /* The id in the tables of string `id` of the input. */
 int pgo_mt_str(struct pgo_merge *m, uint32_t id, uint32_t *ret, struct pgo_err *err);
 /* The location's id in the tables, interned and remembered; `id` is one of the input's. */

@@ -56,8 +56,8 @@
  *	                       perf script text; gperftools CPU profiles; lines of maps
  *
  * merge/: many profiles -> one, exactly
- *	merge, tables, header, remap, sums
- *	                       128-bit sums under value keys
+ *	merge, tables, header, remap, sums, absorb
+ *	                       128-bit sums under value keys; tables of several threads joined
  *	order, ranks, finish   the result in an order of its content
  *	plan, weight, explain  one integer weight for each profile, with its reason
  *

@@ -4,6 +4,7 @@
 #include "pgo/core/alloc.h"
 #include "pgo/core/diag.h"
 #include "pgo/core/file.h"
+#include "pgo/core/parallel.h"
 #include "pgo/core/sha256.h"
 #include "pgo/input.h"
 
@@ -21,6 +22,8 @@ struct stamp {
 	ino_t inode;
 	bool regular, skip;
 	char digest[65];
+	size_t first_part, n_parts; /* in the plan */
+	char *trouble;              /* why it is skipped, to be told in the order of the inputs */
 };
 
 struct job {
@@ -29,8 +32,10 @@ struct job {
 	size_t n;
 	const char *binary;
 	struct pgo_merged *out;
-	struct pgo_merge *merge;
-	size_t seq; /* parts seen in this pass */
+	size_t seq;                /* parts planned so far */
+	struct pgo_merge **merges; /* one for each thread */
+	unsigned threads;
+	size_t done; /* inputs summed; atomic */
 };
 
 static void look(const char *path, struct stamp *s)
@@ -57,56 +62,14 @@ static int digest_of(const struct job *job, size_t i, struct pgo_err *err)
 	return 0;
 }
 
-/* ---------------------------------------------------------------- what is done with a part */
-
-typedef int part_fn(struct job *job, size_t i, struct pgo_reader *r, const char *digest,
-	const char *name, struct pgo_err *err);
-
-static int plan_part(struct job *job, size_t i, struct pgo_reader *r, const char *digest,
-	const char *name, struct pgo_err *err)
-{
-	const struct pgo_plan_source src = {
-		.name = name,
-		.digest = digest,
-		.host = job->in[i].host,
-		.time_ns = job->in[i].time_ns,
-	};
-
-	return pgo_plan_add(&job->out->plan, r, &src, err);
-}
-
-static int sum_planned(struct job *job, size_t i, struct pgo_reader *r, const char *digest,
-	const char *name, struct pgo_err *err)
-{
-	const struct pgo_plan *plan = &job->out->plan;
-	uint64_t weight;
-
-	(void)digest;
-	(void)name;
-	if (job->seq >= plan->n)
-		return pgo_err_set(err, PGO_EIO, "%s changed while it was being merged; run again",
-			job->in[i].path);
-	weight = pgo_plan_of(plan, job->seq)->weight;
-	return weight != 0 ? pgo_merge_add(job->merge, r, weight, err) : 0;
-}
-
-static int sum_plain(struct job *job, size_t i, struct pgo_reader *r, const char *digest,
-	const char *name, struct pgo_err *err)
-{
-	(void)i;
-	(void)digest;
-	(void)name;
-	return pgo_merge_add(job->merge, r, 1, err);
-}
-
-/* ---------------------------------------------------------------- passes */
+/* ---------------------------------------------------------------- planning */
 
 /* A recording holds several profiles: each gets a digest and a name of its own. */
-static int one_part(struct job *job, size_t i, const struct pgo_input *input, size_t part,
-	part_fn *fn, struct pgo_err *err)
+static int plan_part(
+	struct job *job, size_t i, const struct pgo_input *input, size_t part, struct pgo_err *err)
 {
 	const struct pgo_merge_input *in = &job->in[i];
-	const char *name = in->name;
+	const char *name = in->name, *group = "";
 	char *digest, *full;
 	int rc;
 
@@ -114,17 +77,23 @@ static int one_part(struct job *job, size_t i, const struct pgo_input *input, si
 		name = in->path[0] == '/' ? pgo_path_base(in->path) : in->path;
 	if (input->n == 1) {
 		digest = pgo_strdup(job->stamps[i].digest);
-		full = pgo_strdup(name);
 	} else {
-		const char *group = strrchr(input->names[part], '#');
-
 		digest = pgo_asprintf("%s#%zu", job->stamps[i].digest, part);
-		full = pgo_asprintf("%s%s", name, group != NULL ? group : "");
+		group = strrchr(input->names[part], '#');
 	}
-	rc = digest == NULL || full == NULL
-		     ? pgo_err_nomem(err)
-		     : fn(job, i, input->readers[part],
-			       job->stamps[i].digest[0] != '\0' ? digest : NULL, full, err);
+	full = pgo_asprintf("%s%s", name, group != NULL ? group : "");
+	if (digest == NULL || full == NULL) {
+		rc = pgo_err_nomem(err);
+	} else {
+		const struct pgo_plan_source src = {
+			.name = full,
+			.digest = job->stamps[i].digest[0] != '\0' ? digest : NULL,
+			.host = in->host,
+			.time_ns = in->time_ns,
+		};
+
+		rc = pgo_plan_add(&job->out->plan, input->readers[part], &src, err);
+	}
 	pgo_free(digest);
 	pgo_free(full);
 	return rc;
@@ -138,10 +107,9 @@ static bool is_its_fault(int rc)
 }
 
 /*
- * The input that comes next is opened by a second thread while the samples of this one are drawn:
- * inflating and decoding the tables is about half of the work.  One input ahead, never more, so
- * that memory stays bounded; the results are used in the order of the inputs, so that the thread
- * cannot show in them.
+ * A plan lists its inputs in their order, so its pass is not split; but the input that comes next
+ * is opened by a second thread while the samples of this one are drawn: inflating and decoding the
+ * tables is about half of the work.  One input ahead, never more, so that memory stays bounded.
  */
 struct ahead {
 	const struct job *job;
@@ -203,22 +171,43 @@ static void drop(struct ahead *a)
 		pgo_input_close(&a->input);
 }
 
-static int each_part(struct job *job, struct ahead *a, part_fn *fn, struct pgo_err *err)
+/* An input of a fleet that is of no use is left out; why, is told after the pass. */
+static int leave_out(struct job *job, size_t i, int rc, struct pgo_err *err)
 {
+	if (!job->in[i].optional || !is_its_fault(rc))
+		return rc;
+	job->stamps[i].trouble = pgo_strdup(err->msg);
+	job->stamps[i].skip = true;
+	*err = (struct pgo_err)PGO_ERR_INIT;
+	return job->stamps[i].trouble != NULL ? 0 : pgo_err_nomem(err);
+}
+
+static void tell_troubles(struct job *job)
+{
+	for (size_t i = 0; i < job->n; i++) {
+		struct stamp *s = &job->stamps[i];
+
+		if (s->trouble != NULL)
+			pgo_warn("%s, skipping", s->trouble);
+		pgo_free(s->trouble);
+		s->trouble = NULL;
+	}
+}
+
+static int plan_input(struct job *job, struct ahead *a, struct pgo_err *err)
+{
+	struct stamp *s = &job->stamps[a->i];
 	int rc = 0;
 
 	await(a);
-	if (a->rc < 0 && job->in[a->i].optional && is_its_fault(a->rc)) {
-		pgo_warn("%s, skipping", a->err.msg);
-		job->stamps[a->i].skip = true;
-		return 0;
-	}
 	if (a->rc < 0) {
 		*err = a->err;
-		return a->rc;
+		return leave_out(job, a->i, a->rc, err);
 	}
+	s->first_part = job->seq;
+	s->n_parts = a->input.n;
 	for (size_t part = 0; part < a->input.n && rc == 0; part++, job->seq++)
-		rc = one_part(job, a->i, &a->input, part, fn, err);
+		rc = plan_part(job, a->i, &a->input, part, err);
 	pgo_input_close(&a->input);
 	return rc;
 }
@@ -231,25 +220,25 @@ static size_t next_input(const struct job *job, size_t i)
 	return i;
 }
 
-static int each_input(struct job *job, const char *what, part_fn *fn, struct pgo_err *err)
+static int plan_inputs(struct job *job, struct pgo_err *err)
 {
 	struct ahead slots[2] = {{0}, {0}};
 	size_t i = next_input(job, 0), next;
 	int rc = 0;
 
-	job->seq = 0;
 	if (i < job->n)
 		start(&slots[0], job, i);
 	for (unsigned k = 0; i < job->n && rc == 0; i = next, k ^= 1) {
 		next = next_input(job, i + 1);
 		if (next < job->n)
 			start(&slots[k ^ 1], job, next);
-		pgo_progress(what, i, job->n, "profiles");
-		rc = each_part(job, &slots[k], fn, err);
+		pgo_progress("planning", i, job->n, "profiles");
+		rc = plan_input(job, &slots[k], err);
 	}
 	drop(&slots[0]);
 	drop(&slots[1]);
 	pgo_progress_end();
+	tell_troubles(job);
 	return rc;
 }
 
@@ -260,7 +249,7 @@ static int plan(struct job *job, struct pgo_err *err)
 	for (size_t i = 0; i < job->n && rc == 0; i++)
 		rc = digest_of(job, i, err);
 	if (rc == 0)
-		rc = each_input(job, "planning", plan_part, err);
+		rc = plan_inputs(job, err);
 	return rc == 0 ? pgo_plan_finish(&job->out->plan, err) : rc;
 }
 
@@ -323,6 +312,77 @@ static int mark_twins(struct job *job, struct pgo_err *err)
 	return rc;
 }
 
+/* ---------------------------------------------------------------- summing */
+
+static int sum_parts(struct job *job, size_t i, struct pgo_input *input, struct pgo_merge *merge,
+	struct pgo_err *err)
+{
+	const struct pgo_plan *plan = &job->out->plan;
+	const struct stamp *s = &job->stamps[i];
+	int rc = 0;
+
+	if (plan->n != 0 && input->n != s->n_parts)
+		return pgo_err_set(err, PGO_EIO, "%s changed while it was being merged; run again",
+			job->in[i].path);
+	for (size_t part = 0; part < input->n && rc == 0; part++) {
+		uint64_t weight =
+			plan->n != 0 ? pgo_plan_of(plan, s->first_part + part)->weight : 1;
+
+		if (weight != 0)
+			rc = pgo_merge_add(merge, input->readers[part], weight, err);
+	}
+	return rc;
+}
+
+static int sum_input(void *ctx, size_t i, unsigned thread, struct pgo_err *err)
+{
+	struct job *job = ctx;
+	struct pgo_input input;
+	int rc;
+
+	pgo_progress(
+		"merging", __atomic_fetch_add(&job->done, 1, __ATOMIC_RELAXED), job->n, "profiles");
+	if (job->stamps[i].skip)
+		return 0;
+	rc = open_now(job, i, &input, err);
+	if (rc < 0)
+		return leave_out(job, i, rc, err);
+	rc = sum_parts(job, i, &input, job->merges[thread], err);
+	pgo_input_close(&input);
+	return rc;
+}
+
+/*
+ * Every thread sums the inputs that it takes into tables of its own, and the tables are joined at
+ * the end.  Sums are exact and the result is sorted by content, so neither the number of threads
+ * nor who took what can show.
+ */
+static int sum_inputs(struct job *job, const struct pgo_merge_options *o, struct pgo_err *err)
+{
+	int rc;
+
+	job->threads = pgo_threads();
+	if (job->threads > job->n)
+		job->threads = job->n != 0 ? (unsigned)job->n : 1;
+	job->merges = pgo_calloc(job->threads, sizeof *job->merges);
+	if (job->merges == NULL)
+		return pgo_err_nomem(err);
+	for (unsigned t = 0; t < job->threads; t++) {
+		job->merges[t] = pgo_merge_new(o, err);
+		if (job->merges[t] == NULL)
+			return PGO_ENOMEM;
+	}
+	rc = pgo_parallel(job->n, job->threads, sum_input, job, err);
+	pgo_progress_end();
+	tell_troubles(job);
+	for (unsigned t = 1; t < job->threads && rc == 0; t++) {
+		rc = pgo_merge_absorb(job->merges[0], job->merges[t], err);
+		pgo_merge_free(job->merges[t]);
+		job->merges[t] = NULL;
+	}
+	return rc;
+}
+
 /* ---------------------------------------------------------------- the whole */
 
 static int run(struct job *job, const struct pgo_plan_options *po,
@@ -334,15 +394,22 @@ static int run(struct job *job, const struct pgo_plan_options *po,
 	if (rc < 0)
 		return rc;
 	options.weight_one = job->out->plan.weight_one;
-	job->merge = pgo_merge_new(&options, err);
-	if (job->merge == NULL)
-		return PGO_ENOMEM;
-	rc = each_input(job, "merging", po != NULL ? sum_planned : sum_plain, err);
+	rc = sum_inputs(job, &options, err);
 	if (rc < 0)
 		return rc;
-	job->out->profile = pgo_merge_finish(job->merge, err);
-	job->out->stats = *pgo_merge_stats_of(job->merge);
+	job->out->profile = pgo_merge_finish(job->merges[0], err);
+	job->out->stats = *pgo_merge_stats_of(job->merges[0]);
 	return job->out->profile != NULL ? 0 : err->code;
+}
+
+static void job_fini(struct job *job)
+{
+	for (unsigned t = 0; job->merges != NULL && t < job->threads; t++)
+		pgo_merge_free(job->merges[t]);
+	for (size_t i = 0; job->stamps != NULL && i < job->n; i++)
+		pgo_free(job->stamps[i].trouble);
+	pgo_free(job->merges);
+	pgo_free(job->stamps);
 }
 
 int pgo_merge_inputs(const struct pgo_merge_input *in, size_t n, const char *binary,
@@ -362,8 +429,7 @@ int pgo_merge_inputs(const struct pgo_merge_input *in, size_t n, const char *bin
 		look(in[i].path, &job.stamps[i]);
 	}
 	rc = job.stamps != NULL ? run(&job, po, mo, &local) : pgo_err_nomem(&local);
-	pgo_merge_free(job.merge);
-	pgo_free(job.stamps);
+	job_fini(&job);
 	if (rc < 0)
 		pgo_merged_fini(ret);
 	if (rc < 0 && err != NULL)

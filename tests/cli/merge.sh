@@ -107,6 +107,20 @@ has "$T/ab.pb.gz" "main;parse 5 20 0"
 has "$T/ab.pb.gz" "0x555000000010;0x555000000020 6 10 7"
 code 0 "$PGO" merge -q "$T/b.pb.gz" "$T/a.pb.gz" -o "$T/ba.pb.gz"
 cmp -s "$T/ab.pb.gz" "$T/ba.pb.gz" && ok || no "the order of the inputs shows"
+# Many inputs, so that threads do share them out.
+mkdir "$T/many"
+for n in {1..40}; do
+	mk "$T/many/$n.pb.gz" <<-END
+		mapping $(printf %x $((n * 4096))) $(printf %x $((n * 4096 + 65536))) 0 /bin/app aabbcc
+		0x$(printf %x $((n * 4096 + 16)));0x$(printf %x $((n * 4096 + 16 * n))) $n
+		main;f$((n % 7)) $((n * n))
+	END
+done
+for threads in 1 2 3 16; do
+	PGO_THREADS=$threads "$PGO" merge -q "$T/many" --half-life 7d -o "$T/threads$threads.pb.gz" &&
+		cmp -s "$T/threads1.pb.gz" "$T/threads$threads.pb.gz" && ok || no "$threads threads show in the result"
+done
+rm -rf "$T/many"
 [ -s "$T/stdout" ] && no "-q is not quiet" || ok
 code 0 "$PGO" merge -q "$T/ab.pb.gz" -o "$T/again.pb.gz"
 cmp -s "$T/ab.pb.gz" "$T/again.pb.gz" && ok || no "merging a merged profile changes it"

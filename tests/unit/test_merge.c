@@ -366,6 +366,91 @@ static void every_tree_of_merges_gives_the_bytes_of_one_merge(void **state)
 	}
 }
 
+/* `fleet` dealt out to `n` mergers, which then absorb each other; labels are kept. */
+static struct pgo_profile *merge_in_parts(
+	struct pgo_profile *const *fleet, const uint64_t *weights, size_t n, struct pgo_err *err)
+{
+	struct pgo_merge_options o = {.weight_one = 1 << 24, .keep_labels = true};
+	struct pgo_merge *m[16] = {NULL};
+	struct pgo_profile *p = NULL;
+	int rc = 0;
+
+	for (size_t i = 0; i < n && rc == 0; i++) {
+		m[i] = pgo_merge_new(&o, err);
+		rc = m[i] != NULL ? 0 : PGO_ENOMEM;
+	}
+	for (size_t i = 0; i < FLEET && rc == 0; i++) {
+		struct pgo_reader *r = pgo_profile_reader(fleet[i], "test", false, err);
+
+		rc = r == NULL ? PGO_ENOMEM : pgo_merge_add(m[rnd(n)], r, weights[i], err);
+		pgo_reader_close(r);
+	}
+	for (size_t left = n; left > 1 && rc == 0; left--) { /* any one takes the last one in */
+		rc = pgo_merge_absorb(m[rnd(left - 1)], m[left - 1], err);
+		pgo_merge_free(m[left - 1]);
+		m[left - 1] = NULL;
+	}
+	if (rc == 0)
+		p = pgo_merge_finish(m[0], err);
+	for (size_t i = 0; i < n; i++)
+		pgo_merge_free(m[i]);
+	return p;
+}
+
+static void mergers_that_absorb_each_other_give_the_bytes_of_one(void **state)
+{
+	static const size_t parts[] = {1, 2, 3, 7, 16};
+
+	(void)state;
+	for (int round = 0; round < 60; round++) {
+		struct pgo_profile *fleet[FLEET], *all, *p;
+		uint64_t w[FLEET];
+
+		seed = 3000 + (uint64_t)round;
+		random_fleet(fleet);
+		for (size_t i = 0; i < FLEET; i++)
+			w[i] = 1 + rnd(1 << 25);
+		all = merge_weighted(fleet, w, FLEET, 1 << 24, true, NULL);
+		assert_non_null(all);
+		for (size_t k = 0; k < sizeof parts / sizeof *parts; k++) {
+			p = merge_in_parts(fleet, w, parts[k], NULL);
+			assert_non_null(p);
+			assert_same(p, all);
+			pgo_profile_free(p);
+		}
+		pgo_profile_free(all);
+		free_all(fleet, FLEET);
+	}
+}
+
+static void running_out_of_memory_while_absorbing_leaks_nothing(void **state)
+{
+	struct pgo_profile *fleet[FLEET], *p = NULL;
+	uint64_t w[FLEET], live;
+	uint64_t n;
+
+	(void)state;
+	seed = 77;
+	random_fleet(fleet);
+	for (size_t i = 0; i < FLEET; i++)
+		w[i] = 1 << 24;
+	live = pgo_alloc_live();
+	for (n = 0; p == NULL; n += 1 + n / 40) {
+		struct pgo_err err = PGO_ERR_INIT;
+
+		pgo_alloc_fail_after(n);
+		p = merge_in_parts(fleet, w, 3, &err);
+		pgo_alloc_fail_after(UINT64_MAX);
+		if (p == NULL) {
+			assert_int_equal(err.code, PGO_ENOMEM);
+			assert_int_equal(pgo_alloc_live(), live);
+		}
+	}
+	assert_true(n > 50);
+	pgo_profile_free(p);
+	free_all(fleet, FLEET);
+}
+
 static void merging_one_profile_keeps_every_sum(void **state)
 {
 	(void)state;
@@ -885,6 +970,8 @@ int main(void)
 		cmocka_unit_test(a_hundred_orders_give_one_digest),
 		cmocka_unit_test(a_hundred_weighted_orders_give_one_digest),
 		cmocka_unit_test(every_tree_of_merges_gives_the_bytes_of_one_merge),
+		cmocka_unit_test(mergers_that_absorb_each_other_give_the_bytes_of_one),
+		cmocka_unit_test(running_out_of_memory_while_absorbing_leaks_nothing),
 		cmocka_unit_test(merging_one_profile_keeps_every_sum),
 		cmocka_unit_test(equal_weights_change_nothing),
 		cmocka_unit_test(load_bases_disappear_and_the_lowest_is_kept),
