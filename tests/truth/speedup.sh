@@ -19,7 +19,7 @@ export B=${B:-$PWD/build}
 case $B in /*) ;; *) B=$PWD/$B ;; esac
 PGO=${PGO:-$B/pgo}
 P=tests/truth/programs.sh
-compilers=gcc,clang link=pie samples=80000 rounds=0 out=$B/truth/speedup
+compilers=${TRUTH_COMPILERS:-gcc clang} link=pie samples=80000 rounds=0 out=$B/truth/speedup
 
 usage() {
 	sed -n '6s/^#	/usage: /p' "$0" >&2
@@ -28,7 +28,7 @@ usage() {
 
 while getopts c:l:n:t:o: o; do
 	case $o in
-	c) compilers=$OPTARG ;;
+	c) compilers=${OPTARG//,/ } ;;
 	l) link=$OPTARG ;;
 	n) samples=$OPTARG ;;
 	t) rounds=$OPTARG ;;
@@ -38,7 +38,7 @@ while getopts c:l:n:t:o: o; do
 done
 shift $((OPTIND - 1))
 # shellcheck disable=SC2046 # several words
-[ $# -gt 0 ] || set -- $($P list)
+[ $# -gt 0 ] || set -- ${TRUTH_PROGRAMS:-$($P list)}
 
 why=$(tests/emu/have_plugins.sh) || { echo "$why"; exit 77; }
 [ -x "$PGO" ] || { echo "$PGO is missing: run make"; exit 1; }
@@ -258,7 +258,7 @@ for t in "llvm-profgen:$profgen" "llvm-profdata:$profdata" "perf2bolt:$perf2bolt
 	[ -n "${t#*:}" ] || echo "without ${t%%:*}: not installed"
 done
 for program; do
-	for cc in ${compilers//,/ }; do
+	for cc in $compilers; do
 		case $cc in gcc | clang) cc=$(tests/tools.sh "$cc") || continue ;; esac
 		one_compiler
 	done
