@@ -199,7 +199,7 @@ static int examine_pprof(const char *path, struct pgo_record *r, struct pgo_err 
 /* A recording of several processes: its labels (host, service, version) are the same for all. */
 static int examine_recording(const char *path, struct pgo_record *r, struct pgo_err *err)
 {
-	const struct pgo_import_options o = {.labels = true};
+	const struct pgo_import_options o = {.labels = true, .no_unbias = true};
 	struct pgo_imported in;
 	int rc = pgo_import(path, &o, &in, err);
 

@@ -80,6 +80,17 @@ static bool event_wanted(const char *name, const char *wanted)
 	return strncmp(name, wanted, n) == 0 && name[n] == ':';
 }
 
+/* "cycles:u", "cpu/cycles/upp" */
+static bool user_only(const char *name)
+{
+	const char *modifiers = strrchr(name, ':'), *slash = strrchr(name, '/');
+
+	if (modifiers == NULL || (slash != NULL && slash > modifiers))
+		modifiers = slash;
+	return modifiers != NULL && strchr(modifiers, 'u') != NULL &&
+	       strspn(modifiers + 1, "uhpPGHDSWebI") == strlen(modifiers + 1);
+}
+
 static int on_event(void *ctx, uint32_t index, const struct pgo_rec_event *e, struct pgo_err *err)
 {
 	struct pgo_imp *imp = ctx;
@@ -101,6 +112,7 @@ static int on_event(void *ctx, uint32_t index, const struct pgo_rec_event *e, st
 	to->unit = e->unit;
 	to->has_ring = e->has_ring;
 	to->ring_all = e->ring_all;
+	to->user_only = user_only(e->name);
 	to->wanted = event_wanted(e->name, imp->o->event);
 	if (to->wanted && e->has_ring && e->call_stack)
 		return pgo_err_set(err, PGO_EFORMAT,
@@ -263,6 +275,12 @@ static void imp_fini(struct pgo_imp *imp)
 	pgo_free(imp->events);
 	pgo_free(imp->ring);
 	pgo_free(imp->stack);
+	pgo_free(imp->ids);
+	pgo_free(imp->cycles);
+	pgo_spool_fini(&imp->rings);
+	for (size_t i = 0; imp->images_out != NULL && i < imp->n_images; i++)
+		pgo_elf_close(imp->images_out[i].own);
+	pgo_free(imp->images_out);
 	pgo_imp_space_fini(imp);
 }
 
@@ -332,7 +350,11 @@ static int import(struct pgo_imp *imp, struct pgo_stream *stream, struct pgo_imp
 	if (rc < 0)
 		return rc;
 	warn_about(imp);
-	return pgo_imp_write(imp, ret, err);
+	imp->images_out = pgo_calloc(imp->n_images, sizeof *imp->images_out);
+	if (imp->images_out == NULL)
+		return pgo_err_nomem(err);
+	rc = pgo_imp_unbias(imp, ret, err);
+	return rc < 0 ? rc : pgo_imp_write(imp, ret, err);
 }
 
 /* Takes `stream`. */
@@ -345,6 +367,7 @@ static int run(struct pgo_imp *imp, struct pgo_stream *stream, struct pgo_import
 	if (stream == NULL)
 		return err != NULL ? err->code : PGO_EIO;
 	imp->stats = &out.stats;
+	pgo_spool_init(&imp->rings);
 	rc = import(imp, stream, &out, err);
 	imp_fini(imp);
 	pgo_stream_close(stream);
@@ -383,5 +406,6 @@ void pgo_imported_fini(struct pgo_imported *i)
 	}
 	pgo_free(i->profiles);
 	pgo_free(i->groups);
+	pgo_free(i->estimates);
 	memset(i, 0, sizeof *i);
 }

@@ -9,13 +9,12 @@
  *
  * A process group is the processes of one name (that of the first thread) with one main program (a
  * file of one build-id).  A whole sample has its branch ring in one piece (struct pgo_ring) when
- * import sees it; rings are then split into traces (pgo/core/lbr.h) and summed.  What needs the
- * whole ring, such as weighting entries by their chance of having been seen, has its place in
- * import_ring() between the two.
+ * import sees it; rings are then split into traces (pgo/core/lbr.h) and summed, and kept aside for
+ * weighting their entries by the chance of having been seen (fetch/unbias.h).
  *
  * Columns: samples/count; one for each event that was sampled, holding periods (cpu/nanoseconds for
- * clocks, else EVENT/count); and if there are branch rings lbr_traces, lbr_mispredicts and, where
- * the processor says so, lbr_cycles.
+ * clocks, else EVENT/count); and if there are branch rings lbr_traces, lbr_mispredicts, where
+ * the processor says so lbr_cycles, and unless there is a reason not to lbr_executions.
  *
  * Output addresses: ELF vaddrs with elf-mapped mappings (start = vaddr of the segment, real
  * file_offset) if the ELF is at hand and its build-id agrees (--binary, or the recorded path); else
@@ -58,6 +57,7 @@ struct pgo_import_options {
 			     */
 	bool split_processes; /* one profile per process name and build-id set (else one for the
 				 whole file) */
+	bool no_unbias;       /* do not estimate executions */
 };
 
 /* Where every record and branch went: read = used + each loss. */
@@ -76,6 +76,22 @@ struct pgo_import_stats {
 	uint64_t late_records; /* older than what had been processed: may have met the wrong maps */
 };
 
+/* How executions were estimated from the rings of one event; rings = weighted + each loss. */
+struct pgo_import_estimate {
+	char event[128];
+	const char *unit;    /* of the lengths of runs; "" = not estimated */
+	const char *why_not; /* then the reason, else NULL */
+	bool detected;       /* the event is not known; it behaves like one of this unit */
+	bool self_timed;   /* lengths are stand-ins, see fetch/unbias.h */
+	const char *scale; /* "absolute"; "about": but for the ratio of two units; "relative": the
+			      sum is that of the traces, or of the other events */
+	bool suspicious; /* said to count branches, but targets are not newest as they should be */
+	double phi;
+	uint64_t rings, rings_weighted, rings_single, rings_long, rings_without_cycles;
+	uint64_t runs, runs_counted; /* whose instructions were needed, and could be counted */
+	double executions; /* of complete traces, in all */
+};
+
 struct pgo_imported {
 	struct pgo_profile **profiles; /* sorted by (process group, build-ids) */
 	char **groups;                 /* name of each: comm or file name */
@@ -83,6 +99,8 @@ struct pgo_imported {
 	enum pgo_input_kind kind;
 	char host[256]; /* as the options or the file say; "" = unknown */
 	struct pgo_import_stats stats;
+	struct pgo_import_estimate *estimates; /* one for each event with rings, in their order */
+	size_t n_estimates, estimates_room;
 };
 
 /*

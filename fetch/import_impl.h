@@ -7,6 +7,7 @@
  *	import_ring.c   samples and branch rings -> sums
  *	import_write.c  sums -> profiles
  *	import_place.c  points -> mappings and locations
+ *	unbias_import.c rings -> executions of traces, by unbias.c; unbias_length.c measures runs
  *
  * A point is a place in a mapped file, as one 64-bit number: 31 bits of file offset, and above them
  * the number of a window (a 2 GiB piece of one image).  It is the same for every process and every
@@ -18,6 +19,7 @@
 
 #include "fetch/import.h"
 #include "fetch/recording.h"
+#include "fetch/unbias_spool.h"
 #include "pgo/core/elf.h"
 #include "pgo/core/map.h"
 #include "pgo/core/strtab.h"
@@ -94,6 +96,7 @@ struct pgo_imp_group {             /* what becomes one profile */
 	struct pgo_imp_trace *traces;
 	struct pgo_imp_slot *slots; /* over traces; power of two */
 	size_t n_traces, traces_room, n_slots;
+	uint64_t *executions; /* of each trace; NULL = not estimated */
 	struct pgo_imp_stack *stacks;
 	struct pgo_map stack_map;
 	uint64_t *points;
@@ -107,9 +110,21 @@ struct pgo_imp_event {
 	uint64_t config, period;
 	enum pgo_event_unit unit;
 	bool wanted, has_ring, call_stack, ring_all;
+	bool user_only; /* does not count in the kernel */
 	uint64_t n_used;      /* samples */
 	uint64_t sum_periods; /* of them */
 	uint32_t ring_depth;  /* longest ring seen */
+	uint32_t hardware_depth;
+	uint64_t n_rings, rings_single, rings_long;
+	bool has_cycles, no_periods;
+};
+
+/* What is known of an image once everything has been read. */
+struct pgo_imp_image_out {
+	const char *build_id; /* "" = unknown; of the recording or of the ELF */
+	const struct pgo_elf *elf;
+	struct pgo_elf *own; /* elf, if it was opened here */
+	bool looked_up;
 };
 
 struct pgo_imp {
@@ -127,6 +142,7 @@ struct pgo_imp {
 	struct pgo_imp_event *events;
 	size_t n_events, events_room;
 	struct pgo_imp_image *images;
+	struct pgo_imp_image_out *images_out; /* after reading: one for each */
 	struct pgo_map image_map;
 	size_t n_images, images_room;
 	struct pgo_imp_window *windows; /* [0] is no window */
@@ -144,6 +160,10 @@ struct pgo_imp {
 	/* One sample's ring and stack with addresses made points. */
 	struct pgo_imp_branch *ring;
 	size_t ring_room;
+	struct pgo_spool rings; /* all of them, as numbers of traces */
+	uint32_t *ids;          /* of one ring */
+	uint16_t *cycles;
+	size_t ids_room, cycles_room;
 	uint64_t *stack;
 	size_t stack_room;
 };
@@ -178,6 +198,24 @@ static inline uint64_t pgo_imp_point(struct pgo_imp_process *p, uint64_t addr)
 /* import_ring.c */
 int pgo_imp_on_sample(
 	void *ctx, const struct pgo_rec_sample *s, struct pgo_err *err) PGO_MUST_CHECK;
+
+/* import_place.c: what is known of an image; looks for its file at the first call. */
+struct pgo_imp_image_out *pgo_imp_image_out(struct pgo_imp *imp, uint32_t index);
+
+/* unbias_import.c: executions of all traces, if they can be had; says in `ret` how. */
+int pgo_imp_unbias(
+	struct pgo_imp *imp, struct pgo_imported *ret, struct pgo_err *err) PGO_MUST_CHECK;
+
+/* unbias_length.c */
+struct pgo_imp_lengths {
+	uint32_t mean, per_byte;     /* of runs that are not known, as fetch/unbias.h has them */
+	uint64_t runs, runs_counted; /* by count of traces: known, and known in instructions */
+};
+/* Fills the length of every trace, of group g in traces[g]: in instructions where the code is at
+ * hand, else by bytes in proportion. */
+struct pgo_unbias_trace;
+void pgo_imp_lengths(struct pgo_imp *imp, struct pgo_unbias_trace *const *traces,
+	struct pgo_imp_lengths *ret);
 
 /* import_write.c */
 int pgo_imp_write(

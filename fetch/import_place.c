@@ -19,10 +19,8 @@ static bool ends_in(const char *path, const char *other)
 
 /* Among the user's binaries: the same build-id; with no build-id recorded, the same name. */
 static const struct pgo_elf *elf_of_options(
-	struct pgo_imp_writer *w, const char *name, const char *build_id)
+	const struct pgo_imp *imp, const char *name, const char *build_id)
 {
-	struct pgo_imp *imp = w->imp;
-
 	for (size_t i = 0; i < imp->n_binaries; i++)
 		if (build_id[0] != '\0' && strcmp(imp->binaries[i]->build_id, build_id) == 0)
 			return imp->binaries[i];
@@ -61,26 +59,26 @@ static struct pgo_elf *elf_of_path(const char *name, const char *build_id)
 	return pgo_elf_open(name, NULL);
 }
 
-static struct pgo_imp_image_out *image_of(struct pgo_imp_writer *w, uint32_t index)
+struct pgo_imp_image_out *pgo_imp_image_out(struct pgo_imp *imp, uint32_t index)
 {
-	const struct pgo_imp_image *image = &w->imp->images[index];
-	struct pgo_imp_image_out *out = &w->images[index];
-	const char *name = pgo_imp_str(w, image->filename);
+	const struct pgo_imp_image *image = &imp->images[index];
+	struct pgo_imp_image_out *out = &imp->images_out[index];
+	const char *name = pgo_strtab_get(&imp->strs, image->filename);
 
 	if (out->looked_up)
 		return out;
 	out->looked_up = true;
-	out->build_id = pgo_imp_str(w, image->build_id);
+	out->build_id = pgo_strtab_get(&imp->strs, image->build_id);
 	if (out->build_id[0] == '\0') { /* it may have been listed apart */
 		uint32_t key[2] = {image->filename, 0};
-		uint32_t i = pgo_map_find_key(&w->imp->image_map, w->imp->images,
-			sizeof *w->imp->images, key, sizeof key);
+		uint32_t i = pgo_map_find_key(
+			&imp->image_map, imp->images, sizeof *imp->images, key, sizeof key);
 
 		if (i != PGO_MAP_NONE)
-			out->build_id = pgo_imp_str(w, w->imp->images[i].late_build_id);
+			out->build_id = pgo_strtab_get(&imp->strs, imp->images[i].late_build_id);
 	}
-	out->elf = elf_of_options(w, name, out->build_id);
-	if (out->elf == NULL && !w->imp->o->ignore_paths)
+	out->elf = elf_of_options(imp, name, out->build_id);
+	if (out->elf == NULL && !imp->o->ignore_paths)
 		out->elf = out->own = elf_of_path(name, out->build_id);
 	if (out->elf != NULL && out->build_id[0] == '\0')
 		out->build_id = out->elf->build_id;
@@ -111,7 +109,7 @@ static struct pgo_imp_mapping_out *mapping_of(
 	struct pgo_imp_writer *w, uint32_t image, uint32_t segment)
 {
 	const struct pgo_imp_image *in = &w->imp->images[image];
-	struct pgo_imp_image_out *out = image_of(w, image);
+	struct pgo_imp_image_out *out = pgo_imp_image_out(w->imp, image);
 	struct pgo_imp_mapping_out *m;
 
 	for (size_t i = 0; i < w->n_mappings; i++)
@@ -152,7 +150,7 @@ static int place(struct pgo_imp_writer *w, struct pgo_imp_point_out *at)
 {
 	const struct pgo_imp_window *window = &w->imp->windows[at->point >> 32];
 	uint64_t offset = ((uint64_t)window->number << WINDOW_BITS) + (at->point & WINDOW_MASK);
-	const struct pgo_elf *e = image_of(w, window->image)->elf;
+	const struct pgo_elf *e = pgo_imp_image_out(w->imp, window->image)->elf;
 	uint32_t segment = e != NULL ? segment_at(e, offset) : PGO_NONE;
 	struct pgo_imp_mapping_out *m = mapping_of(w, window->image, segment);
 

@@ -67,7 +67,7 @@ static struct pgo_imp_trace *new_trace(
 {
 	struct pgo_imp_trace *t;
 
-	if (g->n_traces >= UINT32_MAX - 1)
+	if (g->n_traces >= PGO_SPOOL_GAP - 1)
 		return NULL;
 	t = PGO_VEC_PUSH(g->traces, g->n_traces, g->traces_room);
 	if (t == NULL)
@@ -82,10 +82,14 @@ static struct pgo_imp_trace *new_trace(
 struct pending {
 	uint64_t source, target, end, hash;
 	const struct pgo_branch *b;
+	uint32_t slot; /* the ring's entry it is of */
 };
 
-/* Adds one occurrence of a trace; the table has room for another. 0 or -1 when out of memory. */
-static inline int add_trace(struct pgo_imp_group *g, const struct pending *p)
+/*
+ * Adds one occurrence of a trace, and notes its number as that of its entry; the table has room for
+ * another. 0 or -1 when out of memory.
+ */
+static inline int add_trace(struct pgo_imp_group *g, const struct pending *p, uint32_t *ids)
 {
 	size_t mask = g->n_slots - 1;
 	struct pgo_imp_trace *t;
@@ -106,6 +110,7 @@ static inline int add_trace(struct pgo_imp_group *g, const struct pending *p)
 			t->target == p->target && t->end == p->end)
 			break;
 	}
+	ids[p->slot] = (uint32_t)(t - g->traces);
 	t->count++;
 	t->mispredicts += p->b->flags & PGO_BRANCH_MISPREDICTED;
 	t->cycles += p->b->cycles;
@@ -113,7 +118,8 @@ static inline int add_trace(struct pgo_imp_group *g, const struct pending *p)
 }
 
 /* All of a batch: the table is larger than any cache, so what they need is asked for ahead. */
-static int add_traces(struct pgo_imp_group *g, const struct pending *p, size_t n)
+static int add_traces(
+	struct pgo_imp_group *g, const struct pending *p, size_t n, uint32_t *ids)
 {
 	while ((g->n_traces + n) * 2 >= g->n_slots)
 		if (grow_slots(g) < 0)
@@ -127,7 +133,7 @@ static int add_traces(struct pgo_imp_group *g, const struct pending *p, size_t n
 			__builtin_prefetch(&g->traces[index1 - 1], 1);
 	}
 	for (size_t i = 0; i < n; i++)
-		if (add_trace(g, &p[i]) < 0)
+		if (add_trace(g, &p[i], ids) < 0)
 			return -1;
 	return 0;
 }
@@ -145,21 +151,24 @@ struct splitter {
 	uint64_t back_at;  /* its target, */
 	uint64_t back_end; /* and the end of the run after it */
 	const struct pgo_branch *back_entry;
+	uint32_t back_slot;
 	uint64_t used;
+	uint32_t *ids; /* by slot: what became of the entry, see unbias_spool.h */
+	uint32_t slot;
 	struct pending pending[BATCH];
 	size_t n_pending;
 };
 
 static int flush(struct splitter *s)
 {
-	int rc = add_traces(s->g, s->pending, s->n_pending);
+	int rc = add_traces(s->g, s->pending, s->n_pending, s->ids);
 
 	s->n_pending = 0;
 	return rc;
 }
 
 static int emit(struct splitter *s, uint64_t source, uint64_t target, uint64_t end,
-	const struct pgo_branch *b)
+	const struct pgo_branch *b, uint32_t slot)
 {
 	if (!s->ring_all)
 		end = POINT_BRANCH_ONLY;
@@ -169,7 +178,7 @@ static int emit(struct splitter *s, uint64_t source, uint64_t target, uint64_t e
 	}
 	s->used++;
 	s->pending[s->n_pending++] =
-		(struct pending){source, target, end, trace_hash(source, target, end), b};
+		(struct pending){source, target, end, trace_hash(source, target, end), b, slot};
 	return s->n_pending == BATCH ? flush(s) : 0;
 }
 
@@ -177,7 +186,7 @@ static int emit(struct splitter *s, uint64_t source, uint64_t target, uint64_t e
 static int emit_return(struct splitter *s)
 {
 	s->returned = false;
-	return emit(s, POINT_EXTERNAL, s->back_at, s->back_end, s->back_entry);
+	return emit(s, POINT_EXTERNAL, s->back_at, s->back_end, s->back_entry, s->back_slot);
 }
 
 /* An entry with a side in the kernel. */
@@ -193,6 +202,8 @@ static int kernel_entry(
 		s->back_at = target;
 		s->back_end = s->end;
 		s->back_entry = b;
+		s->back_slot = s->slot;
+		s->ids[s->slot] = PGO_SPOOL_GAP; /* part of the run around the kernel, if it is */
 		s->end = POINT_BRANCH_ONLY;
 		return rc;
 	}
@@ -221,12 +232,12 @@ static int user_entry(
 
 	s->end = POINT_IS_ADDRESS(source) ? source : POINT_BRANCH_ONLY;
 	if (POINT_IS_ADDRESS(source) && POINT_IS_ADDRESS(target))
-		return emit(s, source, target, end, b);
+		return emit(s, source, target, end, b, s->slot);
 	if (POINT_IS_ADDRESS(target))
 		return emit(s, b->type == PGO_BRANCH_RET ? POINT_EXTERNAL_RETURN : POINT_EXTERNAL,
-			target, end, b);
+			target, end, b, s->slot);
 	if (POINT_IS_ADDRESS(source))
-		return emit(s, source, POINT_EXTERNAL, POINT_BRANCH_ONLY, b);
+		return emit(s, source, POINT_EXTERNAL, POINT_BRANCH_ONLY, b, s->slot);
 	s->stats->branches_no_mapping++;
 	return 0;
 }
@@ -262,52 +273,111 @@ static bool duplicate_top(const struct pgo_ring *r)
 }
 
 /*
+ * What is kept of an entry that becomes no trace: the bytes from its target to the next newer source
+ * (0 within the kernel, if the event does not count there).
+ */
+static uint32_t gap_of(const struct pgo_imp_event *event, const struct pgo_ring *ring,
+	const struct pgo_imp_branch *at, uint32_t k)
+{
+	uint64_t bytes;
+
+	if (at[k].target == POINT_KERNEL && event->user_only)
+		return PGO_SPOOL_GAP;
+	if (k == 0 || at[k].target == POINT_ZERO || at[k - 1].source == POINT_ZERO)
+		return PGO_SPOOL_GAP_UNKNOWN;
+	bytes = ring->entry[k - 1].from - ring->entry[k].to;
+	return bytes <= RANGE_MAX ? PGO_SPOOL_GAP | (uint32_t)bytes : PGO_SPOOL_GAP_UNKNOWN;
+}
+
+/* Keeps a ring, of which s->slot entries have become something, for the estimate of executions. */
+static int keep_ring(struct pgo_imp *imp, struct pgo_imp_event *event, const struct splitter *s,
+	const struct pgo_rec_sample *sample, bool has_cycles, struct pgo_err *err)
+{
+	struct pgo_spool_ring r;
+
+	event->n_rings++;
+	if (imp->o->no_unbias)
+		return 0;
+	if (s->slot < 2) {
+		event->rings_single++;
+		return 0;
+	}
+	if (s->slot > PGO_SPOOL_RING_MAX) {
+		event->rings_long++;
+		return 0;
+	}
+	memset(&r, 0, sizeof r);
+	r.period = sample->period;
+	r.event = sample->event;
+	r.group = (uint32_t)(s->g - imp->groups);
+	r.n = s->slot;
+	r.taken = (uint16_t)(sample->ring.n - s->slot < UINT16_MAX ? sample->ring.n - s->slot : UINT16_MAX);
+	r.has_cycles = has_cycles;
+	event->has_cycles |= has_cycles;
+	event->no_periods |= sample->period == 0;
+	return pgo_spool_add(&imp->rings, &r, imp->ids, imp->cycles, err);
+}
+
+/*
  * One whole ring: `ring` as recorded, `at[k]` its entries as points (of images, the same in every
  * process), `event` with its unit (what the chance of being sampled follows) and the longest ring
- * seen, `sample` with its period.  This is where entries can be given weights by their chance of
- * having been in a ring: everything such an estimate needs passes here, once, in the order of the
- * file, before anything is summed.  An estimate with two passes reads the recording twice, with
- * this function collecting first and weighting then; the weight of an entry goes into the trace
- * that emit() adds, as a further sum of struct pgo_imp_trace.
+ * seen, `sample` with its period.  What the estimate of executions needs passes here, once, while
+ * the ring is whole: it is kept as a row of numbers of traces (unbias_spool.h).
  */
 static int import_ring(struct pgo_imp *imp, struct pgo_imp_group *g, struct pgo_imp_event *event,
-	const struct pgo_rec_sample *sample, const struct pgo_ring *ring,
-	const struct pgo_imp_branch *at, uint64_t *ret_used)
+	const struct pgo_rec_sample *sample, uint64_t *ret_used, struct pgo_err *err)
 {
-	struct splitter s = {
-		.g = g, .stats = imp->stats, .end = POINT_BRANCH_ONLY, .ring_all = event->ring_all};
+	const struct pgo_ring *ring = &sample->ring;
+	const struct pgo_imp_branch *at = imp->ring;
+	struct splitter s;
+	bool has_cycles = false;
 	uint32_t first = 0;
 	int rc = 0;
 
-	(void)sample;
 	s.g = g;
 	s.stats = imp->stats;
 	s.end = POINT_BRANCH_ONLY;
 	s.ring_all = event->ring_all;
 	s.returned = false;
 	s.used = s.n_pending = 0; /* the batch itself is not cleared: it is large */
+	s.ids = imp->ids;
+	s.slot = 0;
 	if (ring->n > event->ring_depth)
 		event->ring_depth = ring->n;
+	if (ring->depth > event->hardware_depth)
+		event->hardware_depth = ring->depth;
 	if (duplicate_top(ring)) {
 		imp->stats->branches_duplicate_top++;
 		first = 1;
 	}
-	for (uint32_t k = first; k < ring->n && rc == 0; k++)
-		rc = split(&s, &at[k], &ring->entry[k]);
+	for (uint32_t k = first; k < ring->n && rc == 0; k++) {
+		const struct pgo_branch *b = &ring->entry[k];
+
+		if (!POINT_IS_ADDRESS(at[k].source) || !POINT_IS_ADDRESS(at[k].target))
+			s.ids[s.slot] = gap_of(event, ring, at, k);
+		imp->cycles[s.slot] = b->cycles;
+		has_cycles |= b->cycles != 0;
+		rc = split(&s, &at[k], b);
+		s.slot += b->spec != PGO_SPEC_WRONG_PATH;
+	}
 	if (rc == 0 && s.returned)
 		rc = emit_return(&s);
 	if (rc == 0)
 		rc = flush(&s);
+	if (rc < 0)
+		return pgo_err_nomem(err);
 	imp->stats->branches_used += s.used;
 	*ret_used = s.used;
-	return rc;
+	return s.used > 0 ? keep_ring(imp, event, &s, sample, has_cycles, err) : 0;
 }
 
 static int resolve_ring(struct pgo_imp *imp, struct pgo_imp_process *p, const struct pgo_ring *ring)
 {
 	struct pgo_imp_branch *at;
 
-	if (PGO_VEC_RESERVE(imp->ring, imp->ring_room, ring->n) < 0)
+	if (PGO_VEC_RESERVE(imp->ring, imp->ring_room, ring->n) < 0 ||
+		PGO_VEC_RESERVE(imp->ids, imp->ids_room, ring->n) < 0 ||
+		PGO_VEC_RESERVE(imp->cycles, imp->cycles_room, ring->n) < 0)
 		return -1;
 	at = imp->ring;
 	for (uint32_t k = 0; k < ring->n; k++) {
@@ -414,6 +484,7 @@ int pgo_imp_on_sample(void *ctx, const struct pgo_rec_sample *s, struct pgo_err 
 	uint64_t ring_used = 0;
 	uint32_t n_stack = 0;
 	bool kernel;
+	int rc;
 
 	st->samples += s->count;
 	st->branches += s->ring.n;
@@ -437,10 +508,10 @@ int pgo_imp_on_sample(void *ctx, const struct pgo_rec_sample *s, struct pgo_err 
 	g = p != NULL ? pgo_imp_group(imp, p, err) : NULL;
 	if (g == NULL)
 		return PGO_ENOMEM;
-	if (s->ring.n > 0 &&
-		(resolve_ring(imp, p, &s->ring) < 0 ||
-			import_ring(imp, g, e, s, &s->ring, imp->ring, &ring_used) < 0))
+	if (s->ring.n > 0 && resolve_ring(imp, p, &s->ring) < 0)
 		return pgo_err_nomem(err);
+	if (s->ring.n > 0 && (rc = import_ring(imp, g, e, s, &ring_used, err)) < 0)
+		return rc;
 	kernel = s->mode == PGO_MODE_KERNEL || s->mode == PGO_MODE_GUEST || s->ip >> 63 != 0;
 	if (!kernel && resolve_stack(imp, p, s, &n_stack) < 0)
 		return pgo_err_nomem(err);

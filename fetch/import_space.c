@@ -49,6 +49,7 @@ void pgo_imp_space_fini(struct pgo_imp *imp)
 		struct pgo_imp_group *g = &imp->groups[i];
 
 		pgo_free(g->traces);
+		pgo_free(g->executions);
 		pgo_free(g->slots);
 		pgo_free(g->stacks);
 		pgo_free(g->points);

@@ -4,6 +4,7 @@
  * (file name, build-id, address), so that the order of records in the recording does not show.
  */
 #include "fetch/import_writer.h"
+#include "fetch/unbias.h"
 #include "pgo/core/file.h"
 #include "pgo/core/lbr.h"
 #include "pgo/core/vec.h"
@@ -120,6 +121,11 @@ static int add_traces(struct pgo_imp_writer *w)
 		sums[w->lbr_column + 1] += t->mispredicts;
 		if (w->has_cycles)
 			sums[w->lbr_column + 2] += t->cycles;
+		if (w->has_executions) {
+			uint64_t *to = &sums[w->n_columns - 1];
+
+			*to = pgo_unbias_add(*to, g->executions[out[i].trace]);
+		}
 		if (i + 1 < g->n_traces && cmp_traces(&out[i], &out[i + 1]) == 0)
 			continue;
 		rc = add_sample(w, out[i].loc, 3, sums);
@@ -200,6 +206,9 @@ static int add_columns(struct pgo_imp_writer *w)
 		return -1;
 	if (w->has_cycles &&
 		pgo_profile_add_sample_type(w->p, PGO_LBR_TYPE_CYCLES, "cycles") == PGO_NONE)
+		return -1;
+	if (w->has_executions &&
+		pgo_profile_add_sample_type(w->p, PGO_LBR_TYPE_EXECUTIONS, "count") == PGO_NONE)
 		return -1;
 	w->n_columns = (uint32_t)w->p->n_sample_types;
 	if (w->has_lbr)
@@ -384,21 +393,19 @@ int pgo_imp_write(struct pgo_imp *imp, struct pgo_imported *ret, struct pgo_err 
 		return pgo_err_set(err, PGO_ELIMIT,
 			"%u different events were sampled, pgo takes 32; choose one with --event",
 			n_used);
-	for (size_t i = 0; i < imp->n_groups; i++)
+	for (size_t i = 0; i < imp->n_groups; i++) {
+		w.has_executions = w.has_executions || imp->groups[i].executions != NULL;
 		for (size_t k = 0; k < imp->groups[i].n_traces; k++) {
 			w.has_lbr = true;
 			w.has_cycles = w.has_cycles || imp->groups[i].traces[k].cycles != 0;
 		}
-	w.images = pgo_calloc(imp->n_images, sizeof *w.images);
+	}
 	w.hits = pgo_calloc(imp->n_images, sizeof *w.hits);
 	w.column = pgo_calloc(imp->n_events, sizeof *w.column);
-	if (w.images == NULL || w.hits == NULL || w.column == NULL)
+	if (w.hits == NULL || w.column == NULL)
 		pgo_err_nomem(err);
 	else
 		rc = write_all(&w, ret, err);
-	for (size_t i = 0; w.images != NULL && i < imp->n_images; i++)
-		pgo_elf_close(w.images[i].own);
-	pgo_free(w.images);
 	pgo_free(w.hits);
 	pgo_free(w.column);
 	pgo_free(w.points);

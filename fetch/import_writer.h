@@ -8,14 +8,6 @@
 
 #include "fetch/import_impl.h"
 
-/* What is known of an image once everything has been read. */
-struct pgo_imp_image_out {
-	const char *build_id; /* "" = unknown; of the recording or of the ELF */
-	const struct pgo_elf *elf;
-	struct pgo_elf *own; /* elf, if it was opened here */
-	bool looked_up;
-};
-
 struct pgo_imp_mapping_out { /* an image's segment, or all of it by file offsets */
 	uint32_t image, segment;
 	const char *filename, *build_id;
@@ -36,7 +28,6 @@ struct pgo_imp_writer {
 	struct pgo_imp *imp;
 	struct pgo_imp_group *g;
 	struct pgo_profile *p;
-	struct pgo_imp_image_out *images; /* one for each of imp->images; for all groups */
 	uint64_t *hits;                   /* per image */
 
 	struct pgo_imp_point_out *points;
@@ -46,7 +37,7 @@ struct pgo_imp_writer {
 	size_t n_mappings, mappings_room;
 
 	uint32_t *column; /* of each event, or PGO_NONE */
-	bool has_lbr, has_cycles;
+	bool has_lbr, has_cycles, has_executions;
 	uint32_t n_columns, lbr_column;
 	struct pgo_label labels[3];
 	uint32_t n_labels;
