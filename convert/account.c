@@ -157,6 +157,19 @@ static void estimate_json(struct pgo_json *j, const struct pgo_estimate *e)
 	pgo_json_end_object(j);
 }
 
+static void counts_text(const struct pgo_account *a, struct pgo_buf *out)
+{
+	if (a->executions_used)
+		pgo_buf_puts(out,
+			"    (what is counted are executions, estimated with the sampling "
+			"bias taken out)\n");
+	else if (a->unestimated != 0)
+		pgo_buf_printf(out,
+			"    (%" PRIu64 " of them without an estimate of executions: records are "
+			"counted)\n",
+			a->unestimated);
+}
+
 void pgo_account_text(const struct pgo_account *a, struct pgo_buf *out)
 {
 	struct row bogus[N_BOGUS], stray[N_STRAY];
@@ -169,6 +182,7 @@ void pgo_account_text(const struct pgo_account *a, struct pgo_buf *out)
 		       : "without branch records: block counts are estimates");
 	flow_text(
 		out, "taken branches", a->branches_read, a->branches_used, a->branch_loss, NULL, 0);
+	counts_text(a, out);
 	if (a->branches_entering != 0 || a->branches_leaving != 0)
 		pgo_buf_printf(out,
 			"    (of the used, %" PRIu64 " come from outside the program and %" PRIu64
@@ -220,6 +234,8 @@ static void members_json(const struct pgo_account *a, struct pgo_json *j)
 	pgo_json_kv_u64(j, "inputs", a->inputs);
 	pgo_json_kv_u64(j, "samples", a->samples_read);
 	pgo_json_kv_bool(j, "branch_records", a->lbr);
+	pgo_json_kv_bool(j, "executions_used", a->executions_used);
+	pgo_json_kv_u64(j, "records_without_executions", a->unestimated);
 	flow_json(j, "branches", a->branches_read, a->branches_used, a->branch_loss, NULL, 0);
 	pgo_json_kv_u64(j, "branches_entering", a->branches_entering);
 	pgo_json_kv_u64(j, "branches_leaving", a->branches_leaving);

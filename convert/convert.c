@@ -8,6 +8,7 @@
 #include "pgo/core/alloc.h"
 #include "pgo/core/diag.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -175,7 +176,7 @@ static int prepare(struct pgo_convert *c, struct pgo_convert_part *part, struct 
 {
 	int rc;
 
-	pgo_ranges_sort(&part->ranges, c->account.lbr && c->executions);
+	pgo_ranges_sort(&part->ranges, c->executions);
 	rc = open_symbols(c, part, err);
 	if (rc < 0)
 		return rc;
@@ -234,6 +235,24 @@ static bool has_samples(const struct pgo_convert *c, const struct pgo_convert_pa
 	return c->account.lbr ? part->ranges.n_traces != 0 : part->ranges.n_ips != 0;
 }
 
+/* Records or executions?  Executions are wanted, but of all records or of none. */
+static void choose_counts(struct pgo_convert *c)
+{
+	struct pgo_account *a = &c->account;
+
+	c->executions = c->executions && a->lbr && !c->o.no_unbias && a->unestimated == 0;
+	a->executions_used = c->executions;
+	if (c->estimated == 0)
+		a->unestimated = 0;
+	else if (a->lbr && !c->executions && !c->o.no_unbias)
+		pgo_warn("%" PRIu64 " of %" PRIu64 " branch records come without an estimate of "
+			 "executions (lbr_executions), so "
+			 "that of the others is not used and the sampling bias stays in; import "
+			 "their "
+			 "recordings again",
+			a->unestimated, pgo_add_sat(a->unestimated, c->estimated_records));
+}
+
 /* Are there branch records?  Plain samples beside them are another view of the same. */
 static int look_at_samples(struct pgo_convert *c, struct pgo_err *err)
 {
@@ -250,6 +269,7 @@ static int look_at_samples(struct pgo_convert *c, struct pgo_err *err)
 		a->plain_read = a->plain_used = 0;
 		memset(a->plain_loss, 0, sizeof a->plain_loss);
 	}
+	choose_counts(c);
 	pgo_convert_settle(c);
 	return 0;
 }

@@ -45,6 +45,7 @@ struct pgo_convert_options {         /* all borrowed for as long as the conversi
 			      binary, beside it, and in /usr/lib/debug */
 	bool want_fnprof;  /* for --gcc and --clang */
 	bool want_fdata;   /* for --bolt */
+	bool no_unbias;    /* count records, even if executions were estimated */
 };
 
 struct pgo_convert_missing {  /* a file that was profiled and not given */
@@ -75,6 +76,9 @@ struct pgo_account {
 	const char *name;     /* base name of the binary; NULL: of several */
 	const char *build_id; /* likewise */
 	bool lbr;             /* made from branch records */
+	bool executions_used; /* what is counted are executions as estimated with each record;
+				 flows of the account are of records nevertheless */
+	uint64_t unestimated; /* records without such an estimate, though others have it */
 	uint64_t inputs;
 	uint64_t samples_read;                 /* pprof samples (distinct stacks or traces) */
 	uint64_t branches_read, branches_used; /* taken branches, by count */

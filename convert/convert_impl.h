@@ -58,8 +58,10 @@ struct pgo_convert {
 	bool listed;
 	struct pgo_strtab sought; /* build-ids that were looked for */
 	char *event;              /* sample type of the plain samples */
-	bool executions;          /* every profile with traces estimates executions */
-	char *other_file;         /* a file that is not the binary */
+	bool executions;          /* every profile with traces estimates executions; later: and
+				     so they are what is counted */
+	uint64_t estimated, estimated_records; /* executions of traces, and their records */
+	char *other_file;                      /* a file that is not the binary */
 };
 
 /* ---- parts.c */

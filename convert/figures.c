@@ -79,6 +79,9 @@ static void figures_of(struct pgo_convert *c, struct pgo_account *a, struct pgo_
 		add_to(&sum, h[i].total);
 		a->density = (double)h[i].total / (double)h[i].size;
 	}
+	/* What others call density is of records. */
+	if (c->executions && c->estimated > 0)
+		a->density *= (double)c->estimated_records / (double)c->estimated;
 	qsort_r(h, n, sizeof *h, by_count, &c->names);
 	sum = 0;
 	for (size_t i = 0; i < n && (double)sum < 0.99 * (double)a->executions; i++) {
@@ -167,6 +170,8 @@ void pgo_convert_settle(struct pgo_convert *c)
 		uint64_t inside = c->parts[k]->ranges_inside;
 
 		a->lbr = sum->lbr;
+		a->executions_used = sum->executions_used;
+		a->unestimated = sum->unestimated;
 		a->inputs = sum->inputs;
 		a->samples_read = sum->samples_read;
 		a->branches_read = sum->branches_read;

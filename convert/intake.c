@@ -258,6 +258,12 @@ static int add_trace(struct intake *in, const struct pgo_lbr_trace *lt)
 		.executions = (uint64_t)lt->executions,
 	};
 
+	if (t.executions == 0) {
+		bump(&a->unestimated, t.count);
+	} else {
+		bump(&in->c->estimated, t.executions);
+		bump(&in->c->estimated_records, t.count);
+	}
 	if (source.addr != PGO_AT_NONE && target.addr != PGO_AT_NONE) {
 		bump(&a->branches_read, t.count);
 		if (pgo_at_inside(source.addr) || pgo_at_inside(target.addr))

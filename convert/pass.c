@@ -191,10 +191,10 @@ static void sweep(struct pgo_pass *p, struct pgo_fnwork *w, size_t first, size_t
 			continue;
 		lost = misfit(a, w, t, &from, &to);
 		if (lost != NULL) {
-			*lost = pgo_add_sat(*lost, t->count);
+			*lost = pgo_add_sat(*lost, t->records);
 			continue;
 		}
-		a->ranges_used = pgo_add_sat(a->ranges_used, t->count);
+		a->ranges_used = pgo_add_sat(a->ranges_used, t->records);
 		w->count[from] += t->count;
 		w->count[to + 1] -= t->count;
 		w->starts[from] += t->count;
@@ -235,7 +235,7 @@ static void lose_unknown(struct pgo_pass *p, size_t first, size_t last)
 								       : &a->ranges_no_function;
 
 		if (pgo_at_inside(t->target) && pgo_at_inside(t->end))
-			*lost = pgo_add_sat(*lost, t->count);
+			*lost = pgo_add_sat(*lost, t->records);
 	}
 }
 

@@ -35,11 +35,13 @@ int pgo_ranges_add(struct pgo_ranges *r, const struct pgo_trace *t)
 		if (to == NULL)
 			return -1;
 		*to = *t;
+		to->records = t->count;
 		return pgo_map_add_key(
 			&r->trace_map, &t->source, TRACE_KEY, (uint32_t)(r->n_traces - 1));
 	}
 	to = &r->traces[i];
 	to->count = pgo_add_sat(to->count, t->count);
+	to->records = pgo_add_sat(to->records, t->count);
 	to->mispreds = pgo_add_sat(to->mispreds, t->mispreds);
 	to->executions = pgo_add_sat(to->executions, t->executions);
 	return 0;

@@ -32,6 +32,7 @@ struct pgo_trace {
 	uint64_t source, target, end; /* the key */
 	uint64_t count, mispreds;
 	uint64_t executions; /* what the profile's estimate of executions says, if it has one */
+	uint64_t records;    /* the count as it was added, whatever `count` becomes: for accounts */
 };
 
 struct pgo_ip { /* plain samples at one instruction */
@@ -54,7 +55,8 @@ int pgo_ranges_add_ip(struct pgo_ranges *r, uint64_t addr, uint64_t count);
 /*
  * Sorts traces by (target, end, source) and samples by address, and drops the hash tables: nothing
  * can be added after it.  If `executions` is set, every trace's count becomes its executions, its
- * mispredictions in proportion, and traces left with a count of 0 go.
+ * mispredictions in proportion, and traces left with a count of 0 go.  What was recorded stays in
+ * `records`.
  */
 void pgo_ranges_sort(struct pgo_ranges *r, bool executions);
 

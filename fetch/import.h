@@ -82,14 +82,14 @@ struct pgo_import_estimate {
 	const char *unit;    /* of the lengths of runs; "" = not estimated */
 	const char *why_not; /* then the reason, else NULL */
 	bool detected;       /* the event is not known; it behaves like one of this unit */
-	bool self_timed;   /* lengths are stand-ins, see fetch/unbias.h */
-	const char *scale; /* "absolute"; "about": but for the ratio of two units; "relative": the
+	bool self_timed;     /* lengths are stand-ins, see fetch/unbias.h */
+	const char *scale;   /* "absolute"; "about": but for the ratio of two units; "relative": the
 			      sum is that of the traces, or of the other events */
 	bool suspicious; /* said to count branches, but targets are not newest as they should be */
 	double phi;
 	uint64_t rings, rings_weighted, rings_single, rings_long, rings_without_cycles;
 	uint64_t runs, runs_counted; /* whose instructions were needed, and could be counted */
-	double executions; /* of complete traces, in all */
+	double executions;           /* of complete traces, in all */
 };
 
 struct pgo_imported {

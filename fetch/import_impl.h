@@ -110,7 +110,7 @@ struct pgo_imp_event {
 	uint64_t config, period;
 	enum pgo_event_unit unit;
 	bool wanted, has_ring, call_stack, ring_all;
-	bool user_only; /* does not count in the kernel */
+	bool user_only;       /* does not count in the kernel */
 	uint64_t n_used;      /* samples */
 	uint64_t sum_periods; /* of them */
 	uint32_t ring_depth;  /* longest ring seen */
@@ -214,8 +214,8 @@ struct pgo_imp_lengths {
 /* Fills the length of every trace, of group g in traces[g]: in instructions where the code is at
  * hand, else by bytes in proportion. */
 struct pgo_unbias_trace;
-void pgo_imp_lengths(struct pgo_imp *imp, struct pgo_unbias_trace *const *traces,
-	struct pgo_imp_lengths *ret);
+void pgo_imp_lengths(
+	struct pgo_imp *imp, struct pgo_unbias_trace *const *traces, struct pgo_imp_lengths *ret);
 
 /* import_write.c */
 int pgo_imp_write(

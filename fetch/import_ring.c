@@ -118,8 +118,7 @@ static inline int add_trace(struct pgo_imp_group *g, const struct pending *p, ui
 }
 
 /* All of a batch: the table is larger than any cache, so what they need is asked for ahead. */
-static int add_traces(
-	struct pgo_imp_group *g, const struct pending *p, size_t n, uint32_t *ids)
+static int add_traces(struct pgo_imp_group *g, const struct pending *p, size_t n, uint32_t *ids)
 {
 	while ((g->n_traces + n) * 2 >= g->n_slots)
 		if (grow_slots(g) < 0)
@@ -311,7 +310,8 @@ static int keep_ring(struct pgo_imp *imp, struct pgo_imp_event *event, const str
 	r.event = sample->event;
 	r.group = (uint32_t)(s->g - imp->groups);
 	r.n = s->slot;
-	r.taken = (uint16_t)(sample->ring.n - s->slot < UINT16_MAX ? sample->ring.n - s->slot : UINT16_MAX);
+	r.taken = (uint16_t)(sample->ring.n - s->slot < UINT16_MAX ? sample->ring.n - s->slot
+								   : UINT16_MAX);
 	r.has_cycles = has_cycles;
 	event->has_cycles |= has_cycles;
 	event->no_periods |= sample->period == 0;

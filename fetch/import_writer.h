@@ -28,7 +28,7 @@ struct pgo_imp_writer {
 	struct pgo_imp *imp;
 	struct pgo_imp_group *g;
 	struct pgo_profile *p;
-	uint64_t *hits;                   /* per image */
+	uint64_t *hits; /* per image */
 
 	struct pgo_imp_point_out *points;
 	struct pgo_map point_map;

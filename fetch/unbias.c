@@ -17,7 +17,7 @@
 #define ROUNDS 3
 #define LENGTH_MAX ((double)(1u << 30))
 
-struct target { /* sums over rings; a cache line for two */
+struct target {          /* sums over rings; a cache line for two */
 	uint64_t n1, s1; /* complete runs from here: weights, weighted lengths */
 	uint64_t n2, s2; /* the runs after those */
 };
@@ -29,12 +29,12 @@ struct work {
 	uint32_t ahead; /* runs that gamma is a mean of */
 	uint64_t observations1, observations2;
 	struct target *target;
-	uint64_t *count;   /* by target: executions, in units of the event */
-	uint64_t *newest;  /* by target: rings it is the newest of */
-	double *lambda;    /* by target, without the factors */
-	double *gamma;     /* by target */
-	double *factor;    /* by target: of lengths, from self-timing; NULL = 1 */
-	double *span_cut;  /* by target: lambda x factor */
+	uint64_t *count;  /* by target: executions, in units of the event */
+	uint64_t *newest; /* by target: rings it is the newest of */
+	double *lambda;   /* by target, without the factors */
+	double *gamma;    /* by target */
+	double *factor;   /* by target: of lengths, from self-timing; NULL = 1 */
+	double *span_cut; /* by target: lambda x factor */
 	uint64_t rings;
 	/* one ring */
 	uint32_t at[PGO_SPOOL_RING_MAX];  /* targets */
@@ -64,8 +64,8 @@ static uint64_t scaled(const struct work *w, uint32_t target, uint64_t length)
 }
 
 /* Looks up targets and adds lengths up. */
-static void unfold(struct work *w, const struct pgo_spool_ring *r, const uint32_t *ids,
-	const uint16_t *cycles)
+static void unfold(
+	struct work *w, const struct pgo_spool_ring *r, const uint32_t *ids, const uint16_t *cycles)
 {
 	const struct pgo_unbias_group *g = &w->u->groups[r->group];
 	uint64_t sum = 0;
@@ -394,8 +394,8 @@ static int choose(struct work *w, struct pgo_unbias_result *ret, struct pgo_err 
 
 /* ---------------------------------------------------------------- all of it */
 
-static int estimate(struct work *w, double *factor, struct pgo_unbias_result *ret,
-	struct pgo_err *err)
+static int estimate(
+	struct work *w, double *factor, struct pgo_unbias_result *ret, struct pgo_err *err)
 {
 	int rc = choose(w, ret, err);
 

@@ -112,7 +112,8 @@ static void add_lengths(struct estimate *es)
 	bool needed = false;
 
 	for (size_t i = 0; i < es->imp->n_events; i++)
-		needed = needed || (takes_part(&es->imp->events[i]) && needs_lengths(&es->imp->events[i]));
+		needed = needed ||
+			 (takes_part(&es->imp->events[i]) && needs_lengths(&es->imp->events[i]));
 	if (!needed)
 		return;
 	pgo_imp_lengths(es->imp, es->traces, &es->lengths);
@@ -185,7 +186,8 @@ static int list_events(struct estimate *es, bool *ret_possible, struct pgo_err *
 			*ret_possible = false;
 			for (size_t k = 0; k < ret->n_estimates; k++)
 				if (ret->estimates[k].why_not == NULL)
-					ret->estimates[k].why_not = "another event cannot be estimated";
+					ret->estimates[k].why_not =
+						"another event cannot be estimated";
 		}
 	return 0;
 }
@@ -200,8 +202,8 @@ static enum kind kind_of(const struct pgo_imp_event *e, const struct pgo_unbias_
 									  : KIND_INSTRUCTIONS;
 }
 
-static const char *scale_of(const struct estimate *es, const struct pgo_imp_event *e,
-	const struct pgo_unbias_result *r)
+static const char *scale_of(
+	const struct estimate *es, const struct pgo_imp_event *e, const struct pgo_unbias_result *r)
 {
 	if (kind_of(e, r) == KIND_RELATIVE)
 		return "relative";
@@ -237,8 +239,9 @@ static int one_event(struct estimate *es, size_t index, struct pgo_import_estima
 	to->suspicious = e->unit == PGO_UNIT_BRANCHES && r->phi > PHI_SUSPICIOUS &&
 			 r->rings >= RINGS_TO_SUSPECT;
 	if (to->suspicious)
-		pgo_warn("%s: event %s should count taken branches, but which targets are newest in "
-			 "its rings speaks against it (phi %.2f); its counts may be biased",
+		pgo_warn(
+			"%s: event %s should count taken branches, but which targets are newest in "
+			"its rings speaks against it (phi %.2f); its counts may be biased",
 			es->imp->path, e->name, r->phi);
 	return 0;
 }
@@ -259,8 +262,8 @@ static void gather(struct estimate *es, double scale)
 }
 
 /* What the weights of an event are multiplied with. */
-static double scale_among(const struct estimate *es, const struct pgo_imp_event *e,
-	const struct pgo_unbias_result *r)
+static double scale_among(
+	const struct estimate *es, const struct pgo_imp_event *e, const struct pgo_unbias_result *r)
 {
 	enum kind kind = kind_of(e, r);
 	uint64_t absolute = 0, all = 0;

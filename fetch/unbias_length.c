@@ -38,7 +38,8 @@ static uint64_t bytes_of(const struct pgo_imp_trace *t)
 static uint32_t count(struct measure *m, const struct pgo_imp_trace *t)
 {
 	const struct pgo_imp_window *window = &m->imp->windows[t->target >> 32];
-	uint64_t vaddr, offset = ((uint64_t)window->number << WINDOW_BITS) + (t->target & WINDOW_MASK);
+	uint64_t vaddr,
+		offset = ((uint64_t)window->number << WINDOW_BITS) + (t->target & WINDOW_MASK);
 	const struct pgo_elf *elf = pgo_imp_image_out(m->imp, window->image)->elf;
 	const uint8_t *code;
 	size_t len;
@@ -55,7 +56,8 @@ static uint32_t count(struct measure *m, const struct pgo_imp_trace *t)
 	return pgo_insn_count(&m->decoder, code, len, t->end - t->target);
 }
 
-static void measure_group(struct measure *m, const struct pgo_imp_group *g, struct pgo_unbias_trace *traces)
+static void measure_group(
+	struct measure *m, const struct pgo_imp_group *g, struct pgo_unbias_trace *traces)
 {
 	for (size_t i = 0; i < g->n_traces; i++) {
 		const struct pgo_imp_trace *t = &g->traces[i];
@@ -92,11 +94,13 @@ static void fill_rest(struct measure *m, struct pgo_unbias_trace *const *traces)
 
 			if (traces[g][i].length != 0)
 				continue;
-			traces[g][i].length = is_run(t) ? (uint32_t)(bytes_of(t) * l->per_byte) : l->mean;
+			traces[g][i].length =
+				is_run(t) ? (uint32_t)(bytes_of(t) * l->per_byte) : l->mean;
 		}
 }
 
-void pgo_imp_lengths(struct pgo_imp *imp, struct pgo_unbias_trace *const *traces, struct pgo_imp_lengths *ret)
+void pgo_imp_lengths(
+	struct pgo_imp *imp, struct pgo_unbias_trace *const *traces, struct pgo_imp_lengths *ret)
 {
 	struct measure m = {.imp = imp, .image = PGO_NONE, .ret = ret};
 

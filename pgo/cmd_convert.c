@@ -17,6 +17,7 @@ struct convert_values {
 	const char *debug, *clang_format;
 	const char *output[PGO_N_OUTPUT_KINDS];
 	uint64_t gcc_release, bolt_release;
+	bool no_unbias;
 };
 
 #define AT(field) offsetof(struct convert_values, field)
@@ -30,6 +31,9 @@ static const struct pgo_opt opts[] = {
 		PGO_OPT_LIST, AT(binary_dirs)},
 	{"debug", 0, "FILE|DIR", "its separate debug file, or a directory to search", PGO_OPT_STR,
 		AT(debug)},
+	{"no-unbias", 0, NULL,
+		"count branch records as they are, with the bias of the event that sampled them",
+		PGO_OPT_FLAG, AT(no_unbias)},
 	{"Outputs", 0, NULL, NULL, PGO_OPT_GROUP, 0},
 	{"gcc", 0, "OUT", "write a profile for gcc -fauto-profile", PGO_OPT_STR,
 		AT(output[PGO_OUTPUT_GCC])},
@@ -88,14 +92,16 @@ static int add_profile(void *ctx, struct pgo_reader *r, struct pgo_err *err)
 static int add_inputs(struct pgo_convert *c, const struct convert_values *o, char **paths, int n,
 	struct pgo_err *err)
 {
+	const struct pgo_input_options io = {.binaries = o->binaries.item,
+		.n_binaries = o->binaries.n,
+		.no_unbias = o->no_unbias};
 	struct pgo_operands files = {0};
 	int rc = 0;
 
 	for (int i = 0; i < n && rc == 0; i++)
 		rc = pgo_operands_add(&files, paths[i], err);
 	if (rc == 0)
-		rc = pgo_operands_read(&files, o->binaries.item, o->binaries.n, "reading profiles",
-			add_profile, c, err);
+		rc = pgo_operands_read(&files, &io, "reading profiles", add_profile, c, err);
 	pgo_operands_fini(&files);
 	return rc;
 }
@@ -180,6 +186,7 @@ static int run(int argc, char **argv)
 		.binary_dirs = o.binary_dirs.item,
 		.n_binary_dirs = o.binary_dirs.n,
 		.debug = o.debug,
+		.no_unbias = o.no_unbias,
 		.want_fnprof = pgo_outputs_want_fnprof(&outputs),
 		.want_fdata = pgo_outputs_want_fdata(&outputs),
 	};

@@ -19,7 +19,7 @@ struct import_values {
 	struct pgo_opt_list binaries;
 	int64_t time;
 	uint64_t max_size;
-	bool split, labels, no_search;
+	bool split, labels, no_search, no_unbias;
 };
 
 #define AT(field) offsetof(struct import_values, field)
@@ -44,6 +44,9 @@ static const struct pgo_opt opts[] = {
 		AT(no_search)},
 	{"Selection", 0, NULL, NULL, PGO_OPT_GROUP, 0},
 	{"event", 'e', "NAME", "only samples of this event", PGO_OPT_STR, AT(event)},
+	{"no-unbias", 0, NULL,
+		"do not estimate executions: leave the sampling bias in the branch counts",
+		PGO_OPT_FLAG, AT(no_unbias)},
 	{"max-size", 0, "SIZE", "refuse inputs that inflate to more (default 64G)", PGO_OPT_SIZE,
 		AT(max_size)},
 	PGO_OPT_END,
@@ -183,7 +186,8 @@ static int import_file(struct output *out, const char *path, struct pgo_err *err
 		.max_bytes = o->max_size,
 		.labels = o->labels,
 		.ignore_paths = o->no_search,
-		.split_processes = o->split};
+		.split_processes = o->split,
+		.no_unbias = o->no_unbias};
 	struct pgo_show show = {
 		.path = path, .out = &out->text, .json = out->as_json ? &out->json : NULL};
 	struct pgo_imported in;
@@ -205,6 +209,7 @@ static int import_file(struct output *out, const char *path, struct pgo_err *err
 	else if (rc == 0)
 		pgo_buf_printf(&out->text, "%s (%s)\n", path, pgo_input_kind_name(in.kind));
 	pgo_show_import_stats(&show, &in.stats);
+	pgo_show_import_estimates(&show, &in);
 	if (out->as_json)
 		pgo_json_end_object(&out->json);
 	pgo_imported_fini(&in);

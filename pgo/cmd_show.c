@@ -40,7 +40,7 @@ static const struct pgo_opt_table table = {
 static int show_profile(const struct pgo_show *s, struct pgo_err *err)
 {
 	struct pgo_input in;
-	int rc = pgo_input_open(s->path, NULL, 0, &in, err);
+	int rc = pgo_input_open(s->path, NULL, &in, err);
 	bool recording;
 
 	if (rc < 0)
@@ -51,11 +51,13 @@ static int show_profile(const struct pgo_show *s, struct pgo_err *err)
 		pgo_json_kv_str(s->json, "file", s->path);
 		pgo_json_kv_str(s->json, "kind", pgo_input_kind_name(in.kind));
 		pgo_show_import_stats(s, &in.imported.stats);
+		pgo_show_import_estimates(s, &in.imported);
 		pgo_json_key(s->json, "profiles");
 		pgo_json_array(s->json);
 	} else if (recording) {
 		pgo_buf_printf(s->out, "%s: %s\n", s->path, pgo_input_kind_name(in.kind));
 		pgo_show_import_stats(s, &in.imported.stats);
+		pgo_show_import_estimates(s, &in.imported);
 	}
 	for (size_t i = 0; i < in.n && rc == 0; i++) {
 		struct pgo_show one = *s;

@@ -62,6 +62,9 @@ static int add_after(void *ctx, struct pgo_reader *r, struct pgo_err *err)
 static int add_side(struct pgo_verify *v, bool after, const struct pgo_opt_list *named,
 	char **operands, int n_operands, const char *binary, struct pgo_err *err)
 {
+	/* Costs are compared, not branches. */
+	const struct pgo_input_options io = {
+		.binaries = &binary, .n_binaries = binary != NULL, .no_unbias = true};
 	struct pgo_operands files = {0};
 	int rc = 0;
 
@@ -70,7 +73,7 @@ static int add_side(struct pgo_verify *v, bool after, const struct pgo_opt_list 
 	for (int i = 0; i < n_operands && rc == 0; i++)
 		rc = pgo_operands_add(&files, operands[i], err);
 	if (rc == 0)
-		rc = pgo_operands_read(&files, &binary, binary != NULL,
+		rc = pgo_operands_read(&files, &io,
 			after ? "reading profiles after" : "reading profiles before",
 			after ? add_after : add_before, v, err);
 	pgo_operands_fini(&files);

@@ -33,14 +33,18 @@ static int open_pprof(struct pgo_input *in, const char *path, struct pgo_err *er
 	return rc < 0 ? rc : add(in, pgo_pprof_open(path, NULL, err), pgo_strdup(path), err);
 }
 
-static int open_recording(struct pgo_input *in, const char *path, const char *const *binaries,
-	size_t n_binaries, struct pgo_err *err)
+static int open_recording(struct pgo_input *in, const char *path, const struct pgo_input_options *o,
+	struct pgo_err *err)
 {
-	struct pgo_import_options o = {.binaries = binaries,
-		.n_binaries = n_binaries,
-		.labels = true,
-		.split_processes = true};
-	int rc = pgo_import(path, &o, &in->imported, err);
+	struct pgo_import_options io = {.labels = true, .split_processes = true};
+	int rc;
+
+	if (o != NULL) {
+		io.binaries = o->binaries;
+		io.n_binaries = o->n_binaries;
+		io.no_unbias = o->no_unbias;
+	}
+	rc = pgo_import(path, &io, &in->imported, err);
 
 	if (rc < 0)
 		return rc;
@@ -57,8 +61,8 @@ static int open_recording(struct pgo_input *in, const char *path, const char *co
 	return rc;
 }
 
-int pgo_input_open(const char *path, const char *const *binaries, size_t n_binaries,
-	struct pgo_input *ret, struct pgo_err *err)
+int pgo_input_open(const char *path, const struct pgo_input_options *o, struct pgo_input *ret,
+	struct pgo_err *err)
 {
 	struct pgo_input in = {0};
 	int rc;
@@ -69,9 +73,8 @@ int pgo_input_open(const char *path, const char *const *binaries, size_t n_binar
 			err, PGO_EUSAGE, "only pgo import reads standard input; give a file");
 	rc = pgo_input_probe(path, &in.kind, err);
 	if (rc == 0)
-		rc = in.kind == PGO_INPUT_PPROF
-			     ? open_pprof(&in, path, err)
-			     : open_recording(&in, path, binaries, n_binaries, err);
+		rc = in.kind == PGO_INPUT_PPROF ? open_pprof(&in, path, err)
+						: open_recording(&in, path, o, err);
 	if (rc < 0) {
 		pgo_input_close(&in);
 		return rc;

@@ -19,9 +19,15 @@ struct pgo_input {
 	struct pgo_imported imported; /* statistics, if it was a recording */
 };
 
-/* `binaries`: ELF files whose segments help to place addresses. Fills *ret (pgo_input_close). */
-int pgo_input_open(const char *path, const char *const *binaries, size_t n_binaries,
-	struct pgo_input *ret, struct pgo_err *err) PGO_MUST_CHECK;
+struct pgo_input_options {           /* of recordings; borrowed for the call */
+	const char *const *binaries; /* ELF files whose segments help to place addresses */
+	size_t n_binaries;
+	bool no_unbias; /* do not estimate executions */
+};
+
+/* Fills *ret (pgo_input_close). `o` NULL: nothing is known. */
+int pgo_input_open(const char *path, const struct pgo_input_options *o, struct pgo_input *ret,
+	struct pgo_err *err) PGO_MUST_CHECK;
 void pgo_input_close(struct pgo_input *i);
 
 #endif

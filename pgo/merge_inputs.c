@@ -123,6 +123,8 @@ struct ahead {
 
 static int open_now(const struct job *job, size_t i, struct pgo_input *ret, struct pgo_err *err)
 {
+	const struct pgo_input_options o = {
+		.binaries = &job->binary, .n_binaries = job->binary != NULL};
 	const struct stamp *s = &job->stamps[i];
 	struct stamp now = {0};
 
@@ -131,7 +133,7 @@ static int open_now(const struct job *job, size_t i, struct pgo_input *ret, stru
 		memcmp(&now.mtime, &s->mtime, sizeof now.mtime) != 0)
 		return pgo_err_set(err, PGO_EIO, "%s changed while it was being merged; run again",
 			job->in[i].path);
-	return pgo_input_open(job->in[i].path, &job->binary, job->binary != NULL, ret, err);
+	return pgo_input_open(job->in[i].path, &o, ret, err);
 }
 
 static void *open_ahead(void *arg)

@@ -108,12 +108,12 @@ int pgo_operands_add(struct pgo_operands *s, const char *path, struct pgo_err *e
 	return rc;
 }
 
-static int read_file(const char *path, const char *const *binaries, size_t n_binaries,
+static int read_file(const char *path, const struct pgo_input_options *o,
 	int (*each)(void *ctx, struct pgo_reader *r, struct pgo_err *err), void *ctx,
 	struct pgo_err *err)
 {
 	struct pgo_input in;
-	int rc = pgo_input_open(path, binaries, n_binaries, &in, err);
+	int rc = pgo_input_open(path, o, &in, err);
 
 	if (rc < 0)
 		return rc;
@@ -123,7 +123,7 @@ static int read_file(const char *path, const char *const *binaries, size_t n_bin
 	return rc;
 }
 
-int pgo_operands_read(const struct pgo_operands *s, const char *const *binaries, size_t n_binaries,
+int pgo_operands_read(const struct pgo_operands *s, const struct pgo_input_options *o,
 	const char *what, int (*each)(void *ctx, struct pgo_reader *r, struct pgo_err *err),
 	void *ctx, struct pgo_err *err)
 {
@@ -131,7 +131,7 @@ int pgo_operands_read(const struct pgo_operands *s, const char *const *binaries,
 
 	for (size_t i = 0; i < s->n && rc == 0; i++) {
 		pgo_progress(what, i, s->n, "files");
-		rc = read_file(s->in[i].path, binaries, n_binaries, each, ctx, err);
+		rc = read_file(s->in[i].path, o, each, ctx, err);
 	}
 	pgo_progress_end();
 	return rc;

@@ -8,6 +8,7 @@
 
 #include "pgo/core/err.h"
 #include "pgo/core/manifest.h"
+#include "pgo/input.h"
 #include "pgo/merge_inputs.h"
 
 struct pgo_operands {
@@ -25,10 +26,9 @@ struct pgo_operands {
 int pgo_operands_add(struct pgo_operands *s, const char *path, struct pgo_err *err) PGO_MUST_CHECK;
 /*
  * Opens every file in turn and calls `each` for each profile in it (one of a pprof, one per process
- * group of a recording), with a progress line that says `what`.  `binaries` help to place the
- * addresses of recordings.  A negative result of `each` ends it and is returned.
+ * group of a recording), with a progress line that says `what`.  `o` as for pgo_input_open().  A negative result of `each` ends it and is returned.
  */
-int pgo_operands_read(const struct pgo_operands *s, const char *const *binaries, size_t n_binaries,
+int pgo_operands_read(const struct pgo_operands *s, const struct pgo_input_options *o,
 	const char *what, int (*each)(void *ctx, struct pgo_reader *r, struct pgo_err *err),
 	void *ctx, struct pgo_err *err) PGO_MUST_CHECK;
 void pgo_operands_fini(struct pgo_operands *s);

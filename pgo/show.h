@@ -29,6 +29,8 @@ struct pgo_show {
 int pgo_show_reader(const struct pgo_show *s, const char *kind, struct pgo_reader *r,
 	struct pgo_err *err) PGO_MUST_CHECK;
 void pgo_show_import_stats(const struct pgo_show *s, const struct pgo_import_stats *stats);
+/* How executions were estimated, or why not. */
+void pgo_show_import_estimates(const struct pgo_show *s, const struct pgo_imported *in);
 /* pgo/show_output.c: what the converters make, and programs. PGO_ENOTFOUND if `function` is not in
  * the profile. */
 int pgo_show_fnprof(const struct pgo_show *s, const char *kind, const struct pgo_fnprof *p,

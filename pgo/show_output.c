@@ -69,6 +69,72 @@ void pgo_show_import_stats(const struct pgo_show *s, const struct pgo_import_sta
 		pgo_json_end_object(s->json);
 }
 
+/* ---- the estimate of executions */
+
+static void estimate_json(struct pgo_json *j, const struct pgo_import_estimate *e)
+{
+	pgo_json_object(j);
+	pgo_json_kv_str(j, "event", e->event);
+	pgo_json_kv_u64(j, "rings", e->rings);
+	pgo_json_kv_u64(j, "rings_weighted", e->rings_weighted);
+	pgo_json_kv_u64(j, "rings_single", e->rings_single);
+	pgo_json_kv_u64(j, "rings_long", e->rings_long);
+	pgo_json_kv_u64(j, "rings_without_cycles", e->rings_without_cycles);
+	pgo_json_kv_str(j, "why_not", e->why_not);
+	if (e->why_not == NULL) {
+		pgo_json_kv_str(j, "unit", e->unit);
+		pgo_json_kv_bool(j, "detected", e->detected);
+		pgo_json_kv_bool(j, "self_timed", e->self_timed);
+		pgo_json_kv_bool(j, "suspicious", e->suspicious);
+		pgo_json_kv_str(j, "scale", e->scale);
+		pgo_json_kv_double(j, "phi", e->phi);
+		pgo_json_kv_double(j, "executions", e->executions);
+		pgo_json_kv_u64(j, "runs", e->runs);
+		pgo_json_kv_u64(j, "runs_counted", e->runs_counted);
+	}
+	pgo_json_end_object(j);
+}
+
+static void estimate_text(struct pgo_buf *out, const struct pgo_import_estimate *e)
+{
+	if (e->why_not != NULL) {
+		pgo_buf_printf(out, "executions: not estimated from %" PRIu64 " rings of %s: %s\n",
+			e->rings, e->event, e->why_not);
+		return;
+	}
+	pgo_buf_printf(out,
+		"executions: %.0f (%s), from %" PRIu64 " of %" PRIu64
+		" rings of %s by %s%s%s, phi %.3f\n",
+		e->executions, e->scale, e->rings_weighted, e->rings, e->event, e->unit,
+		e->self_timed ? " and by how often each target was newest" : "",
+		e->detected ? " (as the rings show)" : "", e->phi);
+	if (e->runs_counted < e->runs)
+		pgo_buf_printf(out, "  runs measured by bytes, without code %21" PRIu64 "\n",
+			e->runs - e->runs_counted);
+	if (e->rings_single + e->rings_long > 0)
+		pgo_buf_printf(out, "  rings of one entry, or of too many %23" PRIu64 "\n",
+			e->rings_single + e->rings_long);
+	if (e->rings_without_cycles > 0)
+		pgo_buf_printf(
+			out, "  rings without cycles %37" PRIu64 "\n", e->rings_without_cycles);
+}
+
+void pgo_show_import_estimates(const struct pgo_show *s, const struct pgo_imported *in)
+{
+	if (s->json != NULL) {
+		pgo_json_key(s->json, "executions");
+		pgo_json_array(s->json);
+	}
+	for (size_t i = 0; i < in->n_estimates; i++) {
+		if (s->json != NULL)
+			estimate_json(s->json, &in->estimates[i]);
+		else
+			estimate_text(s->out, &in->estimates[i]);
+	}
+	if (s->json != NULL)
+		pgo_json_end_array(s->json);
+}
+
 /* ---- sample profiles */
 
 static void fn_text(const struct pgo_show *s, const struct pgo_fnprof *p, const struct pgo_fn *f,

@@ -42,8 +42,10 @@ static inline void check_profile(const struct pgo_profile *p)
 		int rc;
 
 		demand(pgo_profile_check_sample(p, &s, &err) == 0);
-		while ((rc = pgo_lbr_trace_next(&c, p, &s, &at, &t, &err)) > 0)
+		while ((rc = pgo_lbr_trace_next(&c, p, &s, &at, &t, &err)) > 0) {
 			demand(t.count > 0 && t.mispredicts <= t.count);
+			demand(c.executions == PGO_NONE || t.executions > 0);
+		}
 		demand(rc == 0);
 	}
 	for (size_t i = 0; i < p->n_locations; i++)
@@ -86,6 +88,13 @@ static inline void check_import(const uint8_t *data, size_t size)
 			traces += column_sum(in.profiles[i], PGO_LBR_TYPE_TRACES);
 		}
 		demand(in.kind == PGO_INPUT_PPROF || traces == s->branches_used);
+		for (size_t i = 0; i < in.n_estimates; i++) {
+			const struct pgo_import_estimate *e = &in.estimates[i];
+
+			demand(e->why_not != NULL ||
+				e->rings == e->rings_weighted + e->rings_single + e->rings_long +
+						    e->rings_without_cycles);
+		}
 		pgo_imported_fini(&in);
 	}
 }

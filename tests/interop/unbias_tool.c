@@ -89,7 +89,8 @@ static void step(struct rows *r, uint64_t first, uint64_t last, double n, double
 	add(r, last + 1, 0, -n, -m);
 }
 
-static void read_exact(const char *path, struct rows *edges, struct rows *steps, struct rows *starts)
+static void read_exact(
+	const char *path, struct rows *edges, struct rows *steps, struct rows *starts)
 {
 	FILE *f = fopen(path, "r");
 	char line[256], a[32], b[32];
@@ -142,7 +143,8 @@ static void read_profile(const struct pgo_profile *p, const struct pgo_lbr_colum
 	}
 }
 
-static void report(const struct pgo_profile *p, const char *name, bool executions, const char *exact)
+static void report(
+	const struct pgo_profile *p, const char *name, bool executions, const char *exact)
 {
 	struct rows edges = {0}, steps = {0}, starts = {0};
 	struct pgo_err err = PGO_ERR_INIT;
@@ -172,7 +174,8 @@ static void report(const struct pgo_profile *p, const char *name, bool execution
 		starts.row[i].m = m;
 	}
 	same = overlap(&edges, &total);
-	printf("%s edges %.2f blocks %.2f total %.4f\n", name, same, overlap(&starts, &unused), total);
+	printf("%s edges %.2f blocks %.2f total %.4f\n", name, same, overlap(&starts, &unused),
+		total);
 	free(edges.row);
 	free(steps.row);
 	free(starts.row);

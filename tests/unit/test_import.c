@@ -98,7 +98,8 @@ static struct pgo_imported import_with(struct perfbytes *p, const struct pgo_imp
 	return in;
 }
 
-static const struct pgo_import_options plain = {.ignore_paths = true};
+/* What becomes of single entries; what is estimated from whole rings is tests/unit/test_unbias.c. */
+static const struct pgo_import_options plain = {.ignore_paths = true, .no_unbias = true};
 
 static struct pgo_imported import(struct perfbytes *p)
 {
@@ -560,7 +561,8 @@ static void file_offsets_beyond_two_gigabytes_keep_apart(void **state)
 
 static void groups_are_programs_by_name_and_build(void **state)
 {
-	struct pgo_import_options o = {.split_processes = true, .ignore_paths = true};
+	struct pgo_import_options o = {
+		.split_processes = true, .ignore_paths = true, .no_unbias = true};
 	struct perfbytes p = ip_recording();
 	struct pgo_imported in;
 
@@ -588,7 +590,8 @@ static void groups_are_programs_by_name_and_build(void **state)
 
 static void a_thread_that_renames_itself_stays_in_its_group(void **state)
 {
-	struct pgo_import_options o = {.split_processes = true, .ignore_paths = true};
+	struct pgo_import_options o = {
+		.split_processes = true, .ignore_paths = true, .no_unbias = true};
 	struct perfbytes p = ip_recording();
 	struct pgo_imported in;
 

@@ -5,7 +5,7 @@
 static void add(struct pgo_ranges *r, uint64_t source, uint64_t target, uint64_t end, uint64_t n,
 	uint64_t mispreds, uint64_t executions)
 {
-	struct pgo_trace t = {source, target, end, n, mispreds, executions};
+	struct pgo_trace t = {source, target, end, n, mispreds, executions, 0};
 
 	assert_int_equal(pgo_ranges_add(r, &t), 0);
 }
