@@ -242,9 +242,9 @@ static void choose_counts(struct pgo_convert *c)
 
 	c->executions = c->executions && a->lbr && !c->o.no_unbias && a->unestimated == 0;
 	a->executions_used = c->executions;
-	if (c->estimated == 0)
+	if (c->estimated == 0 || c->o.no_unbias)
 		a->unestimated = 0;
-	else if (a->lbr && !c->executions && !c->o.no_unbias)
+	else if (a->lbr && !c->executions)
 		pgo_warn("%" PRIu64 " of %" PRIu64 " branch records come without an estimate of "
 			 "executions (lbr_executions), so "
 			 "that of the others is not used and the sampling bias stays in; import "
