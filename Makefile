@@ -173,7 +173,7 @@ tests-built: all units fuzz-bins emu
 check-built: tests-built
 	@B=$(B) tests/run.sh
 
-.PHONY: deps check check-san check-tsan lint fuzz bench demo ci truth
+.PHONY: deps check check-san check-tsan lint fuzz bench consumers demo ci truth
 deps: ## installs what building needs, or says the command that does
 	@tests/deps.sh build
 
@@ -208,6 +208,9 @@ bench: all ## measures; prints ratios to the other tools that are there
 truth: all emu truth-tools ## holds conversions of real programs against exact counts, and other converters'; takes long
 	@$(if $(NO_DEPS),:,tests/deps.sh check)
 	@B=$(B) tests/truth/all.sh
+
+consumers: all emu ## profiles before gcc 9 to 16 and clang 14 to 23 (needs root; makes directories in ~/.cache)
+	@B=$(B) tests/consumers/table.sh
 
 demo: ## profiles, rebuilds and verifies a sample program; ends with a table
 	@$(if $(NO_DEPS),:,tests/deps.sh demo)

@@ -203,6 +203,7 @@ void pgo_account_text(const struct pgo_account *a, struct pgo_buf *out)
 		pgo_buf_printf(out,
 			"  debug information from %s; %.2f%% of executions have no source line\n",
 			a->debug_file, percent(a->no_line, a->executions));
+	pgo_trim_text(&a->trim, out);
 	if (a->n_hottest != 0)
 		pgo_buf_puts(out, "  hottest functions, by executed instructions\n");
 	for (size_t i = 0; i < a->n_hottest; i++)
@@ -276,6 +277,7 @@ void pgo_account_json(const struct pgo_account *a, struct pgo_json *j)
 	pgo_json_object(j);
 	members_json(a, j);
 	missing_json(a, j);
+	pgo_trim_json(&a->trim, j);
 	pgo_json_key(j, "binaries");
 	pgo_json_array(j);
 	for (size_t i = 0; i < a->n_binaries; i++) {

@@ -350,6 +350,8 @@ int pgo_convert_run(struct pgo_convert *c, struct pgo_err *err)
 		pgo_fnprof_sort(c->fnprof);
 		drop_warm(c->fnprof);
 	}
+	if (rc == 0 && c->fnprof != NULL && pgo_trim_wanted(&c->o.trim))
+		rc = pgo_trim(c->fnprof, &c->o.trim, &c->account.trim, err);
 	return rc;
 }
 

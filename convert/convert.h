@@ -26,6 +26,7 @@
 
 #include "convert/fdata.h"
 #include "convert/fnprof.h"
+#include "convert/trim.h"
 #include "pgo/core/buf.h"
 #include "pgo/core/err.h"
 #include "pgo/core/json.h"
@@ -46,6 +47,7 @@ struct pgo_convert_options {         /* all borrowed for as long as the conversi
 	bool want_fnprof;  /* for --gcc and --clang */
 	bool want_fdata;   /* for --bolt */
 	bool no_unbias;    /* count records, even if executions were estimated */
+	struct pgo_trim_options trim; /* of the source-level profile */
 };
 
 struct pgo_convert_missing {  /* a file that was profiled and not given */
@@ -113,6 +115,7 @@ struct pgo_account {
 	size_t n_binaries;
 	struct pgo_convert_missing missing[PGO_ACCOUNT_TOP]; /* the largest, largest first */
 	size_t n_missing, n_missing_all; /* how many are above; how many there are */
+	struct pgo_trim_account trim;    /* what was left out as asked */
 };
 
 struct pgo_convert;

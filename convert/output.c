@@ -273,6 +273,7 @@ void pgo_outputs_json(const struct pgo_outputs *o, struct pgo_json *j)
 		pgo_json_kv_str(j, "sha256", o->of[i].digest);
 		pgo_json_kv_u64(j, "bytes", o->of[i].data.len);
 		pgo_json_kv_u64(j, "records", o->of[i].records);
+		pgo_lookup_json(&o->of[i].lookup, j);
 		pgo_json_end_object(j);
 	}
 	pgo_json_end_array(j);

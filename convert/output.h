@@ -9,6 +9,7 @@
 
 #include "convert/convert.h"
 #include "convert/format.h"
+#include "convert/lookup.h"
 
 /* In the order in which they are made, listed and fingerprinted. */
 enum pgo_output_kind {
@@ -43,8 +44,9 @@ struct pgo_output {
 	bool traces;                     /* PGO_OUTPUT_BOLT_PREAGG: records of LLVM 22 */
 	/* Results. */
 	struct pgo_buf data;
-	char digest[65];  /* SHA-256 of the file */
-	uint64_t records; /* functions, edges ... */
+	char digest[65];          /* SHA-256 of the file */
+	uint64_t records;         /* functions, edges ... */
+	struct pgo_lookup lookup; /* of sample profiles */
 };
 
 struct pgo_outputs {

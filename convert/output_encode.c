@@ -110,6 +110,9 @@ int pgo_encode_fnprof(struct pgo_output *o, const struct pgo_convert *c, struct 
 	if (rc == 0)
 		rc = o->fo.md5 ? read_back_hashed(o, p, err)
 			       : read_back_fnprof(o, o->format, &o->fo, err);
+	if (rc == 0)
+		rc = pgo_lookup_check(from, p, o->kind == PGO_OUTPUT_GCC ? o->fo.gcc_release : 0,
+			&o->lookup, err);
 	pgo_fnprof_free(p);
 	return rc;
 }

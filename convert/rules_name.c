@@ -277,3 +277,63 @@ size_t pgo_name_unified_structor(const char *s, size_t len)
 	}
 	return 0;
 }
+
+/* ------------------------------------------------------------------ languages */
+
+static bool is_rust(const char *s, size_t len)
+{
+	static const char hash[] = "17h";
+
+	if (len > 2 && s[0] == '_' && s[1] == 'R')
+		return true;
+	if (len < 24 || memcmp(s, "_ZN", 3) != 0)
+		return false;
+	for (const char *at = s + 3; (at = memmem(at, (size_t)(s + len - at), hash, 3)) != NULL;
+		at++) {
+		size_t i = 3;
+
+		if (s + len - at < 20)
+			return false;
+		while (i < 19 && isxdigit((unsigned char)at[i]))
+			i++;
+		if (i == 19 && at[19] == 'E' && (s + len - at == 20 || at[20] == '.'))
+			return true;
+	}
+	return false;
+}
+
+/* What compilers of C and C++ hang behind a name; digits are behind many of them. */
+static bool is_known_tail(const char *s, size_t len)
+{
+	static const char *const words[] = {"cold", "part", "isra", "constprop", "lto_priv", "llvm",
+		"__uniq", "__part", "cfi", "specialized", "resume", "cleanup", "destroy", "actor",
+		"localalias", "omp_fn", "_omp_fn", "omp_outlined", "extracted", "warm", "default",
+		"resolver", "ifunc", "simdclone", "thunk", "lto", "evil", "str", "split", "eh",
+		"unlikely", "hot", "startup", "exit", "content", "outlined", "loopexit", "lr_func",
+		"avx", "avx2", "avx512f", "popcnt", "bmi", "bmi2", "fma", "ssse3"};
+
+	if (len == 0 || all_digits(s, len) || (len > 5 && memcmp(s, "arch_", 5) == 0) ||
+		(len > 3 && memcmp(s, "sse", 3) == 0))
+		return true;
+	for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+		if (strlen(words[i]) == len && memcmp(words[i], s, len) == 0)
+			return true;
+	return false;
+}
+
+enum pgo_name_language pgo_name_language(const char *s, size_t len)
+{
+	size_t dot, end;
+
+	if (is_rust(s, len))
+		return PGO_NAME_RUST;
+	dot = pgo_name_cut_dot(s, len);
+	if (dot == len || (len > 1 && s[0] == '_' && s[1] == 'Z'))
+		return PGO_NAME_C;
+	if (memchr(s, '/', len) != NULL || memchr(s, '(', len) != NULL)
+		return PGO_NAME_GO;
+	end = dot + 1;
+	while (end < len && s[end] != '.')
+		end++;
+	return is_known_tail(s + dot + 1, end - dot - 1) ? PGO_NAME_C : PGO_NAME_GO;
+}

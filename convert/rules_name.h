@@ -32,4 +32,12 @@ size_t pgo_name_cut_llvm(const char *s, size_t len);
  */
 size_t pgo_name_unified_structor(const char *s, size_t len);
 
+/*
+ * Whose name is it?  Rust: "_R..." (v0), or a nested name that ends in 17h and sixteen hexadecimal
+ * digits.  Go: a package path, a dot, and what is in the package ("main.work", "net/http.(*conn).serve").
+ * Everything else is taken for C or C++.
+ */
+enum pgo_name_language { PGO_NAME_C, PGO_NAME_RUST, PGO_NAME_GO };
+enum pgo_name_language pgo_name_language(const char *s, size_t len);
+
 #endif

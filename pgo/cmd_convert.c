@@ -16,8 +16,9 @@ struct convert_values {
 	struct pgo_opt_list binaries, binary_dirs;
 	const char *debug, *clang_format;
 	const char *output[PGO_N_OUTPUT_KINDS];
-	uint64_t gcc_release, bolt_release;
 	bool no_unbias;
+	uint64_t gcc_release, bolt_release, min_count, hottest;
+	const char *drop_functions;
 };
 
 #define AT(field) offsetof(struct convert_values, field)
@@ -53,6 +54,13 @@ static const struct pgo_opt opts[] = {
 		AT(output[PGO_OUTPUT_BOLT_PREAGG])},
 	{"bolt-release", 0, "N", "LLVM release of that perf2bolt (default: 22 or newer)",
 		PGO_OPT_U64, AT(bolt_release)},
+	{"What to leave out of profiles for gcc and clang", 0, NULL, NULL, PGO_OPT_GROUP, 0},
+	{"min-count", 0, "N", "functions whose counts add up to less than N", PGO_OPT_U64,
+		AT(min_count)},
+	{"hottest", 0, "N", "all but the N functions whose counts add up to most", PGO_OPT_U64,
+		AT(hottest)},
+	{"drop-functions", 0, "REGEX", "functions whose name the extended expression fits",
+		PGO_OPT_STR, AT(drop_functions)},
 	PGO_OPT_END,
 };
 
@@ -63,6 +71,39 @@ static const struct pgo_opt_table table = {
 	"says where every sample went.",
 	opts,
 };
+
+static struct pgo_trim_options trim_of(const struct convert_values *o)
+{
+	return (struct pgo_trim_options){o->drop_functions, o->min_count, o->hottest};
+}
+
+static int check_trim(const struct convert_values *o, struct pgo_err *err)
+{
+	struct pgo_trim_options trim = trim_of(o);
+
+	if (pgo_trim_wanted(&trim) && o->output[PGO_OUTPUT_GCC] == NULL &&
+		o->output[PGO_OUTPUT_CLANG] == NULL)
+		return pgo_err_set(err, PGO_EUSAGE,
+			"--min-count, --hottest and --drop-functions trim what --gcc and --clang "
+			"write, and neither is asked for");
+	return pgo_trim_check(&trim, err);
+}
+
+/* What is left out is not the same to all compilers. */
+static void warn_of_trim(const struct pgo_account *a, const struct pgo_outputs *outputs)
+{
+	uint64_t cut = pgo_trim_cut(&a->trim);
+
+	for (size_t i = 0; i < outputs->n && cut != 0; i++) {
+		const struct pgo_output *o = &outputs->of[i];
+
+		if (o->kind == PGO_OUTPUT_GCC && o->fo.gcc_release >= 16)
+			pgo_warn("gcc %u takes functions without a record for cold and compiles "
+				 "them for size: what was left out had %.2f%% of the counts; build "
+				 "with -fprofile-partial-training, or leave out less",
+				o->fo.gcc_release, 100.0 * (double)cut / (double)a->trim.counts);
+	}
+}
 
 static int check_usage(const struct convert_values *o, int n_inputs, struct pgo_err *err)
 {
@@ -81,7 +122,7 @@ static int check_usage(const struct convert_values *o, int n_inputs, struct pgo_
 		return pgo_err_set(err, PGO_EUSAGE,
 			"--bolt-release %" PRIu64 " is no release of LLVM; give its major version",
 			o->bolt_release);
-	return 0;
+	return check_trim(o, err);
 }
 
 static int add_profile(void *ctx, struct pgo_reader *r, struct pgo_err *err)
@@ -137,6 +178,7 @@ static void print_text(
 			pgo_buf_printf(out, " %u", o->fo.gcc_release);
 		pgo_buf_printf(out, ": %" PRIu64 " %s, %zu bytes\n", o->records, type->records,
 			o->data.len);
+		pgo_lookup_text(&o->lookup, out);
 	}
 }
 
@@ -150,6 +192,7 @@ static int print(const struct pgo_opt_globals *g, const struct pgo_account *a,
 		pgo_warn("only %.1f%% of the profile belongs to the program; the account names "
 			 "where the rest went",
 			a->mapped_share * 100);
+	warn_of_trim(a, outputs);
 	pgo_buf_init(&out, (size_t)1 << 26);
 	if (g->json)
 		print_json(a, outputs, &out);
@@ -189,6 +232,7 @@ static int run(int argc, char **argv)
 		.no_unbias = o.no_unbias,
 		.want_fnprof = pgo_outputs_want_fnprof(&outputs),
 		.want_fdata = pgo_outputs_want_fdata(&outputs),
+		.trim = trim_of(&o),
 	};
 	c = pgo_convert_new(&co, &err);
 	if (c == NULL || pgo_outputs_check(&outputs, c, o.binary_dirs.n != 0, &err) < 0 ||

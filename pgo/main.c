@@ -75,9 +75,9 @@
  *	debugfile, lines, linetab
  *	                       DWARF: address -> line and inline chain
  *	positions, edges       executions -> source positions; -> edges of blocks
- *	fnprof, fnprof_merge, fnprof_summary, fdata
+ *	fnprof, fnprof_merge, fnprof_summary, trim, fdata
  *	                       the two forms that outputs are made of
- *	rules_gcc, rules_llvm, rules_name
+ *	rules_gcc, rules_llvm, rules_name, lookup
  *	                       what each consumer looks up
  *	format, fmt_cursor, fmt_gcc, fmt_gcc_write, fmt_llvm, fmt_llvm_text, fmt_llvm_bin,
  *	fmt_llvm_read, fmt_llvm_body, fmt_llvm_tables, fmt_llvm_hash, fmt_llvm_write

@@ -27,6 +27,7 @@ fail() {
 }
 [ "$(id -u)" = 0 ] || fail "making $root needs root"
 command -v mmdebstrap >/dev/null || fail "mmdebstrap is not installed"
+# shellcheck disable=SC2016 # apt's own format
 MIRROR=${MIRROR:-$(apt-get indextargets --format '$(REPO_URI)' "Created-By: Packages" 2>/dev/null | grep -v security | head -n 1)}
 [ -n "$MIRROR" ] || fail "apt names no mirror; set MIRROR"
 
