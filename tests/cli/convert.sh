@@ -34,6 +34,48 @@ done
 check "an inflated pprof" quiet "$PGO" convert "$FIX/app.pb" --binary "$FIX/app" --bolt "$T/c.fdata"
 check "gives the same" cmp "$T/a.fdata" "$T/c.fdata"
 
+# ---- functions are left out, and the account says how much went with them
+trimmed() { # OPTION...: of a profile for clang; leaves $T/trim.prof, $T/trim.json, $T/trim.err
+	"$PGO" convert "$FIX/app.pb.gz" --binary "$FIX/app" --clang "$T/trim.prof" --clang-format text "$@" --json \
+		>"$T/trim.json" 2>"$T/trim.err"
+}
+one_is_left() {
+	trimmed --hottest 1 && [ "$(grep -c '^[^ ]' "$T/trim.prof")" = 1 ] || return 1
+	# All counts are those that are left and those that are not.
+	python3 - "$T/trim.json" <<-'END'
+		import json, sys
+		o = json.load(open(sys.argv[1]))
+		t, left = o["account"]["trim"], o["outputs"][0]["counts"]
+		assert t["hottest"]["functions"] == t["functions"] - 1 > 0
+		assert 0 < t["hottest"]["counts"] == t["counts"] - left
+	END
+}
+check "--hottest leaves so many" one_is_left
+hottest=$(sed -n '1s/:.*//p' "$T/trim.prof")
+gone() {
+	trimmed --drop-functions "^$hottest\$" && [ -s "$T/trim.prof" ] && ! grep -q "^ *\(.*: \)\{0,1\}$hottest:[0-9]*\(:[0-9]*\)\{0,1\}\$" "$T/trim.prof"
+}
+check "--drop-functions leaves out by name" gone
+nothing() {
+	trimmed --min-count 1000000000000
+	[ $? = 20 ] && grep -q 'nothing is left' "$T/trim.err"
+}
+check "nothing left is an error" nothing
+wrong() { # PATTERN ARG...
+	local pattern=$1
+	shift
+	"$PGO" convert "$FIX/app.pb.gz" --binary "$FIX/app" "$@" >"$T/out" 2>&1
+	[ $? = 2 ] && grep -q -- "$pattern" "$T/out"
+}
+check "trims want an output that they trim" wrong 'neither is asked for' --bolt "$T/x" --hottest 3
+check "an expression has to be one" wrong 'no extended regular expression' --clang "$T/x" --drop-functions 'a('
+told() {
+	"$PGO" convert "$FIX/app.pb.gz" --binary "$FIX/app" --gcc "$T/x.afdo" --gcc-release "$1" --hottest 1 2>&1 |
+		grep -q 'fprofile-partial-training'
+}
+check "with gcc 16 what that means is said" told 16
+check "with gcc 15 it means nothing" eval '! told 15'
+
 # ---- two inputs are summed
 double() {
 	"$PGO" convert "$FIX/app.pb.gz" "$FIX/app.pb.gz" --binary "$FIX/app" --bolt "$T/two.fdata" >/dev/null || return 1
