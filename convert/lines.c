@@ -2,6 +2,8 @@
 #include "convert/lines.h"
 
 #include "convert/debugfile.h"
+#include "convert/lines_rows.h"
+#include "convert/lines_scan.h"
 #include "convert/linetab.h"
 #include "pgo/core/alloc.h"
 #include "pgo/core/diag.h"
@@ -41,7 +43,20 @@ struct level {
 	uint32_t depth; /* of that node */
 };
 
+/* The files that a unit's declarations name, as far as they were asked for. */
+struct file_table {
+	uint64_t key;    /* the unit's object in libdw */
+	size_t first, n; /* in file_names and file_ids; n 0: not understood */
+};
+
+/* A unit with wanted code: its rows are read when it is known where all of that is. */
+struct row_source {
+	Dwarf_Die cu;
+	enum pgo_disc_encoding enc;
+};
+
 struct loader {
+	Dwarf *dw;
 	struct pgo_linetab *tab;
 	struct pgo_strtab *strs;
 	const uint64_t *wanted;
@@ -54,6 +69,18 @@ struct loader {
 	size_t n_origins, origins_room;
 	struct pgo_map origin_map;
 	size_t damaged; /* units given up half-way */
+
+	struct pgo_dw_bytes info, abbrev, addr, line, str, line_str; /* sections */
+	struct pgo_dw_scan scan;
+	Dwarf_CU *scanned; /* the unit that it holds, or NULL */
+	bool whole;        /* a whole unit is being walked, not a single function */
+	struct file_table *tables;
+	struct pgo_map table_map;
+	const char **file_names;
+	uint32_t *file_ids; /* strings; PGO_STR_NONE: not interned yet */
+	size_t n_tables, tables_room, n_file_names, file_names_room, n_file_ids, file_ids_room;
+	struct row_source *sources;
+	size_t n_sources, sources_room;
 };
 
 /* ------------------------------------------------------------------ discriminators */
@@ -144,23 +171,129 @@ static uint32_t intern(struct loader *ld, const char *s)
 	return s != NULL ? pgo_strtab_puts(ld->strs, s) : 0;
 }
 
+static bool program_of(struct loader *ld, Dwarf_Die *cu, struct pgo_dw_program *ret)
+{
+	Dwarf_Attribute a;
+	Dwarf_Word offset;
+	uint8_t address_size;
+
+	if (dwarf_attr(cu, DW_AT_stmt_list, &a) == NULL || dwarf_formudata(&a, &offset) != 0 ||
+		dwarf_cu_die(cu->cu, &(Dwarf_Die){0}, NULL, NULL, &address_size, NULL, NULL,
+			NULL) == NULL)
+		return false;
+	*ret = (struct pgo_dw_program){ld->line, ld->str, ld->line_str, offset, address_size};
+	return true;
+}
+
+static int add_file_name(void *ctx, const char *name)
+{
+	struct loader *ld = ctx;
+
+	if (PGO_VEC_RESERVE(ld->file_names, ld->file_names_room, ld->n_file_names + 1) < 0 ||
+		PGO_VEC_RESERVE(ld->file_ids, ld->file_ids_room, ld->n_file_names + 1) < 0)
+		return -1;
+	ld->file_names[ld->n_file_names] = name;
+	ld->file_ids[ld->n_file_names++] = PGO_STR_NONE;
+	return 0;
+}
+
+/* The table of a unit, read at the first call; NULL when out of memory. */
+static const struct file_table *file_table_of(struct loader *ld, Dwarf_CU *cu)
+{
+	uint64_t key = (uint64_t)(uintptr_t)cu;
+	uint32_t i =
+		pgo_map_find_key(&ld->table_map, ld->tables, sizeof *ld->tables, &key, sizeof key);
+	struct pgo_dw_program program;
+	struct file_table *t;
+	Dwarf_Die die;
+	int rc = 0;
+
+	if (i != PGO_MAP_NONE)
+		return &ld->tables[i];
+	t = PGO_VEC_PUSH(ld->tables, ld->n_tables, ld->tables_room);
+	if (t == NULL ||
+		pgo_map_add_key(&ld->table_map, &key, sizeof key, (uint32_t)(ld->n_tables - 1)) < 0)
+		return NULL;
+	t->key = key;
+	t->first = ld->n_file_names;
+	if (dwarf_cu_getdwarf(cu) == ld->dw &&
+		dwarf_cu_die(cu, &die, NULL, NULL, NULL, NULL, NULL, NULL) != NULL &&
+		program_of(ld, &die, &program))
+		rc = pgo_dw_files(&program, add_file_name, ld);
+	if (rc == 1)
+		t->n = ld->n_file_names - t->first;
+	else
+		ld->n_file_names = t->first;
+	return rc < 0 ? NULL : t;
+}
+
+/*
+ * File `i` of a unit's table as a string, without libdw, which would read all rows for it.  False:
+ * the table is not understood.
+ */
+static bool file_of_unit(struct loader *ld, Dwarf_CU *cu, Dwarf_Word i, uint32_t *ret)
+{
+	const struct file_table *t = file_table_of(ld, cu);
+	uint32_t *id;
+
+	if (t != NULL && i >= t->n)
+		return false;
+	*ret = PGO_STR_NONE;
+	if (t == NULL)
+		return true;
+	id = &ld->file_ids[t->first + i];
+	if (*id == PGO_STR_NONE)
+		*id = intern(ld, pgo_path_base(ld->file_names[t->first + i]));
+	*ret = *id;
+	return true;
+}
+
 static uint32_t decl_file(struct loader *ld, Dwarf_Die *die)
 {
-	const char *path = dwarf_decl_file(die);
+	Dwarf_Attribute a;
+	Dwarf_Word i;
+	const char *path;
+	uint32_t id;
 
+	if (dwarf_attr_integrate(die, DW_AT_decl_file, &a) != NULL &&
+		dwarf_formudata(&a, &i) == 0 && file_of_unit(ld, a.cu, i, &id))
+		return id;
+	path = dwarf_decl_file(die);
 	return path != NULL ? intern(ld, pgo_path_base(path)) : 0;
 }
 
-/* Line of the class around a member function; 0 if there is none.  Slow: libdw searches the unit. */
-static uint32_t class_line(Dwarf_Die *die)
+static bool is_child(Dwarf_Die *parent, Dwarf_Off offset)
 {
-	Dwarf_Die own = *die, *scopes = NULL;
+	Dwarf_Die child;
+
+	if (dwarf_child(parent, &child) != 0)
+		return false;
+	while (dwarf_dieoffset(&child) != offset)
+		if (dwarf_dieoffset(&child) > offset || dwarf_siblingof(&child, &child) != 0)
+			return false;
+	return true;
+}
+
+/* Line of the class around a member function; 0 if there is none.  Slow in units that were not
+ * scanned: libdw searches them. */
+static uint32_t class_line(struct loader *ld, Dwarf_Die *die)
+{
+	Dwarf_Die own = *die, class, *scopes = NULL;
 	Dwarf_Attribute a;
 	int n, line = 0;
 
 	if (dwarf_attr(&own, DW_AT_abstract_origin, &a) != NULL &&
 		dwarf_formref_die(&a, &own) == NULL)
 		return 0;
+	if (own.cu == ld->scanned) {
+		uint64_t around = pgo_dw_class_around(&ld->scan, dwarf_dieoffset(&own));
+
+		if (around == 0 || dwarf_offdie(ld->dw, around, &class) == NULL ||
+			!is_child(&class, dwarf_dieoffset(&own)) ||
+			dwarf_decl_line(&class, &line) != 0)
+			return 0;
+		return line > 0 ? (uint32_t)line : 0;
+	}
 	n = dwarf_getscopes_die(&own, &scopes);
 	if (n < 2 ||
 		(dwarf_tag(&scopes[1]) != DW_TAG_structure_type &&
@@ -176,7 +309,7 @@ static uint32_t class_line(Dwarf_Die *die)
  * lambda's introducer.  Its first parameter is nearly always on that line; without any, the
  * closure's class says it.
  */
-static uint32_t decl_line(Dwarf_Die *die)
+static uint32_t decl_line(struct loader *ld, Dwarf_Die *die)
 {
 	const char *name;
 	Dwarf_Die child;
@@ -189,7 +322,7 @@ static uint32_t decl_line(Dwarf_Die *die)
 	if (name == NULL || strcmp(name, "operator()") != 0)
 		return 0;
 	if (dwarf_child(die, &child) != 0)
-		return class_line(die);
+		return class_line(ld, die);
 	for (int n = 0; n < 16; n++) {
 		if (dwarf_tag(&child) == DW_TAG_formal_parameter &&
 			dwarf_attr_integrate(&child, DW_AT_artificial, &a) == NULL &&
@@ -198,7 +331,7 @@ static uint32_t decl_line(Dwarf_Die *die)
 		if (dwarf_siblingof(&child, &child) != 0)
 			break;
 	}
-	return class_line(die);
+	return class_line(ld, die);
 }
 
 /* Name and declaration of an inlined body, by its abstract origin.  NULL: out of memory. */
@@ -220,7 +353,7 @@ static const struct origin *origin_of(struct loader *ld, Dwarf_Die *die, struct 
 	name = linkage_name(&origin);
 	room->name = intern(ld, name != NULL && name[0] != '\0' ? name : plain_name(&origin));
 	room->file = decl_file(ld, &origin);
-	room->decl_line = decl_line(&origin);
+	room->decl_line = decl_line(ld, &origin);
 	if (room->name == PGO_STR_NONE || room->file == PGO_STR_NONE ||
 		PGO_VEC_RESERVE(ld->origins, ld->origins_room, ld->n_origins + 1) < 0 ||
 		pgo_map_add_key(
@@ -303,7 +436,7 @@ static int add_function(struct loader *ld, Dwarf_Die *die, uint32_t *ret_node)
 	fn->linkage = intern(ld, linkage_name(die));
 	fn->name = intern(ld, plain_name(die));
 	fn->file = decl_file(ld, die);
-	fn->decl_line = decl_line(die);
+	fn->decl_line = decl_line(ld, die);
 	fn->first_range = (uint32_t)t->n_ranges;
 	fn->node = *ret_node;
 	fn->enc = ld->enc;
@@ -371,6 +504,8 @@ static int visit(struct loader *ld, const struct level *l, uint32_t *ret_node, u
 	*ret_depth = 0;
 	switch (dwarf_tag(&die)) {
 	case DW_TAG_subprogram:
+		if (!ld->whole)
+			return 0;
 		if (die_wanted(ld, &die, &has))
 			return add_function(ld, &die, ret_node) < 0 ? -1 : 1;
 		return 1; /* for functions of classes that are local to it */
@@ -390,7 +525,7 @@ static int visit(struct loader *ld, const struct level *l, uint32_t *ret_node, u
 	case DW_TAG_class_type:
 	case DW_TAG_structure_type:
 	case DW_TAG_union_type:
-		return 1;
+		return ld->whole;
 	default:
 		return 0;
 	}
@@ -400,7 +535,7 @@ static int visit(struct loader *ld, const struct level *l, uint32_t *ret_node, u
  * Depth-first, in file order.  In sound debug information offsets only grow on this walk; a sibling
  * reference that leads back would make it endless, so the unit is given up there.
  */
-static int walk_tree(struct loader *ld, Dwarf_Die *root)
+static int walk_tree(struct loader *ld, Dwarf_Die *root, uint32_t root_node)
 {
 	Dwarf_Die child;
 
@@ -408,7 +543,7 @@ static int walk_tree(struct loader *ld, Dwarf_Die *root)
 	ld->last = dwarf_dieoffset(root);
 	if (dwarf_child(root, &child) != 0)
 		return 0;
-	if (push(ld, &child, UINT32_MAX, 0) < 0)
+	if (push(ld, &child, root_node, 0) < 0)
 		return -1;
 	while (ld->n_stack != 0) {
 		struct level *top = &ld->stack[ld->n_stack - 1];
@@ -463,18 +598,159 @@ static int load_rows(struct loader *ld, Dwarf_Die *cu)
 	return 0;
 }
 
+static int add_row(void *ctx, const struct pgo_dw_row *row)
+{
+	struct loader *ld = ctx;
+
+	return pgo_linetab_add_row(ld->tab, row->addr, row->line <= INT32_MAX ? row->line : 0,
+		row->disc, ld->enc, row->end);
+}
+
+static int compare_dw_ranges(const void *pa, const void *pb)
+{
+	const struct pgo_dw_range *a = pa, *b = pb;
+
+	if (a->lo != b->lo)
+		return a->lo < b->lo ? -1 : 1;
+	return a->hi < b->hi ? -1 : a->hi > b->hi;
+}
+
+/* Where wanted code is: sorted, disjoint.  NULL when out of memory. */
+static struct pgo_dw_range *wanted_code(const struct loader *ld, size_t *ret_n)
+{
+	const struct pgo_linetab *t = ld->tab;
+	struct pgo_dw_range *r = pgo_calloc(t->n_ranges + 1, sizeof *r);
+	size_t n = 0;
+
+	if (r == NULL)
+		return NULL;
+	for (size_t i = 0; i < t->n_ranges; i++)
+		r[i] = (struct pgo_dw_range){t->ranges[i].lo, t->ranges[i].hi};
+	if (t->n_ranges != 0)
+		qsort(r, t->n_ranges, sizeof *r, compare_dw_ranges);
+	for (size_t i = 0; i < t->n_ranges; i++) {
+		if (n != 0 && r[i].lo <= r[n - 1].hi)
+			r[n - 1].hi = r[i].hi > r[n - 1].hi ? r[i].hi : r[n - 1].hi;
+		else
+			r[n++] = r[i];
+	}
+	*ret_n = n;
+	return r;
+}
+
+/* The rows of all units, once all functions are known: only theirs are kept. */
+static int load_all_rows(struct loader *ld)
+{
+	size_t n = 0;
+	struct pgo_dw_range *ranges = wanted_code(ld, &n);
+	int rc = ranges != NULL ? 0 : -1;
+
+	for (size_t i = 0; i < ld->n_sources && rc == 0; i++) {
+		struct row_source *from = &ld->sources[i];
+		size_t before = ld->tab->n_rows;
+		struct pgo_dw_program program;
+
+		ld->enc = from->enc;
+		rc = program_of(ld, &from->cu, &program)
+			     ? pgo_dw_rows(&program, ranges, n, add_row, ld)
+			     : 0;
+		if (rc == 0) {
+			ld->tab->n_rows = before;
+			rc = load_rows(ld, &from->cu);
+		}
+		rc = rc < 0 ? rc : 0;
+	}
+	pgo_free(ranges);
+	return rc;
+}
+
+/* What the scanner must know of a unit; false if it is not for it. */
+static bool describe_unit(struct loader *ld, Dwarf_Die *cu, struct pgo_dw_unit *ret)
+{
+	uint8_t address_size, offset_size;
+	Dwarf_Half version;
+	Dwarf_Attribute a;
+	Dwarf_Off abbrev;
+	Dwarf_Word base;
+	unsigned header;
+
+	if (dwarf_cu_die(cu->cu, &(Dwarf_Die){0}, &version, &abbrev, &address_size, &offset_size,
+		    NULL, NULL) == NULL)
+		return false;
+	*ret = (struct pgo_dw_unit){.info = ld->info,
+		.abbrev = ld->abbrev,
+		.addr = ld->addr,
+		.first = dwarf_dieoffset(cu),
+		.abbrev_offset = abbrev,
+		.version = version,
+		.address_size = address_size,
+		.offset_size = offset_size};
+	/* length, version, kind since DWARF 5, size of addresses, abbreviations */
+	header = (offset_size == 8 ? 12u : 4u) + 2 + (version >= 5) + 1 + offset_size;
+	if (ret->first < header)
+		return false;
+	ret->header = ret->first - header;
+	if ((dwarf_attr(cu, DW_AT_addr_base, &a) != NULL ||
+		    dwarf_attr(cu, DW_AT_GNU_addr_base, &a) != NULL) &&
+		dwarf_formudata(&a, &base) == 0)
+		ret->addr_base = base;
+	return true;
+}
+
+static bool scan_wants(const void *ctx, uint64_t lo, uint64_t hi)
+{
+	return wanted_in(ctx, lo, hi);
+}
+
+/* Scans a unit, and walks its wanted functions one by one.  1; 0: not understood; -1 */
+static int load_scanned(struct loader *ld, Dwarf_Die *cu)
+{
+	struct pgo_dw_unit unit;
+	int rc = describe_unit(ld, cu, &unit) ? pgo_dw_scan_unit(&ld->scan, &unit, scan_wants, ld)
+					      : 0;
+
+	if (rc != 1)
+		return rc;
+	ld->scanned = cu->cu;
+	for (size_t i = 0; i < ld->scan.n_found && rc == 1; i++) {
+		const struct pgo_dw_found *f = &ld->scan.found[i];
+		uint32_t node;
+		Dwarf_Die die;
+		bool has;
+
+		if (dwarf_offdie(ld->dw, f->offset, &die) == NULL ||
+			(f->ranges && !die_wanted(ld, &die, &has)))
+			continue;
+		if (add_function(ld, &die, &node) < 0 || walk_tree(ld, &die, node) < 0)
+			rc = -1;
+	}
+	ld->scanned = NULL;
+	return rc;
+}
+
 static int load_unit(struct loader *ld, Dwarf_Die *cu, Dwarf_Die *split)
 {
 	Dwarf_Attribute a;
 	Dwarf_Die *tree = split != NULL ? split : cu;
+	struct row_source *source;
 	const char *producer = NULL;
+	int rc = 0;
 
 	if (dwarf_attr_integrate(tree, DW_AT_producer, &a) != NULL)
 		producer = dwarf_formstring(&a);
 	ld->enc = pgo_disc_encoding_of(producer);
-	if (load_rows(ld, cu) < 0)
+	source = PGO_VEC_PUSH(ld->sources, ld->n_sources, ld->sources_room);
+	if (source == NULL)
 		return -1;
-	return walk_tree(ld, tree);
+	*source = (struct row_source){*cu, ld->enc};
+	if (split == NULL)
+		rc = load_scanned(ld, cu);
+	if (rc == 0) {
+		ld->whole = true;
+		rc = walk_tree(ld, tree, UINT32_MAX);
+		ld->whole = false;
+	}
+	return rc < 0 ? -1 : 0;
 }
 
 static int load_units(struct loader *ld, Dwarf *dw)
@@ -506,6 +782,62 @@ static void loader_fini(struct loader *ld)
 	pgo_free(ld->stack);
 	pgo_free(ld->origins);
 	pgo_map_fini(&ld->origin_map);
+	pgo_dw_scan_fini(&ld->scan);
+	pgo_free(ld->tables);
+	pgo_map_fini(&ld->table_map);
+	pgo_free(ld->file_names);
+	pgo_free(ld->file_ids);
+	pgo_free(ld->sources);
+}
+
+/* A section as libdw has it: unpacked. */
+static struct pgo_dw_bytes section_of(Elf *elf, const char *name)
+{
+	Elf_Scn *scn = NULL;
+	size_t names;
+
+	if (elf_getshdrstrndx(elf, &names) != 0)
+		return (struct pgo_dw_bytes){0};
+	while ((scn = elf_nextscn(elf, scn)) != NULL) {
+		GElf_Shdr header;
+		const char *at = gelf_getshdr(scn, &header) != NULL
+					 ? elf_strptr(elf, names, header.sh_name)
+					 : NULL;
+		Elf_Data *data;
+
+		if (at == NULL || header.sh_type == SHT_NOBITS ||
+			(header.sh_flags & SHF_COMPRESSED) != 0)
+			continue;
+		/* ".zdebug_info" keeps its name. */
+		if (strcmp(at, name) != 0 &&
+			(strncmp(at, ".z", 2) != 0 || strcmp(at + 2, name + 1) != 0))
+			continue;
+		data = elf_rawdata(scn, NULL);
+		if (data != NULL && data->d_buf != NULL)
+			return (struct pgo_dw_bytes){data->d_buf, data->d_size};
+	}
+	return (struct pgo_dw_bytes){0};
+}
+
+static void find_sections(struct loader *ld)
+{
+	Elf *elf = dwarf_getelf(ld->dw);
+
+	ld->info = section_of(elf, ".debug_info");
+	ld->abbrev = section_of(elf, ".debug_abbrev");
+	ld->addr = section_of(elf, ".debug_addr");
+	ld->line = section_of(elf, ".debug_line");
+	ld->str = section_of(elf, ".debug_str");
+	ld->line_str = section_of(elf, ".debug_line_str");
+}
+
+static int load_dwarf(struct loader *ld)
+{
+	find_sections(ld);
+	return load_units(ld, ld->dw) < 0 || load_all_rows(ld) < 0 ||
+			       pgo_linetab_finish(ld->tab) < 0
+		       ? -1
+		       : 0;
 }
 
 static int load(struct pgo_lines *l, const uint64_t *wanted, size_t n_wanted,
@@ -519,11 +851,12 @@ static int load(struct pgo_lines *l, const uint64_t *wanted, size_t n_wanted,
 	if (fd < 0)
 		return pgo_err_errno(err, PGO_EIO, "%s", l->debug_file);
 	pgo_map_init(&ld.origin_map);
+	pgo_map_init(&ld.table_map);
 	dw = dwarf_begin(fd, DWARF_C_READ);
 	if (dw == NULL)
 		rc = pgo_err_set(err, PGO_EFORMAT, "%s: debug information: %s", l->debug_file,
 			dwarf_errmsg(-1));
-	else if (load_units(&ld, dw) < 0 || pgo_linetab_finish(&l->tab) < 0)
+	else if (ld.dw = dw, load_dwarf(&ld) < 0)
 		rc = pgo_err_nomem(err);
 	if (ld.damaged != 0)
 		pgo_warn("%s: debug information of %zu units is damaged, using what came before",

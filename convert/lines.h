@@ -3,7 +3,8 @@
  * Address -> line, discriminator and inline chain; lines.c is the only file that calls libdw.
  *
  * Only units that contain a wanted address are read, each once, and of them only the functions
- * that contain one; then the DWARF reader is closed and what is left are the flat sorted tables of
+ * that contain one: lines_scan.c passes over the others, lines_rows.c over their rows, and libdw is
+ * asked about what is left.  Then the DWARF reader is closed and what is left are the flat sorted tables of
  * convert/linetab.h.  Look-ups are binary searches.  DWARF 2 to 5, mixed; names as the linkage
  * name, else DW_AT_name; line offsets are relative to the declaration line of the frame's own
  * function.

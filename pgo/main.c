@@ -72,7 +72,7 @@
  *	noreturn, labels       what the graphs need: calls that do not return, computed gotos
  *	codefns, cfg, cfg_tables, landing
  *	                       functions, instructions, basic blocks, jump tables, landing pads
- *	debugfile, lines, linetab
+ *	debugfile, lines, lines_scan, lines_rows, lines_bytes, linetab
  *	                       DWARF: address -> line and inline chain
  *	positions, edges       executions -> source positions; -> edges of blocks
  *	fnprof, fnprof_merge, fnprof_summary, trim, fdata
