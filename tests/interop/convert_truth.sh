@@ -11,52 +11,6 @@ need gcc g++
 
 LEAST=98
 
-# truth FOLDER RING EDGES OUT: the exact counts of the kinds of edges that .fdata has, as fdata_edges lists them. Fall-throughs
-# that EDGES lists are looked up: executions of the instruction, less those that branched away. Across a call it is the
-# returns that arrive.
-truth() {
-	local kind
-	for kind in taken calls through; do
-		: >"$4.$kind"
-	done
-	"$B/emu/exact" "$2" >"$4.exact"
-	awk -v OFS='\t' -v out="$4" '
-		FILENAME ~ /\/insns$/ { follow[$1] = $2; order[++n] = $1; mnemonic[$1] = $3; next }
-		FILENAME ~ /\/bounds$/ { function_of[$1] = $2; next }
-		FILENAME ~ /\.exact$/ && $1 == "edge" {
-			if ($2 != "-") away[$2] += $4
-			if (mnemonic[$2] ~ /^(bnd )?ret/ || $2 == "-") { back[$3] += $4; next }
-			if ($2 == "-" || $3 == "-" || !($3 in follow) || !($2 in follow)) next
-			edge[$2 ">" $3] = $4
-			next
-		}
-		FILENAME ~ /\.exact$/ && $1 == "block" { first[$2] += $4; last[$3] += $4; next }
-		{ split($1, e, ">"); want[$1] }
-		END {
-			for (i = 1; i <= n; i++) { a = order[i]; run += first[a]; runs[a] = run; run -= last[a]; in_function[a] = f = (a in function_of) ? function_of[a] : f }
-			for (k in edge) {
-				split(k, e, ">")
-				if (follow[e[1]] == e[2]) continue
-				print k, edge[k] >(out "." (in_function[e[1]] == in_function[e[2]] ? "taken" : "calls"))
-			}
-			for (k in want) {
-				split(k, e, ">")
-				c = mnemonic[e[1]] ~ /^(bnd )?call/ ? back[e[2]] : runs[e[1]] - away[e[1]]
-				if (c > 0) print k, c >(out ".through")
-			}
-		}' "$1/insns" "$1/bounds" "$4.exact" "$3.through"
-}
-
-# alike A B: remembers the overlap of the kinds in SHARE
-declare -A SHARE
-alike() {
-	local kind
-	for kind in taken calls through; do
-		SHARE[$kind]=$(same_mass "$1.$kind" "$2.$kind")
-	done
-	SHARE[all]=$(same_mass <(cat "$1".{taken,calls,through}) <(cat "$2".{taken,calls,through}))
-}
-
 perf2bolt=$(command -v perf >/dev/null && tests/tools.sh perf2bolt)
 printf '%-28s %10s %9s %9s %9s %9s\n' program profile 'taken %' 'calls %' 'through %' 'all %'
 for name in quarry-gcc-dense menagerie-gcc-dense; do

@@ -9,13 +9,15 @@
 #	program quarry-clang-pie       then $APP, $DATA (perf.data), $RING, $P (their folder)
 #
 # A program is SOURCE-COMPILER-KIND. SOURCE: quarry (tests/demo/src, C and C++) or menagerie (tests/programs).
-# COMPILER: gcc, clang (the newest), clangold (the oldest, if another). KIND: pie, fixed, and
+# COMPILER: gcc, clang (the newest), clangold (the oldest, if another), and for AArch64, emulated like the others: arm64gcc
+# (Debian's cross compiler), arm64clang. KIND: pie, fixed, and
 #	dwarf4   gcc, position-independent, DWARF 4: what create_gcov 0.19 understands. Its build-id is $SAME_ID, so that
 #	         the same code with other debug information can pass for it
 #	fixed4   the same at fixed addresses
 #	uniq     clang, position-independent, -funique-internal-linkage-names
 #	lld      clang, at fixed addresses, linked by lld: a read-only segment before the text
 #	dense    gcc, position-independent; recorded with a period five times shorter
+#	densefix the same at fixed addresses
 # All have debug information, a build-id and the linker's relocations.
 
 B=${B:-build}
@@ -89,6 +91,11 @@ compiler_of() {
 	case $1 in
 	gcc) echo "$(tests/tools.sh gcc) $(tests/tools.sh g++)" ;;
 	clang) echo "$(tests/tools.sh clang) $(tests/tools.sh clang++)" ;;
+	arm64gcc) echo "$(command -v aarch64-linux-gnu-gcc) $(command -v aarch64-linux-gnu-g++)" ;;
+	arm64clang)
+		# its headers and libraries are those of the cross compiler
+		[ -n "$(command -v aarch64-linux-gnu-g++)" ] && compiler_of clang
+		;;
 	clangold) v=$(clang_old_version) && echo "/usr/lib/llvm-$v/bin/clang /usr/lib/llvm-$v/bin/clang++" ;;
 	esac | grep ' /'
 }
@@ -100,10 +107,11 @@ have_compiler() {
 # flags_of COMPILER KIND
 flags_of() {
 	local flags='-O2 -g -Wl,--build-id -Wl,--emit-relocs'
-	case $1 in clang*) flags="$flags -Qunused-arguments -fdebug-info-for-profiling" ;; esac
+	case $1 in *clang*) flags="$flags -Qunused-arguments -fdebug-info-for-profiling" ;; esac
+	[ "$1" != arm64clang ] || flags="--target=aarch64-linux-gnu $flags"
 	case $2 in
 	pie | dense) flags="$flags -fPIE -pie" ;;
-	fixed) flags="$flags -no-pie" ;;
+	fixed | densefix) flags="$flags -no-pie" ;;
 	dwarf4) flags="$flags -fPIE -pie -gdwarf-4 -Wl,--build-id=0x$SAME_ID" ;;
 	fixed4) flags="$flags -no-pie -gdwarf-4" ;;
 	uniq) flags="$flags -fPIE -pie -funique-internal-linkage-names" ;;
@@ -143,13 +151,35 @@ args_of() {
 	esac
 }
 
+# emulated APP ARG...: runs it, by the emulator if it is for another machine
+emulated() {
+	if [ "$(machine_of "$1")" = arm64 ]; then
+		QEMU_LD_PREFIX=${QEMU_LD_PREFIX-/usr/aarch64-linux-gnu} qemu-aarch64 "$@"
+	else
+		"$@"
+	fi
+}
+
+# machine_of APP: x86-64 or arm64
+machine_of() {
+	case $(od -An -tu2 -j18 -N2 "$1" | tr -d ' ') in
+	183) echo arm64 ;;
+	*) echo x86-64 ;;
+	esac
+}
+
+# objdump_of APP: the command that disassembles it
+objdump_of() {
+	if [ "$(machine_of "$1")" = arm64 ]; then echo aarch64-linux-gnu-objdump; else echo objdump; fi
+}
+
 program_make() {
 	local name=$1 source=$2 cc=$3 cxx=$4 flags=$5 period=$6 new=$FI/$1
 	rm -rf "$new" && mkdir -p "$new" || return 1
 	# shellcheck disable=SC2086 # several words
 	build "$source" "$cc" "$cxx" "$new" $flags || return 1
 	if [ ! -e "$FI/input.log" ]; then
-		"$new/app" gen 5 250000 web >"$new/input" && mv "$new/input" "$FI/input.log" || return 1
+		emulated "$new/app" gen 5 250000 web >"$new/input" && mv "$new/input" "$FI/input.log" || return 1
 	fi
 	# shellcheck disable=SC2046
 	tests/emu/record.sh -e branches -p "$period" -s 7 -o "$new/ring" -- "$new/app" $(args_of "$source") >"$new/out" &&
@@ -162,7 +192,7 @@ program() {
 	IFS=- read -r source compiler kind <<<"$name"
 	read -r cc cxx < <(compiler_of "$compiler") || skip "$compiler is not installed"
 	flags=$(flags_of "$compiler" "$kind")
-	[ "$kind" != dense ] || period=149
+	[[ "$kind" != dense* ]] || period=149
 	# shellcheck disable=SC2034 # for the scripts
 	P=$FI/$name APP=$P/app DATA=$P/perf.data RING=$P/ring
 	# quarry's input is made by quarry
@@ -255,6 +285,54 @@ same_mass() {
 		}' "$1" "$2"
 }
 
+# truth FOLDER RING EDGES OUT: the exact counts of the kinds of edges that .fdata has, as fdata_edges lists them. Fall-throughs
+# that EDGES lists are looked up: executions of the instruction, less those that branched away. Across a call it is the
+# returns that arrive.
+truth() {
+	local kind
+	for kind in taken calls through; do
+		: >"$4.$kind"
+	done
+	"$B/emu/exact" "$2" >"$4.exact"
+	awk -v OFS='\t' -v out="$4" '
+		FILENAME ~ /\/insns$/ { follow[$1] = $2; order[++n] = $1; mnemonic[$1] = $3; next }
+		FILENAME ~ /\/bounds$/ { function_of[$1] = $2; next }
+		FILENAME ~ /\.exact$/ && $1 == "edge" {
+			if ($2 != "-") away[$2] += $4
+			if (mnemonic[$2] ~ /^(bnd )?ret/ || $2 == "-") { back[$3] += $4; next }
+			if ($2 == "-" || $3 == "-" || !($3 in follow) || !($2 in follow)) next
+			edge[$2 ">" $3] = $4
+			next
+		}
+		FILENAME ~ /\.exact$/ && $1 == "block" { first[$2] += $4; last[$3] += $4; next }
+		{ split($1, e, ">"); want[$1] }
+		END {
+			for (i = 1; i <= n; i++) { a = order[i]; run += first[a]; runs[a] = run; run -= last[a]; in_function[a] = f = (a in function_of) ? function_of[a] : f }
+			for (k in edge) {
+				split(k, e, ">")
+				if (follow[e[1]] == e[2]) continue
+				print k, edge[k] >(out "." (in_function[e[1]] == in_function[e[2]] ? "taken" : "calls"))
+			}
+			for (k in want) {
+				split(k, e, ">")
+				c = mnemonic[e[1]] ~ /^(bnd )?call|^bl(r(a[ab]z?)?)?$/ ? back[e[2]] : runs[e[1]] - away[e[1]]
+				# an indirect jump to what follows it
+				if (mnemonic[e[1]] ~ /^(jmp|notrack|br|bra[ab]z?)$/) c = edge[k]
+				if (c > 0) print k, c >(out ".through")
+			}
+		}' "$1/insns" "$1/bounds" "$4.exact" "$3.through"
+}
+
+# alike A B: remembers the overlap of the kinds in SHARE
+declare -A SHARE
+alike() {
+	local kind
+	for kind in taken calls through; do
+		SHARE[$kind]=$(same_mass "$1.$kind" "$2.$kind")
+	done
+	SHARE[all]=$(same_mass <(cat "$1".{taken,calls,through}) <(cat "$2".{taken,calls,through}))
+}
+
 # differences A B [N]: the N largest differences of two such lists: KEY A B
 differences() {
 	awk -F '\t' -v OFS='\t' '{ if (FNR == 1) side++; n[side, $1] += $2; key[$1] }
@@ -279,7 +357,7 @@ symbols() {
 
 # instructions APP: `ADDRESS NEXT MNEMONIC` of every instruction, hex; NEXT is the address after it.
 instructions() {
-	objdump -d --no-show-raw-insn -w "$1" | awk -F '\t' '
+	"$(objdump_of "$1")" -d --no-show-raw-insn -w "$1" | awk -F '\t' '
 		/^ *[0-9a-f]+:\t/ {
 			sub(/^ */, "", $1); sub(/:.*/, "", $1)
 			if (last != "") print last, $1, m
@@ -292,7 +370,7 @@ instructions() {
 
 # stubs APP: `NAME@PLT ADDRESS` of the linkage table's entries.
 stubs() {
-	objdump -d --no-show-raw-insn -w "$1" |
+	"$(objdump_of "$1")" -d --no-show-raw-insn -w "$1" |
 		sed -n 's/^0*\([0-9a-f]*\) <\(.*\)@plt>:$/\2@PLT \1/p'
 }
 
