@@ -324,6 +324,7 @@ truth() {
 }
 
 # alike A B: remembers the overlap of the kinds in SHARE
+# shellcheck disable=SC2034 # for the scripts
 declare -A SHARE
 alike() {
 	local kind
