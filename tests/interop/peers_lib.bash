@@ -324,8 +324,8 @@ truth() {
 }
 
 # alike A B: remembers the overlap of the kinds in SHARE
-# shellcheck disable=SC2034 # for the scripts
 declare -A SHARE
+# shellcheck disable=SC2034 # for the scripts
 alike() {
 	local kind
 	for kind in taken calls through; do
