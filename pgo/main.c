@@ -47,6 +47,7 @@
  *	fetch, select, examine, store
  *	                       choose, look into, copy once, keep the manifest
  *	source, source_file    stores as a table of operations; local directories
+ *	http, http_text        many transfers at a time, with patience and limits
  *	import, import_space, import_ring, import_place, import_write, import_writer, import_impl
  *	                       whole samples -> one pprof for each process group
  *	unbias, unbias_import, unbias_length, unbias_spool

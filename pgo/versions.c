@@ -2,6 +2,7 @@
 #include "pgo/versions.h"
 
 #include <Zydis/Zydis.h>
+#include <curl/curl.h>
 #include <elfutils/version.h>
 #include <isa-l.h>
 #include <jansson.h>
@@ -20,7 +21,7 @@ struct library {
 	char version[32];
 };
 
-#define N_LIBRARIES 8
+#define N_LIBRARIES 9
 
 /* Of the running library where it can tell, else of the headers. */
 static void collect(struct library lib[N_LIBRARIES])
@@ -30,6 +31,7 @@ static void collect(struct library lib[N_LIBRARIES])
 
 #define ADD(lib_name, ...)                                                                         \
 	(lib[n].name = (lib_name), snprintf(lib[n++].version, sizeof lib[0].version, __VA_ARGS__))
+	ADD("curl", "%s", curl_version_info(CURLVERSION_NOW)->version);
 	ADD("elfutils", "0.%d", _ELFUTILS_VERSION);
 	ADD("isa-l", "%s", ISAL_TEXT);
 	ADD("jansson", "%s", JANSSON_VERSION);

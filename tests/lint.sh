@@ -104,7 +104,7 @@ fence_table() {
 		zstd\.h|zstd_errors\.h            pgo/core/inflate\.c|pgo/versions\.c
 		xxhash\.h                         pgo/core/map\.c|pgo/versions\.c
 		getopt\.h                         pgo/core/opt\.c
-		curl/.*                           fetch/http\.c
+		curl/.*                           fetch/http\.c|pgo/versions\.c
 	EOF
 }
 
