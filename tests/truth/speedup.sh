@@ -37,7 +37,7 @@ while getopts c:l:n:t:o: o; do
 	esac
 done
 shift $((OPTIND - 1))
-# shellcheck disable=SC2046 # several words
+# shellcheck disable=SC2046,SC2086 # several words
 [ $# -gt 0 ] || set -- ${TRUTH_PROGRAMS:-$($P list)}
 
 why=$(tests/emu/have_plugins.sh) || { echo "$why"; exit 77; }
