@@ -157,6 +157,7 @@ static int place_section(struct pgo_elf *e, size_t i, struct pgo_err *err)
 	s->addr = h->sh_addr;
 	s->size = h->sh_size;
 	s->offset = h->sh_offset;
+	s->type = h->sh_type;
 	s->alloc = (h->sh_flags & SHF_ALLOC) != 0;
 	s->exec = s->alloc && (h->sh_flags & SHF_EXECINSTR) != 0;
 	s->nobits = h->sh_type == SHT_NOBITS;

@@ -30,6 +30,7 @@ struct pgo_segment { /* PT_LOAD */
 struct pgo_section {
 	const char *name;
 	uint64_t addr, size, offset;
+	uint32_t type; /* sh_type */
 	bool exec, alloc, nobits;
 	const uint8_t *data; /* borrowed from the file image; NULL for nobits and for debug files'
 				empty sections */
