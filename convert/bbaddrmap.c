@@ -105,8 +105,7 @@ static void skip_frequencies(struct entry *e)
 			(void)pgo_cursor_uleb(c, "a block's frequency");
 		if ((e->features & PROBABILITIES) == 0)
 			continue;
-		n = pgo_cursor_fits(
-			c, pgo_cursor_uleb(c, "a block's successors"), 2, "successors");
+		n = pgo_cursor_fits(c, pgo_cursor_uleb(c, "a block's successors"), 2, "successors");
 		for (uint64_t k = 0; k < n && !c->failed; k++) {
 			(void)pgo_cursor_uleb(c, "a successor");
 			(void)pgo_cursor_uleb(c, "a successor's probability");
@@ -191,9 +190,11 @@ int pgo_bbaddrmap_load(struct pgo_bbaddrmap *m, const struct pgo_elf *elf, struc
 		return pgo_err_prefix(err, "%s", elf->path);
 	if (!found || m->n_blocks == 0)
 		return pgo_err_set(err, PGO_ENOTFOUND,
-			"%s has no basic-block address map, which tells clang's blocks apart: build "
+			"%s has no basic-block address map, which tells clang's blocks apart: "
+			"build "
 			"the program to be profiled with clang -fbasic-block-address-map (before "
-			"clang 20: -fbasic-block-sections=labels), and do not strip the section " SECTION,
+			"clang 20: -fbasic-block-sections=labels), and do not strip the "
+			"section " SECTION,
 			elf->path);
 	pgo_bbaddrmap_sort(m);
 	return 0;

@@ -44,8 +44,7 @@ static int add_call(struct pgo_callgraph *g, const struct pgo_elf *code,
 	if (to == UINT32_MAX || fns->fns[to].start != t->target)
 		return 0;
 	from = pgo_codefns_find(fns, t->source);
-	if (from == UINT32_MAX || from == to ||
-		pgo_insn_kind_at(code, t->source) == PGO_INSN_RET)
+	if (from == UINT32_MAX || from == to || pgo_insn_kind_at(code, t->source) == PGO_INSN_RET)
 		return 0;
 	e = PGO_VEC_PUSH(g->edges, g->n_edges, g->edges_room);
 	if (e == NULL)
@@ -71,7 +70,8 @@ static void sum_edges(struct pgo_callgraph *g)
 		qsort(g->edges, g->n_edges, sizeof *g->edges, compare_edges);
 	for (size_t i = 0; i < g->n_edges; i++) {
 		if (n != 0 && compare_edges(&g->edges[n - 1], &g->edges[i]) == 0)
-			g->edges[n - 1].count = pgo_add_sat(g->edges[n - 1].count, g->edges[i].count);
+			g->edges[n - 1].count =
+				pgo_add_sat(g->edges[n - 1].count, g->edges[i].count);
 		else
 			g->edges[n++] = g->edges[i];
 	}
@@ -110,12 +110,12 @@ void pgo_callgraph_fini(struct pgo_callgraph *g)
 /* A cluster is known by its first function; functions are linked in order. */
 struct c3 {
 	const struct pgo_callgraph *g;
-	uint32_t *next;	  /* by function; UINT32_MAX = last */
-	uint32_t *leader; /* of the cluster; may point to one that was merged: follow */
-	uint32_t *last;	  /* by leader */
+	uint32_t *next;          /* by function; UINT32_MAX = last */
+	uint32_t *leader;        /* of the cluster; may point to one that was merged: follow */
+	uint32_t *last;          /* by leader */
 	uint64_t *size, *weight; /* by leader */
-	uint32_t *caller;	 /* by function: the most frequent, or UINT32_MAX */
-	uint64_t *calls, *most;	 /* by function: all calls of it; those of that caller */
+	uint32_t *caller;        /* by function: the most frequent, or UINT32_MAX */
+	uint64_t *calls, *most;  /* by function: all calls of it; those of that caller */
 	uint32_t *order;
 };
 

@@ -29,9 +29,9 @@ struct pgo_callee {
 };
 
 struct pgo_callgraph {
-	size_t n_fns;	  /* as many as codefns has */
-	uint64_t *size;	  /* by function: bytes */
-	uint64_t *weight; /* bytes of code executed; 0 = only branched from or to */
+	size_t n_fns;             /* as many as codefns has */
+	uint64_t *size;           /* by function: bytes */
+	uint64_t *weight;         /* bytes of code executed; 0 = only branched from or to */
 	struct pgo_callee *edges; /* by (from, to) */
 	size_t n_edges, edges_room;
 };

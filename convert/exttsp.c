@@ -40,12 +40,12 @@ struct tsp {
 	struct pgo_tsp_edge *edges; /* by (from, to), unique, none to itself */
 	size_t n_edges;
 	uint32_t *first_out; /* n + 1 */
-	uint32_t *in;	     /* edges by target */
+	uint32_t *in;        /* edges by target */
 	uint32_t *first_in;  /* n + 1 */
 	struct chain *chains;
 	uint32_t *chain_of, *index; /* by block: its chain, its place there */
-	uint64_t *offset;	    /* by block: bytes before it in its chain */
-	uint32_t *seen;		    /* by chain: the search that met it last */
+	uint64_t *offset;           /* by block: bytes before it in its chain */
+	uint32_t *seen;             /* by chain: the search that met it last */
 	uint32_t search;
 	struct pair *pairs;
 	size_t n_pairs, pairs_room;

@@ -80,7 +80,8 @@ int pgo_linkorder_add(struct pgo_linkorder *l, enum pgo_link_form form, const ch
 		return 0;
 	}
 	line.name = pgo_strtab_puts(&l->strs, name);
-	if (to == NULL && line.name < known) /* an alias of local functions: the first place counts */
+	if (to == NULL &&
+		line.name < known) /* an alias of local functions: the first place counts */
 		return 0;
 	if (to != NULL)
 		line.to = pgo_strtab_puts(&l->strs, to);
@@ -93,8 +94,8 @@ int pgo_linkorder_add(struct pgo_linkorder *l, enum pgo_link_form form, const ch
 	return 0;
 }
 
-int pgo_linkorder_write(const struct pgo_linkorder *l, enum pgo_link_form form,
-	struct pgo_buf *out, struct pgo_err *err)
+int pgo_linkorder_write(const struct pgo_linkorder *l, enum pgo_link_form form, struct pgo_buf *out,
+	struct pgo_err *err)
 {
 	if (l->n_lines == 0)
 		return pgo_err_set(err, PGO_EEMPTY,

@@ -47,8 +47,8 @@ void pgo_linkorder_fini(struct pgo_linkorder *l);
 int pgo_linkorder_add(struct pgo_linkorder *l, enum pgo_link_form form, const char *name,
 	const char *to, uint64_t count);
 /* Appends the file.  PGO_EEMPTY without a line. */
-int pgo_linkorder_write(const struct pgo_linkorder *l, enum pgo_link_form form,
-	struct pgo_buf *out, struct pgo_err *err) PGO_MUST_CHECK;
+int pgo_linkorder_write(const struct pgo_linkorder *l, enum pgo_link_form form, struct pgo_buf *out,
+	struct pgo_err *err) PGO_MUST_CHECK;
 /* Into an initialised, empty order.  Errors name the line. */
 int pgo_linkorder_read(struct pgo_linkorder *l, enum pgo_link_form form, const char *what,
 	const void *data, size_t len, struct pgo_err *err) PGO_MUST_CHECK;

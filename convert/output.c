@@ -24,6 +24,15 @@ static const struct pgo_output_type types[PGO_N_OUTPUT_KINDS] = {
 	[PGO_OUTPUT_BOLT] = {"bolt", "--bolt", "llvm-bolt", "edges", pgo_encode_fdata, ".fdata"},
 	[PGO_OUTPUT_BOLT_PREAGG] = {"bolt_preagg", "--bolt-preagg", "perf2bolt --pa", "records",
 		pgo_encode_preagg, ".preagg"},
+	[PGO_OUTPUT_PROPELLER] = {"propeller", "--propeller", "clang -fbasic-block-sections=list",
+		"functions", pgo_encode_propeller, ".clusters"},
+	[PGO_OUTPUT_PROPELLER_ORDER] = {"propeller_order", "--propeller-order",
+		"lld --symbol-ordering-file with those clusters", "symbols",
+		pgo_encode_propeller_order, ".propeller-order"},
+	[PGO_OUTPUT_SYMBOL_ORDER] = {"symbol_order", "--symbol-order", "the linker", "functions",
+		pgo_encode_symbol_order, ".order"},
+	[PGO_OUTPUT_CALL_GRAPH] = {"call_graph", "--call-graph", "lld --call-graph-ordering-file",
+		"calls", pgo_encode_call_graph, ".calls"},
 };
 
 const struct pgo_output_type *pgo_output_type(enum pgo_output_kind kind)
@@ -153,10 +162,15 @@ static int nothing_wanted(struct pgo_err *err)
 int pgo_outputs_init(struct pgo_outputs *o, const struct pgo_outputs_wanted *w, struct pgo_err *err)
 {
 	const struct clang_format *clang = find_clang_format(w->clang_format, err);
+	enum pgo_link_form form;
 
 	memset(o, 0, sizeof *o);
-	if (clang == NULL)
+	if (clang == NULL || pgo_link_form_parse(w->order_format, &form, err) < 0)
 		return PGO_EUSAGE;
+	if (w->propeller_version > 1)
+		return pgo_err_set(err, PGO_EUSAGE,
+			"there is no version %u of Propeller's clusters; use 0 or 1",
+			w->propeller_version);
 	for (size_t i = 0; i < PGO_N_OUTPUT_KINDS; i++) {
 		struct pgo_output *out;
 
@@ -175,13 +189,28 @@ int pgo_outputs_init(struct pgo_outputs *o, const struct pgo_outputs_wanted *w, 
 				      w->bolt_release >= PGO_PREAGG_TRACES_RELEASE;
 			out->variant = out->traces ? "traces" : "branches";
 			break;
+		case PGO_OUTPUT_PROPELLER:
+			out->version = w->propeller_version;
+			out->variant = out->version != 0 ? "v1" : "v0";
+			break;
+		case PGO_OUTPUT_PROPELLER_ORDER:
+			out->form = PGO_LINK_LLD;
+			break;
+		case PGO_OUTPUT_SYMBOL_ORDER:
+			out->form = form;
+			out->variant = pgo_link_form_name(form);
+			break;
+		case PGO_OUTPUT_CALL_GRAPH:
+			out->form = PGO_LINK_CALLS;
+			break;
 		case PGO_OUTPUT_CLANG:
 			out->fo.md5 = clang->md5;
 			out->fo.compress = clang->compress;
 			out->format = clang->format;
 			out->variant = clang->full;
 			break;
-		default:
+		case PGO_OUTPUT_BOLT:
+		case PGO_N_OUTPUT_KINDS:
 			break;
 		}
 	}

@@ -9,6 +9,7 @@
 
 #include "convert/convert.h"
 #include "convert/format.h"
+#include "convert/linkorder.h"
 #include "convert/lookup.h"
 
 /* In the order in which they are made, listed and fingerprinted. */
@@ -17,6 +18,10 @@ enum pgo_output_kind {
 	PGO_OUTPUT_CLANG,
 	PGO_OUTPUT_BOLT,
 	PGO_OUTPUT_BOLT_PREAGG,
+	PGO_OUTPUT_PROPELLER,
+	PGO_OUTPUT_PROPELLER_ORDER,
+	PGO_OUTPUT_SYMBOL_ORDER,
+	PGO_OUTPUT_CALL_GRAPH,
 	PGO_N_OUTPUT_KINDS /* not a kind */
 };
 
@@ -42,6 +47,8 @@ struct pgo_output {
 	struct pgo_format_options fo;
 	const struct pgo_format *format; /* of sample profiles; NULL for the others */
 	bool traces;                     /* PGO_OUTPUT_BOLT_PREAGG: records of LLVM 22 */
+	unsigned version;                /* PGO_OUTPUT_PROPELLER: 0 or 1 */
+	enum pgo_link_form form;         /* of orders */
 	/* Results. */
 	struct pgo_buf data;
 	char digest[65];          /* SHA-256 of the file */
@@ -63,6 +70,8 @@ struct pgo_outputs_wanted {
 				 warning) */
 	const char *clang_format; /* NULL or "" = extbinary */
 	unsigned bolt_release;    /* whose perf2bolt reads pre-aggregated records; 0 = the newest */
+	unsigned propeller_version; /* 0 or 1 */
+	const char *order_format;   /* NULL or "" = lld */
 };
 
 const struct pgo_output_type *pgo_output_type(enum pgo_output_kind kind);

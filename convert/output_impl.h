@@ -13,7 +13,9 @@
 typedef int pgo_output_encoder(
 	struct pgo_output *o, const struct pgo_convert *c, struct pgo_err *err);
 pgo_output_encoder pgo_encode_fnprof, pgo_encode_fdata; /* output_encode.c */
-pgo_output_encoder pgo_encode_preagg;                   /* output_layout.c */
+/* output_layout.c */
+pgo_output_encoder pgo_encode_preagg, pgo_encode_propeller, pgo_encode_propeller_order,
+	pgo_encode_symbol_order, pgo_encode_call_graph;
 
 /* PGO_EFORMAT: what was read back is something else. */
 int pgo_output_unreadable(const struct pgo_output *o, const char *what, struct pgo_err *err);

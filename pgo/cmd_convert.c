@@ -16,8 +16,9 @@ struct convert_values {
 	struct pgo_opt_list binaries, binary_dirs;
 	const char *debug, *clang_format;
 	const char *output[PGO_N_OUTPUT_KINDS];
+	const char *order_format;
 	bool no_unbias;
-	uint64_t gcc_release, bolt_release, min_count, hottest;
+	uint64_t gcc_release, bolt_release, propeller_version, min_count, hottest;
 	const char *drop_functions;
 };
 
@@ -54,6 +55,19 @@ static const struct pgo_opt opts[] = {
 		AT(output[PGO_OUTPUT_BOLT_PREAGG])},
 	{"bolt-release", 0, "N", "LLVM release of that perf2bolt (default: 22 or newer)",
 		PGO_OPT_U64, AT(bolt_release)},
+	{"Layout by clang and linkers", 0, NULL, NULL, PGO_OPT_GROUP, 0},
+	{"propeller", 0, "OUT", "write block clusters for clang -fbasic-block-sections=list",
+		PGO_OPT_STR, AT(output[PGO_OUTPUT_PROPELLER])},
+	{"propeller-order", 0, "OUT", "write the order of symbols that goes with them", PGO_OPT_STR,
+		AT(output[PGO_OUTPUT_PROPELLER_ORDER])},
+	{"propeller-version", 0, "N", "0 (default: every clang) or 1 (newer ones)", PGO_OPT_U64,
+		AT(propeller_version)},
+	{"symbol-order", 0, "OUT", "write an order of functions for the linker", PGO_OPT_STR,
+		AT(output[PGO_OUTPUT_SYMBOL_ORDER])},
+	{"order-format", 0, "LINKER", "which linker: lld (default), gold or gnu-ld", PGO_OPT_STR,
+		AT(order_format)},
+	{"call-graph", 0, "OUT", "write calls for lld --call-graph-ordering-file", PGO_OPT_STR,
+		AT(output[PGO_OUTPUT_CALL_GRAPH])},
 	{"What to leave out of profiles for gcc and clang", 0, NULL, NULL, PGO_OPT_GROUP, 0},
 	{"min-count", 0, "N", "functions whose counts add up to less than N", PGO_OPT_U64,
 		AT(min_count)},
@@ -218,7 +232,9 @@ static int run(int argc, char **argv)
 		return code;
 	wanted = (struct pgo_outputs_wanted){.gcc_release = (unsigned)o.gcc_release,
 		.clang_format = o.clang_format,
-		.bolt_release = (unsigned)o.bolt_release};
+		.bolt_release = (unsigned)o.bolt_release,
+		.propeller_version = o.propeller_version > 1 ? 2 : (unsigned)o.propeller_version,
+		.order_format = o.order_format};
 	memcpy(wanted.path, o.output, sizeof wanted.path);
 	if (check_usage(&o, argc - first, &err) < 0 ||
 		pgo_outputs_init(&outputs, &wanted, &err) < 0)

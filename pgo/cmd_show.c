@@ -32,7 +32,8 @@ static const struct pgo_opt_table table = {
 	"show",
 	"[OPTION]... FILE...",
 	"Shows what is in a file: profiles (pprof, perf.data, brstack text, gperftools), what "
-	"convert makes (.afdo, LLVM, .fdata), manifests, programs. Told apart by "
+	"convert makes (.afdo, LLVM, .fdata, pre-aggregated records, block clusters), manifests, "
+	"programs. Told apart by "
 	"content.",
 	opts,
 };
@@ -122,6 +123,18 @@ static int show_preagg(const struct pgo_show *s, const struct pgo_buf *data, str
 	return rc;
 }
 
+static int show_propeller(const struct pgo_show *s, const struct pgo_buf *data, struct pgo_err *err)
+{
+	struct pgo_propeller *p = pgo_propeller_read(s->path, data->data, data->len, err);
+	int rc;
+
+	if (p == NULL)
+		return PGO_EFORMAT;
+	rc = pgo_show_propeller(s, p, err);
+	pgo_propeller_free(p);
+	return rc;
+}
+
 static int show_json(const struct pgo_show *s, const struct pgo_buf *data, struct pgo_err *err)
 {
 	return pgo_show_json_file(s, data->data, data->len, err);
@@ -139,6 +152,7 @@ static const struct whole {
 } wholes[] = {
 	{pgo_fdata_probe, show_fdata},
 	{pgo_preagg_probe, show_preagg},
+	{pgo_propeller_probe, show_propeller},
 	{probe_json, show_json},
 	{NULL, NULL},
 };

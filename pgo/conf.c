@@ -86,6 +86,7 @@ static int copy_strings(cfg_t *t, const char *dir, struct pgo_target *ret, struc
 		{&ret->since, "since", false},
 		{&ret->until, "until", false},
 		{&ret->clang_format, "clang_format", false},
+		{&ret->order_format, "order_format", false},
 		{&ret->binary, "binary", true},
 		{&ret->debug, "debug", true},
 	};
@@ -156,6 +157,7 @@ static int read_target(cfg_t *t, const char *dir, struct pgo_target *ret, struct
 	ret->host_cap = cfg_getfloat(t, "host_cap");
 	ret->gcc_release = (unsigned)cfg_getint(t, "gcc_release");
 	ret->bolt_release = (unsigned)cfg_getint(t, "bolt_release");
+	ret->propeller_version = (unsigned)cfg_getint(t, "propeller_version");
 	return check_target(ret, err);
 }
 
@@ -209,6 +211,12 @@ int pgo_conf_load(const char *path, struct pgo_conf *ret, struct pgo_err *err)
 		CFG_STR("bolt", "", CFGF_NONE),
 		CFG_STR("bolt_preagg", "", CFGF_NONE),
 		CFG_INT("bolt_release", 0, CFGF_NONE),
+		CFG_STR("propeller", "", CFGF_NONE),
+		CFG_STR("propeller_order", "", CFGF_NONE),
+		CFG_INT("propeller_version", 0, CFGF_NONE),
+		CFG_STR("symbol_order", "", CFGF_NONE),
+		CFG_STR("order_format", "lld", CFGF_NONE),
+		CFG_STR("call_graph", "", CFGF_NONE),
 		CFG_END(),
 	};
 	cfg_opt_t opts[] = {
@@ -270,6 +278,7 @@ static void free_target(struct pgo_target *t)
 	for (size_t i = 0; i < PGO_N_OUTPUT_KINDS; i++)
 		pgo_free(t->output[i]);
 	pgo_free(t->clang_format);
+	pgo_free(t->order_format);
 }
 
 void pgo_conf_fini(struct pgo_conf *c)

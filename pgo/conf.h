@@ -40,7 +40,8 @@ struct pgo_target {
 	char *output[PGO_N_OUTPUT_KINDS]; /* "" = not wanted */
 	unsigned gcc_release;             /* 0 = the gcc on PATH */
 	unsigned bolt_release;            /* 0 = the newest */
-	char *clang_format;
+	unsigned propeller_version;
+	char *clang_format, *order_format;
 };
 
 struct pgo_conf {

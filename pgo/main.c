@@ -84,6 +84,9 @@
  *	fmt_llvm_read, fmt_llvm_body, fmt_llvm_tables, fmt_llvm_hash, fmt_llvm_write
  *	                       the output formats, read and written
  *	preagg                 addresses for perf2bolt
+ *	callgraph, linkorder   who calls whom; orders of functions for linkers
+ *	bbaddrmap, exttsp, propeller, propeller_file
+ *	                       clang's blocks by address; their order; Propeller's clusters
  *	output, output_each, output_encode, output_layout, output_impl
  *	                       encode, read back, compare, then write all or none
  *

@@ -397,7 +397,9 @@ static int run_stages(struct run *r, enum pgo_run_result *ret, struct pgo_err *e
 	const struct pgo_target *t = r->target;
 	struct pgo_outputs_wanted wanted = {.gcc_release = t->gcc_release,
 		.clang_format = t->clang_format,
-		.bolt_release = t->bolt_release};
+		.bolt_release = t->bolt_release,
+		.propeller_version = t->propeller_version,
+		.order_format = t->order_format};
 	int rc;
 
 	for (size_t i = 0; i < PGO_N_OUTPUT_KINDS; i++)

@@ -9,6 +9,7 @@
 #include "convert/fdata.h"
 #include "convert/fnprof.h"
 #include "convert/preagg.h"
+#include "convert/propeller.h"
 #include "fetch/import.h"
 #include "pgo/core/buf.h"
 #include "pgo/core/elf.h"
@@ -40,6 +41,8 @@ int pgo_show_fdata(
 /* pgo/show_layout.c */
 int pgo_show_preagg(
 	const struct pgo_show *s, const struct pgo_preagg *p, struct pgo_err *err) PGO_MUST_CHECK;
+int pgo_show_propeller(const struct pgo_show *s, const struct pgo_propeller *p,
+	struct pgo_err *err) PGO_MUST_CHECK;
 void pgo_show_elf(const struct pgo_show *s, const struct pgo_elf *e);
 /* One JSON object or one per line. */
 int pgo_show_json_file(

@@ -6,6 +6,7 @@
 
 #include <inttypes.h>
 #include <stdlib.h>
+#include <string.h>
 
 static size_t shown(const struct pgo_show *s, size_t n)
 {
@@ -112,5 +113,67 @@ int pgo_show_preagg(const struct pgo_show *s, const struct pgo_preagg *p, struct
 		pgo_json_end_object(s->json);
 	}
 	pgo_free(order);
+	return 0;
+}
+
+/* ---- Propeller's clusters */
+
+static void cluster_fn(
+	const struct pgo_show *s, const struct pgo_propeller *p, const struct pgo_cluster_fn *f)
+{
+	const char *name = pgo_strtab_get(&p->strs, p->names[f->first_name]);
+
+	if (s->json == NULL) {
+		pgo_buf_printf(s->out, "  %6" PRIu32 " blocks  %s", f->n_blocks, name);
+		for (uint32_t i = 1; i < f->n_names; i++)
+			pgo_buf_printf(s->out, " = %s",
+				pgo_strtab_get(&p->strs, p->names[f->first_name + i]));
+		for (uint32_t i = 0; s->all && i < f->n_blocks; i++)
+			pgo_buf_printf(s->out, "%s%" PRIu32,
+				p->blocks[f->first_block + i].first ? "\n                " : " ",
+				p->blocks[f->first_block + i].id);
+		pgo_buf_putc(s->out, '\n');
+		return;
+	}
+	pgo_json_object(s->json);
+	pgo_json_kv_str(s->json, "name", name);
+	pgo_json_key(s->json, "blocks");
+	pgo_json_array(s->json);
+	for (uint32_t i = 0; i < f->n_blocks; i++)
+		pgo_json_u64(s->json, p->blocks[f->first_block + i].id);
+	pgo_json_end_array(s->json);
+	pgo_json_end_object(s->json);
+}
+
+int pgo_show_propeller(const struct pgo_show *s, const struct pgo_propeller *p, struct pgo_err *err)
+{
+	const char *wanted = s->function;
+	size_t n = 0;
+
+	begin(s, "propeller", "block clusters for clang -fbasic-block-sections=list");
+	if (s->json != NULL) {
+		pgo_json_kv_u64(s->json, "functions", p->n_fns);
+		pgo_json_kv_u64(s->json, "blocks", p->n_blocks);
+		pgo_json_key(s->json, "order");
+		pgo_json_array(s->json);
+	} else {
+		pgo_buf_printf(s->out, "  %zu functions, %zu blocks; in the order of calls:\n",
+			p->n_fns, p->n_blocks);
+	}
+	for (size_t i = 0; i < (wanted != NULL ? p->n_fns : shown(s, p->n_fns)); i++) {
+		const char *name = pgo_strtab_get(&p->strs, p->names[p->fns[i].first_name]);
+
+		if (wanted != NULL && strcmp(wanted, name) != 0)
+			continue;
+		n++;
+		cluster_fn(s, p, &p->fns[i]);
+	}
+	if (s->json != NULL) {
+		pgo_json_end_array(s->json);
+		pgo_json_end_object(s->json);
+	}
+	if (wanted != NULL && n == 0)
+		return pgo_err_set(err, PGO_ENOTFOUND,
+			"%s has no clusters of a function called '%s'", s->path, wanted);
 	return 0;
 }

@@ -16,6 +16,7 @@
 #	fixed4   the same at fixed addresses
 #	uniq     clang, position-independent, -funique-internal-linkage-names
 #	lld      clang, at fixed addresses, linked by lld: a read-only segment before the text
+#	bbmap    clang, position-independent, linked by lld, with the map of its basic blocks
 #	dense    gcc, position-independent; recorded with a period five times shorter
 #	densefix the same at fixed addresses
 # All have debug information, a build-id and the linker's relocations.
@@ -116,6 +117,14 @@ flags_of() {
 	fixed4) flags="$flags -no-pie -gdwarf-4" ;;
 	uniq) flags="$flags -fPIE -pie -funique-internal-linkage-names" ;;
 	lld) flags="$flags -no-pie -fuse-ld=lld" ;;
+	bbmap)
+		# linked by the newest lld, whatever the compiler
+		flags="$flags -fPIE -pie --ld-path=$(tests/tools.sh ld.lld)"
+		case $1 in
+		clang) flags="$flags -fbasic-block-address-map" ;;
+		*) flags="$flags -fbasic-block-sections=labels" ;;
+		esac
+		;;
 	esac
 	echo "$flags"
 }
@@ -131,7 +140,7 @@ build() {
 	fi
 	for f; do
 		case $f in
-		-Wl,* | -fuse-ld=* | -pie) ;;
+		-Wl,* | -fuse-ld=* | --ld-path=* | -pie) ;;
 		-no-pie) compile+=(-fno-pie) ;;
 		*) compile+=("$f") ;;
 		esac
