@@ -433,13 +433,29 @@ static void records_say_what_the_traces_did(void **state)
 	struct pgo_codefn fn[] = {{0x100, 0x200, NULL}, {0x200, 0x300, NULL}};
 	const struct pgo_codefns fns = {.fns = fn, .n_fns = 2};
 	const struct pgo_trace traces[] = {
-		{0x110, 0x120, 0x130, 5, 2, 0},
-		{0x210, 0x120, 0x130, 3, 0, 0},
-		{PGO_AT_OUTSIDE, 0x100, 0x110, 7, 0, 0},
-		{PGO_AT_OUTSIDE_RETURN, 0x120, 0x130, 9, 1, 0},
-		{PGO_AT_OUTSIDE_RETURN, 0x120, PGO_AT_NONE, 2, 0, 0},
-		{PGO_AT_NONE, 0x120, 0x130, 4, 0, 0},
-		{0x130, PGO_AT_OUTSIDE, PGO_AT_NONE, 6, 1, 0},
+		{.source = 0x110, .target = 0x120, .end = 0x130, .count = 5, .mispreds = 2},
+		{.source = 0x210, .target = 0x120, .end = 0x130, .count = 3, .mispreds = 0},
+		{.source = PGO_AT_OUTSIDE,
+			.target = 0x100,
+			.end = 0x110,
+			.count = 7,
+			.mispreds = 0},
+		{.source = PGO_AT_OUTSIDE_RETURN,
+			.target = 0x120,
+			.end = 0x130,
+			.count = 9,
+			.mispreds = 1},
+		{.source = PGO_AT_OUTSIDE_RETURN,
+			.target = 0x120,
+			.end = PGO_AT_NONE,
+			.count = 2,
+			.mispreds = 0},
+		{.source = PGO_AT_NONE, .target = 0x120, .end = 0x130, .count = 4, .mispreds = 0},
+		{.source = 0x130,
+			.target = PGO_AT_OUTSIDE,
+			.end = PGO_AT_NONE,
+			.count = 6,
+			.mispreds = 1},
 	};
 	const struct pgo_ranges r = {.traces = (struct pgo_trace *)traces, .n_traces = N(traces)};
 	static const char *const want[] = {
