@@ -72,6 +72,16 @@ static void bogus_rows(const struct pgo_account *a, struct row ret[N_BOGUS])
 	memcpy(ret, rows, sizeof rows);
 }
 
+static void split_text(const struct pgo_account *a, struct pgo_buf *out)
+{
+	if (a->split_units != 0)
+		pgo_buf_printf(out, "    and %" PRIu64 " units from %s%s\n", a->split_units,
+			a->split_file, a->split_units > 1 ? " and the like" : "");
+	if (a->split_missing != 0)
+		pgo_buf_printf(out, "    without %" PRIu64 " units whose .dwo was not found\n",
+			a->split_missing);
+}
+
 /* A line for each binary, if there are several. */
 static void binaries_text(const struct pgo_account *a, struct pgo_buf *out)
 {
@@ -84,16 +94,18 @@ static void binaries_text(const struct pgo_account *a, struct pgo_buf *out)
 		pgo_buf_printf(out, "    %6.2f%% %7zu %7zu %10.1f  %s (%s)\n",
 			percent(b->executions, a->executions), b->functions, b->functions_hot,
 			b->density, b->name, b->build_id[0] != '\0' ? b->build_id : "no build-id");
-		if (b->debug_file != NULL)
+		if (b->debug_file != NULL) {
 			pgo_buf_printf(out,
 				"            debug information from %s; %.2f%% of executions have "
 				"no "
 				"source line\n",
 				b->debug_file, percent(b->no_line, b->executions));
-		else if (b->no_line != 0)
+			split_text(b, out);
+		} else if (b->no_line != 0) {
 			pgo_buf_puts(out, "            no debug information: nothing of it is in "
 					  "source-level "
 					  "profiles\n");
+		}
 	}
 }
 
@@ -199,10 +211,13 @@ void pgo_account_text(const struct pgo_account *a, struct pgo_buf *out)
 		a->mapped_share * 100, a->functions, a->functions_hot, a->executions, a->density);
 	binaries_text(a, out);
 	missing_text(a, out);
-	if (a->debug_file != NULL)
+	if (a->debug_file != NULL) {
 		pgo_buf_printf(out,
-			"  debug information from %s; %.2f%% of executions have no source line\n",
+			"  debug information from %s; %.2f%% of executions have no source "
+			"line\n",
 			a->debug_file, percent(a->no_line, a->executions));
+		split_text(a, out);
+	}
 	pgo_trim_text(&a->trim, out);
 	if (a->n_hottest != 0)
 		pgo_buf_puts(out, "  hottest functions, by executed instructions\n");
@@ -254,6 +269,10 @@ static void members_json(const struct pgo_account *a, struct pgo_json *j)
 	/* Without its directory: the same wherever the conversion ran. */
 	pgo_json_kv_str(
 		j, "debug_file", a->debug_file != NULL ? pgo_path_base(a->debug_file) : NULL);
+	pgo_json_kv_str(
+		j, "split_file", a->split_file != NULL ? pgo_path_base(a->split_file) : NULL);
+	pgo_json_kv_u64(j, "split_units", a->split_units);
+	pgo_json_kv_u64(j, "split_missing", a->split_missing);
 	hottest_json(a, j);
 }
 

@@ -88,10 +88,12 @@ static int open_lines(struct pgo_convert *c, struct pgo_convert_part *part, stru
 
 	if (wanted_addresses(part, &wanted, &n) < 0)
 		return pgo_err_nomem(err);
-	part->lines = pgo_lines_open(part->elf, c->o.debug, wanted, n, &c->fnprof->strs, &why);
+	part->lines = pgo_lines_open(part->elf, &c->o.where, wanted, n, &c->fnprof->strs, &why);
 	pgo_free(wanted);
 	if (part->lines != NULL) {
 		part->account.debug_file = pgo_lines_debug_file(part->lines);
+		part->account.split_file = pgo_lines_split_file(
+			part->lines, &part->account.split_units, &part->account.split_missing);
 		return 0;
 	}
 	if (why.code != PGO_ENOTFOUND || c->n_parts == 1)
@@ -108,7 +110,7 @@ static int open_symbols(struct pgo_convert *c, struct pgo_convert_part *part, st
 
 	if (part->elf->has_symtab)
 		return 0;
-	path = pgo_debugfile_find(part->elf, c->o.debug, NULL);
+	path = pgo_debugfile_find(part->elf, &c->o.where, NULL);
 	if (path == NULL || strcmp(path, part->elf->path) == 0) {
 		pgo_free(path);
 		return 0;
@@ -319,6 +321,11 @@ static int check_lines(const struct pgo_convert *c, struct pgo_err *err)
 
 	if (c->fnprof == NULL || a->no_line != a->executions)
 		return 0;
+	if (a->split_missing != 0)
+		return pgo_err_set(err, PGO_ENOTFOUND,
+			"%s: the split debug information of all that ran is missing; say where the "
+			".dwo or .dwp files are with --dwo-dir",
+			a->debug_file != NULL ? a->debug_file : c->parts[0]->elf->path);
 	return pgo_err_set(err, PGO_EEMPTY,
 		"%s: no instruction that ran has a source line and a declaration line: "
 		"rebuild with -g (clang: -gmlt -fdebug-info-for-profiling at least)",

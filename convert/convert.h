@@ -24,6 +24,7 @@
 #ifndef PGO_CONVERT_CONVERT_H
 #define PGO_CONVERT_CONVERT_H
 
+#include "convert/debugfile.h"
 #include "convert/fdata.h"
 #include "convert/fnprof.h"
 #include "convert/trim.h"
@@ -42,12 +43,11 @@ struct pgo_convert_options {         /* all borrowed for as long as the conversi
 	const char *const *binary_dirs; /* where files are looked for by the build-ids that the
 					   profile names */
 	size_t n_binary_dirs;
-	const char *debug; /* separate debug file or a directory to search; NULL = look in the
-			      binary, beside it, and in /usr/lib/debug */
-	bool want_fnprof;  /* for --gcc and --clang */
-	bool want_fdata;   /* for --bolt */
-	bool no_unbias;    /* count records, even if executions were estimated */
-	struct pgo_trim_options trim; /* of the source-level profile */
+	struct pgo_debug_places where; /* of debug information */
+	bool want_fnprof;              /* for --gcc and --clang */
+	bool want_fdata;               /* for --bolt */
+	bool no_unbias;                /* count records, even if executions were estimated */
+	struct pgo_trim_options trim;  /* of the source-level profile */
 };
 
 struct pgo_convert_missing {  /* a file that was profiled and not given */
@@ -104,6 +104,8 @@ struct pgo_account {
 	double density;         /* hot functions' smallest total / size, as llvm-profgen has it */
 	double mapped_share;    /* used / read */
 	const char *debug_file; /* where debug information was found; NULL: of several, or none */
+	const char *split_file; /* the first .dwo or .dwp file used, or NULL */
+	uint64_t split_units, split_missing; /* units that ran whose split part was found, or not */
 	struct {
 		const char *name;
 		uint64_t count; /* executed instructions */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "convert/debugfile.h"
 
+#include "convert/debuginfod.h"
 #include "pgo/core/alloc.h"
 #include "pgo/core/buf.h"
 #include "pgo/core/file.h"
@@ -68,7 +69,7 @@ static enum verdict judge(const struct search *s, const char *path)
 
 	if (stat(path, &st) < 0 || !S_ISREG(st.st_mode))
 		return NO_FILE;
-	d = pgo_elf_open(path, NULL);
+	d = pgo_elf_open_bare(path, NULL);
 	if (d == NULL || !d->has_dwarf)
 		v = NO_DWARF;
 	else if (s->elf->build_id[0] != '\0' && d->build_id[0] != '\0')
@@ -134,8 +135,22 @@ static void try_link(struct search *s)
 	pgo_free(dir);
 }
 
+static void try_server(struct search *s)
+{
+	struct pgo_err why = PGO_ERR_INIT;
+	char *path = NULL;
+
+	if (s->elf->build_id[0] == '\0')
+		return;
+	path = pgo_debuginfod_find(s->elf->build_id, &why);
+	if (path != NULL)
+		try_path(s, path);
+	else
+		pgo_buf_printf(&s->places, "%s%s", s->places.len != 0 ? ", " : "", why.msg);
+}
+
 /* What the user named: a file must fit, a directory may hold it under one of several names. */
-static int try_named(struct search *s, const char *debug, struct pgo_err *err)
+static int try_named(struct search *s, const char *debug, bool sole, struct pgo_err *err)
 {
 	struct stat st;
 	enum verdict v;
@@ -144,6 +159,8 @@ static int try_named(struct search *s, const char *debug, struct pgo_err *err)
 		return pgo_err_errno(err, PGO_ENOTFOUND, "%s", debug);
 	if (!S_ISDIR(st.st_mode)) {
 		v = try_path(s, pgo_strdup(debug));
+		if (v != FITS && !sole)
+			return 0;
 		if (v == OTHER_BUILD)
 			return pgo_err_set(err, PGO_EMISMATCH,
 				"%s holds the debug information of another build than %s", debug,
@@ -160,19 +177,22 @@ static int try_named(struct search *s, const char *debug, struct pgo_err *err)
 	return 0;
 }
 
-char *pgo_debugfile_find(const struct pgo_elf *elf, const char *debug, struct pgo_err *err)
+char *pgo_debugfile_find(
+	const struct pgo_elf *elf, const struct pgo_debug_places *where, struct pgo_err *err)
 {
 	struct search s = {.elf = elf};
 	int rc = 0;
 
 	pgo_buf_init(&s.places, 4096);
 	read_link_crc(&s);
-	if (debug != NULL)
-		rc = try_named(&s, debug, err);
+	for (size_t i = 0; where != NULL && i < where->n_debug && rc == 0 && s.found == NULL; i++)
+		rc = try_named(&s, where->debug[i], where->sole && where->n_debug == 1, err);
 	if (rc == 0 && s.found == NULL) {
 		try_path(&s, pgo_strdup(elf->path));
 		try_build_id(&s, "/usr/lib/debug");
 		try_link(&s);
+		if (s.found == NULL && where != NULL && where->debuginfod)
+			try_server(&s);
 	}
 	if (rc == 0 && s.found == NULL) {
 		if (s.places.data == NULL)
@@ -187,4 +207,84 @@ char *pgo_debugfile_find(const struct pgo_elf *elf, const char *debug, struct pg
 	}
 	pgo_buf_fini(&s.places);
 	return s.found;
+}
+
+/* ------------------------------------------------------------------ supplements */
+
+struct supplement {
+	const char *name;
+	char build_id[129];
+	struct pgo_buf places;
+	struct pgo_elf *found;
+};
+
+/* Takes `path`. */
+static void try_supplement(struct supplement *s, char *path)
+{
+	struct pgo_elf *e = NULL;
+	struct stat st;
+
+	if (s->found == NULL && path != NULL && stat(path, &st) == 0 && S_ISREG(st.st_mode))
+		e = pgo_elf_open_bare(path, NULL);
+	if (e != NULL && strcmp(e->build_id, s->build_id) == 0)
+		s->found = e;
+	else
+		pgo_elf_close(e);
+	if (s->found == NULL && path != NULL)
+		pgo_buf_printf(&s->places, "%s%s", s->places.len != 0 ? ", " : "", path);
+	pgo_free(path);
+}
+
+static void find_supplement(
+	struct supplement *s, const struct pgo_elf *debug, const struct pgo_debug_places *where)
+{
+	const char *id = s->build_id;
+	char *dir = directory_of(debug->path);
+
+	if (s->name[0] == '/')
+		try_supplement(s, pgo_strdup(s->name));
+	else if (dir != NULL)
+		try_supplement(s, pgo_asprintf("%s/%s", dir, s->name));
+	pgo_free(dir);
+	try_supplement(s, pgo_asprintf("/usr/lib/debug/.build-id/%.2s/%s.debug", id, id + 2));
+	for (size_t i = 0; where != NULL && i < where->n_debug; i++) {
+		const char *root = where->debug[i];
+
+		try_supplement(s, pgo_asprintf("%s/.build-id/%.2s/%s.debug", root, id, id + 2));
+		try_supplement(s, pgo_asprintf("%s/%s", root, pgo_path_base(s->name)));
+		try_supplement(s, pgo_asprintf("%s/.dwz/%s", root, pgo_path_base(s->name)));
+	}
+	if (s->found == NULL && where != NULL && where->debuginfod)
+		try_supplement(s, pgo_debuginfod_find(id, NULL));
+}
+
+int pgo_debugfile_supplement(const struct pgo_elf *debug, const struct pgo_debug_places *where,
+	struct pgo_elf **ret, struct pgo_err *err)
+{
+	struct supplement s = {0};
+	size_t len, name_len, n = 0;
+	const char *link = (const char *)pgo_elf_section_data(debug, ".gnu_debugaltlink", &len);
+	int rc = 0;
+
+	if (link == NULL)
+		return 0;
+	name_len = strnlen(link, len);
+	if (name_len + 2 >= len || len - name_len - 1 > 64)
+		return pgo_err_set(err, PGO_EFORMAT,
+			"%s: the link to shared debug information (.gnu_debugaltlink) is damaged",
+			debug->path);
+	s.name = link;
+	for (size_t i = name_len + 1; i < len; i++, n += 2)
+		snprintf(s.build_id + n, 3, "%02x", (unsigned char)link[i]);
+	pgo_buf_init(&s.places, 4096);
+	find_supplement(&s, debug, where);
+	if (s.found == NULL)
+		rc = pgo_err_set(err, PGO_ENOTFOUND,
+			"%s: the debug information it shares with others (dwz, build-id %s) is not "
+			"at %s; give the directory it is in with --debug",
+			debug->path, s.build_id, s.places.data != NULL ? s.places.data : "?");
+	pgo_buf_fini(&s.places);
+	if (rc == 0)
+		*ret = s.found;
+	return rc;
 }

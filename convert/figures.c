@@ -227,6 +227,8 @@ static void add_account(struct pgo_account *sum, const struct pgo_account *a)
 	add_to(&sum->executions, a->executions);
 	add_stray(sum, a);
 	add_estimate(&sum->estimate, &a->estimate);
+	add_to(&sum->split_units, a->split_units);
+	add_to(&sum->split_missing, a->split_missing);
 }
 
 static int by_mass(const void *pa, const void *pb, void *names)
@@ -300,6 +302,7 @@ int pgo_convert_sum(struct pgo_convert *c)
 		a->name = c->parts[0]->account.name;
 		a->build_id = c->parts[0]->account.build_id;
 		a->debug_file = c->parts[0]->account.debug_file;
+		a->split_file = c->parts[0]->account.split_file;
 	}
 	return 0;
 }

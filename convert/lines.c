@@ -2,8 +2,10 @@
 #include "convert/lines.h"
 
 #include "convert/debugfile.h"
+#include "convert/lines_file.h"
 #include "convert/lines_rows.h"
 #include "convert/lines_scan.h"
+#include "convert/lines_split.h"
 #include "convert/linetab.h"
 #include "pgo/core/alloc.h"
 #include "pgo/core/diag.h"
@@ -14,20 +16,22 @@
 #include <ctype.h>
 #include <dwarf.h>
 #include <elfutils/libdw.h>
-#include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 /* Discriminator of an inlined call; older dwarf.h files have no name for it. */
 #define AT_GNU_DISCRIMINATOR 0x2136
+/* Steps from a DIE to the one that it was made from, and on. */
+#define MAX_ORIGINS 8
 /* Deeper nesting than any compiler makes is taken for damage. */
 #define MAX_DEPTH 1024
 
 struct pgo_lines {
 	struct pgo_linetab tab;
-	char *debug_file;
+	const struct pgo_elf *elf; /* borrowed while loading, as the next */
+	const struct pgo_debug_places *where;
+	char *debug_file, *split_file;
+	uint64_t n_split, n_split_missing;
 };
 
 /* What an inlined body's origin says, looked up once. */
@@ -56,6 +60,7 @@ struct row_source {
 };
 
 struct loader {
+	struct pgo_lines *l;
 	Dwarf *dw;
 	struct pgo_linetab *tab;
 	struct pgo_strtab *strs;
@@ -69,6 +74,10 @@ struct loader {
 	size_t n_origins, origins_room;
 	struct pgo_map origin_map;
 	size_t damaged; /* units given up half-way */
+	const struct pgo_elf *debug;
+	struct pgo_split split; /* units that are elsewhere */
+	bool in_split;          /* the current unit is one */
+	Dwarf_Die skeleton;     /* of that unit */
 
 	struct pgo_dw_bytes info, abbrev, addr, line, str, line_str; /* sections */
 	struct pgo_dw_scan scan;
@@ -248,17 +257,44 @@ static bool file_of_unit(struct loader *ld, Dwarf_CU *cu, Dwarf_Word i, uint32_t
 	return true;
 }
 
+/* The same by libdw, for units of other files.  A split unit may share its skeleton's table. */
+static const char *file_elsewhere(struct loader *ld, Dwarf_Die *die, Dwarf_Word i)
+{
+	Dwarf_Files *files;
+	Dwarf_Die unit;
+	size_t n;
+
+	if (dwarf_diecu(die, &unit, NULL, NULL) == NULL ||
+		(dwarf_getsrcfiles(&unit, &files, &n) != 0 &&
+			(!ld->in_split || dwarf_getsrcfiles(&ld->skeleton, &files, &n) != 0)))
+		return NULL;
+	return i < n ? dwarf_filesrc(files, i, NULL, NULL) : NULL;
+}
+
+/* The DIE itself or the one it was made from, whichever says the file; the number is one of that
+ * DIE's unit.  (dwarf_decl_file() ends the program at a split unit without a table.) */
 static uint32_t decl_file(struct loader *ld, Dwarf_Die *die)
 {
+	const char *path = NULL;
+	Dwarf_Die at = *die;
 	Dwarf_Attribute a;
 	Dwarf_Word i;
-	const char *path;
 	uint32_t id;
 
-	if (dwarf_attr_integrate(die, DW_AT_decl_file, &a) != NULL &&
-		dwarf_formudata(&a, &i) == 0 && file_of_unit(ld, a.cu, i, &id))
-		return id;
-	path = dwarf_decl_file(die);
+	for (int depth = 0; depth < MAX_ORIGINS; depth++) {
+		if (dwarf_attr(&at, DW_AT_decl_file, &a) != NULL) {
+			if (dwarf_formudata(&a, &i) != 0)
+				break;
+			if (!ld->in_split && file_of_unit(ld, a.cu, i, &id))
+				return id;
+			path = file_elsewhere(ld, &at, i);
+			break;
+		}
+		if ((dwarf_attr(&at, DW_AT_abstract_origin, &a) == NULL &&
+			    dwarf_attr(&at, DW_AT_specification, &a) == NULL) ||
+			dwarf_formref_die(&a, &at) == NULL)
+			break;
+	}
 	return path != NULL ? intern(ld, pgo_path_base(path)) : 0;
 }
 
@@ -381,14 +417,24 @@ static bool wanted_in(const struct loader *ld, uint64_t lo, uint64_t hi)
 	return a < ld->n_wanted && ld->wanted[a] < hi;
 }
 
-static bool die_wanted(const struct loader *ld, Dwarf_Die *die, bool *ret_has)
+/* The next range of a DIE: positive, to be given back; 0 or -1 at the end. */
+static ptrdiff_t next_range(
+	struct loader *ld, Dwarf_Die *die, ptrdiff_t at, Dwarf_Addr *ret_lo, Dwarf_Addr *ret_hi)
 {
-	Dwarf_Addr base, lo, hi;
+	Dwarf_Addr base;
+
+	return ld->in_split ? pgo_split_next(&ld->split, die, at, ret_lo, ret_hi)
+			    : dwarf_ranges(die, at, &base, ret_lo, ret_hi);
+}
+
+static bool die_wanted(struct loader *ld, Dwarf_Die *die, bool *ret_has)
+{
+	Dwarf_Addr lo, hi;
 	ptrdiff_t at = 0;
 	bool wanted = false;
 
 	*ret_has = false;
-	while (!wanted && (at = dwarf_ranges(die, at, &base, &lo, &hi)) > 0) {
+	while (!wanted && (at = next_range(ld, die, at, &lo, &hi)) > 0) {
 		*ret_has = true;
 		wanted = wanted_in(ld, lo, hi);
 	}
@@ -400,10 +446,10 @@ static int add_ranges(
 	struct loader *ld, Dwarf_Die *die, uint32_t node, uint32_t depth, struct pgo_lines_fn *fn)
 {
 	struct pgo_linetab_interval *r;
-	Dwarf_Addr base, lo, hi;
+	Dwarf_Addr lo, hi;
 	ptrdiff_t at = 0;
 
-	while ((at = dwarf_ranges(die, at, &base, &lo, &hi)) > 0) {
+	while ((at = next_range(ld, die, at, &lo, &hi)) > 0) {
 		if (hi <= lo)
 			continue;
 		if (pgo_linetab_add_interval(ld->tab, lo, hi, node, depth) < 0)
@@ -728,40 +774,74 @@ static int load_scanned(struct loader *ld, Dwarf_Die *cu)
 	return rc;
 }
 
+/* What is kept by the place of DIEs in memory is no good once they are gone. */
+static void forget_origins(struct loader *ld)
+{
+	pgo_map_fini(&ld->origin_map);
+	pgo_map_init(&ld->origin_map);
+	ld->n_origins = 0;
+}
+
+static int walk_unit(struct loader *ld, Dwarf_Die *tree)
+{
+	int rc;
+
+	ld->whole = true;
+	rc = walk_tree(ld, tree, UINT32_MAX);
+	ld->whole = false;
+	return rc;
+}
+
+/* `split`: the unit that the skeleton `cu` stands for, or NULL. */
 static int load_unit(struct loader *ld, Dwarf_Die *cu, Dwarf_Die *split)
 {
 	Dwarf_Attribute a;
-	Dwarf_Die *tree = split != NULL ? split : cu;
 	struct row_source *source;
 	const char *producer = NULL;
-	int rc = 0;
+	int rc;
 
-	if (dwarf_attr_integrate(tree, DW_AT_producer, &a) != NULL)
+	if (dwarf_attr_integrate(split != NULL ? split : cu, DW_AT_producer, &a) != NULL)
 		producer = dwarf_formstring(&a);
 	ld->enc = pgo_disc_encoding_of(producer);
 	source = PGO_VEC_PUSH(ld->sources, ld->n_sources, ld->sources_room);
 	if (source == NULL)
 		return -1;
 	*source = (struct row_source){*cu, ld->enc};
-	if (split == NULL)
-		rc = load_scanned(ld, cu);
-	if (rc == 0) {
-		ld->whole = true;
-		rc = walk_tree(ld, tree, UINT32_MAX);
-		ld->whole = false;
+	if (split != NULL) {
+		ld->in_split = true;
+		ld->skeleton = *cu;
+		forget_origins(ld);
+		rc = walk_unit(ld, split);
+		forget_origins(ld);
+		ld->in_split = false;
+		return rc;
 	}
+	rc = load_scanned(ld, cu);
+	if (rc == 0)
+		rc = walk_unit(ld, cu);
 	return rc < 0 ? -1 : 0;
+}
+
+/* The unit that belongs to a skeleton, if it is to be found: 1, 0 or -1. */
+static int open_split(struct loader *ld, Dwarf_Die *skeleton, Dwarf_Die *ret)
+{
+	const struct pgo_debug_places *where = ld->l->where;
+
+	if (ld->split.files == NULL && pgo_split_init(&ld->split, ld->l->elf, ld->debug,
+					       where->dwo_dirs, where->n_dwo_dirs, NULL) < 0)
+		return -1;
+	return pgo_split_open(&ld->split, skeleton, ret);
 }
 
 static int load_units(struct loader *ld, Dwarf *dw)
 {
 	Dwarf_CU *cu = NULL;
-	Dwarf_Die die, sub;
+	Dwarf_Die die, full;
 	Dwarf_Half version;
 	uint8_t type;
 
-	while (dwarf_get_units(dw, cu, &cu, &version, &type, &die, &sub) == 0) {
-		bool split = type == DW_UT_skeleton && dwarf_tag(&sub) == DW_TAG_compile_unit;
+	while (dwarf_get_units(dw, cu, &cu, &version, &type, &die, NULL) == 0) {
+		int split = 0;
 		bool has;
 
 		if (die.addr == NULL || (type != DW_UT_compile && type != DW_UT_skeleton))
@@ -769,9 +849,13 @@ static int load_units(struct loader *ld, Dwarf *dw)
 		/* A unit that does not say where its code is has to be looked into. */
 		if (!die_wanted(ld, &die, &has) && has)
 			continue;
-		if (!has && dwarf_haschildren(&die) == 0 && !split)
+		if (type == DW_UT_skeleton)
+			split = open_split(ld, &die, &full);
+		if (split < 0)
+			return -1;
+		if (!has && dwarf_haschildren(&die) == 0 && split == 0)
 			continue;
-		if (load_unit(ld, &die, split ? &sub : NULL) < 0)
+		if (load_unit(ld, &die, split != 0 ? &full : NULL) < 0)
 			return -1;
 	}
 	return 0;
@@ -779,6 +863,7 @@ static int load_units(struct loader *ld, Dwarf *dw)
 
 static void loader_fini(struct loader *ld)
 {
+	pgo_split_fini(&ld->split);
 	pgo_free(ld->stack);
 	pgo_free(ld->origins);
 	pgo_map_fini(&ld->origin_map);
@@ -831,54 +916,75 @@ static void find_sections(struct loader *ld)
 	ld->line_str = section_of(elf, ".debug_line_str");
 }
 
-static int load_dwarf(struct loader *ld)
+static void report(const struct pgo_lines *l, const struct loader *ld)
 {
-	find_sections(ld);
-	return load_units(ld, ld->dw) < 0 || load_all_rows(ld) < 0 ||
-			       pgo_linetab_finish(ld->tab) < 0
-		       ? -1
-		       : 0;
+	if (ld->damaged != 0)
+		pgo_warn("%s: debug information of %zu units is damaged, using what came before",
+			l->debug_file, ld->damaged);
+	if (ld->split.n_missing != 0)
+		pgo_warn("%s: the split debug information of %zu units that ran is missing (%s%s); "
+			 "say where it is with --dwo-dir",
+			l->debug_file, ld->split.n_missing,
+			ld->split.missing != NULL ? ld->split.missing : "",
+			ld->split.n_missing > 1 ? ", ..." : "");
+}
+
+static int load_dwarf(struct pgo_lines *l, struct loader *ld, struct pgo_err *err)
+{
+	struct pgo_dwarf_file f;
+	int rc = pgo_dwarf_open(&f, ld->debug, l->where, err);
+
+	if (rc == 0) {
+		ld->dw = f.dw;
+		find_sections(ld);
+		if (load_units(ld, f.dw) < 0 || load_all_rows(ld) < 0 ||
+			pgo_linetab_finish(ld->tab) < 0)
+			rc = pgo_err_nomem(err);
+	}
+	pgo_dwarf_close(&f);
+	return rc;
 }
 
 static int load(struct pgo_lines *l, const uint64_t *wanted, size_t n_wanted,
 	struct pgo_strtab *strs, struct pgo_err *err)
 {
-	struct loader ld = {.tab = &l->tab, .strs = strs, .wanted = wanted, .n_wanted = n_wanted};
-	Dwarf *dw = NULL;
-	int fd, rc = 0;
+	struct loader ld = {
+		.l = l, .tab = &l->tab, .strs = strs, .wanted = wanted, .n_wanted = n_wanted};
+	struct pgo_elf *own = NULL;
+	int rc;
 
-	fd = open(l->debug_file, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return pgo_err_errno(err, PGO_EIO, "%s", l->debug_file);
 	pgo_map_init(&ld.origin_map);
 	pgo_map_init(&ld.table_map);
-	dw = dwarf_begin(fd, DWARF_C_READ);
-	if (dw == NULL)
-		rc = pgo_err_set(err, PGO_EFORMAT, "%s: debug information: %s", l->debug_file,
-			dwarf_errmsg(-1));
-	else if (ld.dw = dw, load_dwarf(&ld) < 0)
-		rc = pgo_err_nomem(err);
-	if (ld.damaged != 0)
-		pgo_warn("%s: debug information of %zu units is damaged, using what came before",
-			l->debug_file, ld.damaged);
-	dwarf_end(dw);
-	close(fd);
+	ld.debug = l->elf;
+	if (strcmp(l->debug_file, l->elf->path) != 0)
+		ld.debug = own = pgo_elf_open_bare(l->debug_file, err);
+	rc = ld.debug != NULL ? load_dwarf(l, &ld, err) : PGO_EFORMAT;
+	if (rc == 0)
+		report(l, &ld);
+	l->n_split = ld.split.n_found;
+	l->n_split_missing = ld.split.n_missing;
+	l->split_file = ld.split.file;
+	ld.split.file = NULL;
 	loader_fini(&ld);
+	pgo_elf_close(own);
 	return rc;
 }
 
 /* ------------------------------------------------------------------ the object */
 
-struct pgo_lines *pgo_lines_open(const struct pgo_elf *elf, const char *debug,
+struct pgo_lines *pgo_lines_open(const struct pgo_elf *elf, const struct pgo_debug_places *where,
 	const uint64_t *wanted, size_t n_wanted, struct pgo_strtab *strs, struct pgo_err *err)
 {
+	static const struct pgo_debug_places nowhere;
 	struct pgo_lines *l = pgo_calloc(1, sizeof *l);
 
 	if (l == NULL) {
 		pgo_err_nomem(err);
 		return NULL;
 	}
-	l->debug_file = pgo_debugfile_find(elf, debug, err);
+	l->elf = elf;
+	l->where = where != NULL ? where : &nowhere;
+	l->debug_file = pgo_debugfile_find(elf, where, err);
 	if (l->debug_file == NULL || load(l, wanted, n_wanted, strs, err) < 0) {
 		pgo_lines_close(l);
 		return NULL;
@@ -892,12 +998,20 @@ void pgo_lines_close(struct pgo_lines *l)
 		return;
 	pgo_linetab_fini(&l->tab);
 	pgo_free(l->debug_file);
+	pgo_free(l->split_file);
 	pgo_free(l);
 }
 
 const char *pgo_lines_debug_file(const struct pgo_lines *l)
 {
 	return l->debug_file;
+}
+
+const char *pgo_lines_split_file(const struct pgo_lines *l, uint64_t *ret_n, uint64_t *ret_missing)
+{
+	*ret_n = l->n_split;
+	*ret_missing = l->n_split_missing;
+	return l->split_file;
 }
 
 void pgo_lines_find(const struct pgo_lines *l, uint64_t vaddr, struct pgo_lines_hit *ret)

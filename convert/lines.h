@@ -77,10 +77,13 @@ struct pgo_lines;
  * Strings go into `strs`, which must outlive the object.  Gives an object; NULL and PGO_ENOTFOUND
  * with the places searched.
  */
-struct pgo_lines *pgo_lines_open(const struct pgo_elf *elf, const char *debug,
+struct pgo_debug_places;
+struct pgo_lines *pgo_lines_open(const struct pgo_elf *elf, const struct pgo_debug_places *where,
 	const uint64_t *wanted, size_t n_wanted, struct pgo_strtab *strs, struct pgo_err *err);
 void pgo_lines_close(struct pgo_lines *l);
 const char *pgo_lines_debug_file(const struct pgo_lines *l);
+/* Of split DWARF: how many units were found and how many not; the first file used, or NULL. */
+const char *pgo_lines_split_file(const struct pgo_lines *l, uint64_t *ret_n, uint64_t *ret_missing);
 
 void pgo_lines_find(const struct pgo_lines *l, uint64_t vaddr, struct pgo_lines_hit *ret);
 size_t pgo_lines_n_nodes(const struct pgo_lines *l);

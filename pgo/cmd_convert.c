@@ -13,8 +13,9 @@
 #define MAPPED_WARN 0.95
 
 struct convert_values {
-	struct pgo_opt_list binaries, binary_dirs;
-	const char *debug, *clang_format;
+	struct pgo_opt_list binaries, binary_dirs, debug, dwo_dirs;
+	bool debuginfod;
+	const char *clang_format;
 	const char *output[PGO_N_OUTPUT_KINDS];
 	const char *order_format;
 	bool no_unbias;
@@ -31,8 +32,13 @@ static const struct pgo_opt opts[] = {
 		PGO_OPT_LIST, AT(binaries)},
 	{"binary-dir", 0, "DIR", "look here for what the profile names, by build-id (repeatable)",
 		PGO_OPT_LIST, AT(binary_dirs)},
-	{"debug", 0, "FILE|DIR", "its separate debug file, or a directory to search", PGO_OPT_STR,
-		AT(debug)},
+	{"debug", 0, "FILE|DIR", "its separate debug file, or a directory to search (repeatable)",
+		PGO_OPT_LIST, AT(debug)},
+	{"dwo-dir", 0, "DIR|FILE",
+		"where .dwo files of split debug information are, or a .dwp file (repeatable)",
+		PGO_OPT_LIST, AT(dwo_dirs)},
+	{"debuginfod", 0, NULL, "ask the servers of DEBUGINFOD_URLS for missing debug information",
+		PGO_OPT_FLAG, AT(debuginfod)},
 	{"no-unbias", 0, NULL,
 		"count branch records as they are, with the bias of the event that sampled them",
 		PGO_OPT_FLAG, AT(no_unbias)},
@@ -244,7 +250,12 @@ static int run(int argc, char **argv)
 		.n_binaries = o.binaries.n,
 		.binary_dirs = o.binary_dirs.item,
 		.n_binary_dirs = o.binary_dirs.n,
-		.debug = o.debug,
+		.where = {.debug = o.debug.item,
+			.n_debug = o.debug.n,
+			.dwo_dirs = o.dwo_dirs.item,
+			.n_dwo_dirs = o.dwo_dirs.n,
+			.sole = o.binaries.n == 1 && o.binary_dirs.n == 0,
+			.debuginfod = o.debuginfod},
 		.no_unbias = o.no_unbias,
 		.want_fnprof = pgo_outputs_want_fnprof(&outputs),
 		.want_fdata = pgo_outputs_want_fdata(&outputs),
@@ -265,6 +276,8 @@ out:
 	pgo_outputs_fini(&outputs);
 	pgo_opt_list_free(&o.binaries);
 	pgo_opt_list_free(&o.binary_dirs);
+	pgo_opt_list_free(&o.debug);
+	pgo_opt_list_free(&o.dwo_dirs);
 	return code;
 }
 

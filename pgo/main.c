@@ -32,7 +32,7 @@
  *	inflate, deflate       gzip, zstd, zlib as streams
  *	sha256, json           digests; JSON out and in
  *	opt, value             option tables and --help; numbers, sizes, durations, times
- *	elf, elf_bytes, elf_symbols, elf_plt, elf_impl
+ *	elf, elf_bytes, elf_symbols, elf_plt, elf_image, elf_impl
  *	                       build-ids, segments, functions, stubs
  *	profile                the model of a profile
  *	pprof, pprof_read, pprof_split, pprof_tables, pprof_sample, pprof_write, pprof_impl, wire
@@ -73,7 +73,9 @@
  *	noreturn, labels       what the graphs need: calls that do not return, computed gotos
  *	codefns, cfg, cfg_tables, landing
  *	                       functions, instructions, basic blocks, jump tables, landing pads
- *	debugfile, lines, lines_scan, lines_rows, lines_bytes, linetab
+ *	debugfile, debuginfod, dwo
+ *	                       debug information, wherever it is
+ *	lines, lines_file, lines_scan, lines_rows, lines_bytes, lines_split, linetab
  *	                       DWARF: address -> line and inline chain
  *	positions, edges       executions -> source positions; -> edges of blocks
  *	fnprof, fnprof_merge, fnprof_summary, trim, fdata

@@ -311,11 +311,11 @@ static int merge(struct run *r, struct pgo_err *err)
 
 static int convert(struct run *r, struct pgo_err *err)
 {
-	const char *binary = r->target->binary;
+	const char *binary = r->target->binary, *debug = r->target->debug;
 	struct pgo_convert_options o = {
 		.binaries = &binary,
 		.n_binaries = 1,
-		.debug = r->target->debug[0] != '\0' ? r->target->debug : NULL,
+		.where = {.debug = &debug, .n_debug = debug[0] != '\0', .sole = true},
 		.want_fnprof = pgo_outputs_want_fnprof(&r->outputs),
 		.want_fdata = pgo_outputs_want_fdata(&r->outputs),
 	};

@@ -110,6 +110,8 @@ missing() {
 	need 3 optional valgrind have_command valgrind
 	need 3 optional zstd have_command zstd
 	need 3 optional elfutils have_command eu-readelf
+	need 3 optional dwz have_command dwz
+	need 3 optional debuginfod have_command debuginfod
 	need 3 optional autofdo have_command create_gcov
 	need 3 optional golang-go have_command go
 	need 3 optional clang-14 have_clang_14

@@ -52,7 +52,7 @@ static void unmap_file(struct pgo_elf_impl *im)
 	im->map = NULL;
 }
 
-static int read_ehdr(const char *path, struct pgo_elf_impl *im, struct pgo_err *err)
+static int read_ehdr(const char *path, struct pgo_elf_impl *im, bool object, struct pgo_err *err)
 {
 	Elf64_Ehdr *h = &im->ehdr;
 
@@ -69,7 +69,7 @@ static int read_ehdr(const char *path, struct pgo_elf_impl *im, struct pgo_err *
 		return pgo_err_set(err, PGO_EFORMAT,
 			"%s: for ELF machine %u; only x86-64 (62) and AArch64 (183) can be handled",
 			path, h->e_machine);
-	if (h->e_type != ET_EXEC && h->e_type != ET_DYN)
+	if (h->e_type != ET_EXEC && h->e_type != ET_DYN && (h->e_type != ET_REL || !object))
 		return pgo_err_set(err, PGO_EFORMAT, "%s: %s, not a linked program or library",
 			path,
 			h->e_type == ET_REL    ? "an object file"
@@ -414,13 +414,13 @@ static struct pgo_elf *elf_new(const char *path, struct pgo_err *err)
 	return e;
 }
 
-static int open_headers(struct pgo_elf *e, struct pgo_err *err)
+static int open_headers(struct pgo_elf *e, bool object, struct pgo_err *err)
 {
 	struct pgo_elf_impl *im = pgo_elf_impl_of(e);
 	int rc = map_file(e->path, im, err);
 
 	if (rc == 0)
-		rc = read_ehdr(e->path, im, err);
+		rc = read_ehdr(e->path, im, object, err);
 	if (rc == 0)
 		rc = read_sections(e, err);
 	if (rc == 0)
@@ -438,8 +438,19 @@ struct pgo_elf *pgo_elf_open(const char *path, struct pgo_err *err)
 
 	if (e == NULL)
 		return NULL;
-	if (open_headers(e, err) < 0 || pgo_elf_read_symbols(e, err) < 0 ||
+	if (open_headers(e, false, err) < 0 || pgo_elf_read_symbols(e, err) < 0 ||
 		pgo_elf_read_plt(e, err) < 0) {
+		pgo_elf_close(e);
+		return NULL;
+	}
+	return e;
+}
+
+struct pgo_elf *pgo_elf_open_bare(const char *path, struct pgo_err *err)
+{
+	struct pgo_elf *e = elf_new(path, err);
+
+	if (e != NULL && open_headers(e, true, err) < 0) {
 		pgo_elf_close(e);
 		return NULL;
 	}
@@ -481,7 +492,7 @@ int pgo_elf_build_id(const char *path, char ret[129], struct pgo_err *err)
 
 	if (e == NULL)
 		return PGO_ENOMEM;
-	rc = open_headers(e, err);
+	rc = open_headers(e, false, err);
 	if (rc == 0)
 		memcpy(ret, e->build_id, sizeof e->build_id);
 	pgo_elf_close(e);

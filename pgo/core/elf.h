@@ -82,6 +82,8 @@ struct pgo_elf {
 /* Gives an object; pgo_elf_close().  Not an ELF, truncated, another class or machine: one sentence.
  */
 struct pgo_elf *pgo_elf_open(const char *path, struct pgo_err *err);
+/* Headers and sections only, without symbols and stubs; object files (.dwo, .dwp) as well. */
+struct pgo_elf *pgo_elf_open_bare(const char *path, struct pgo_err *err);
 void pgo_elf_close(struct pgo_elf *e);
 /* Only the build-id as hex into `ret` ("" if none); cheaper than opening. */
 int pgo_elf_build_id(const char *path, char ret[129], struct pgo_err *err) PGO_MUST_CHECK;
@@ -114,6 +116,18 @@ const struct pgo_symbol *pgo_elf_symbol(const struct pgo_elf *e, uint64_t vaddr)
 const struct pgo_section *pgo_elf_section(const struct pgo_elf *e, const char *name);
 /* Contents of a section by name (also non-allocated), decompressed; borrowed. NULL if absent. */
 const uint8_t *pgo_elf_section_data(const struct pgo_elf *e, const char *name, size_t *ret_len);
+/* Is any section of debug information packed in a way that ELF libraries may not know (zstd)? */
+bool pgo_elf_packed_debug(const struct pgo_elf *e);
+/* A section of a file that is made in memory. */
+struct pgo_elf_part {
+	const char *name;
+	const void *data;
+	size_t len;
+};
+/* The bytes of an ELF file with these sections and nothing else (pgo_free), for libraries that
+ * know how to read only files; NULL: out of memory. */
+uint8_t *pgo_elf_image(
+	enum pgo_machine machine, const struct pgo_elf_part *parts, size_t n, size_t *ret_len);
 /* Relocations kept for section `name` (its .rela.NAME), sorted by place: gives an array (pgo_free).
  * 0 if there are none. */
 int pgo_elf_relocs(const struct pgo_elf *e, const char *name, struct pgo_reloc **ret, size_t *ret_n,

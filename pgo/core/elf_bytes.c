@@ -208,6 +208,22 @@ const uint8_t *pgo_elf_section_data(const struct pgo_elf *e, const char *name, s
 	return s->data;
 }
 
+bool pgo_elf_packed_debug(const struct pgo_elf *e)
+{
+	for (size_t i = 0; i < e->n_sections; i++) {
+		const struct pgo_section *s = &e->sections[i];
+		Elf64_Chdr h;
+
+		if (!(pgo_elf_impl_of(e)->shdrs[i].sh_flags & SHF_COMPRESSED) || s->data == NULL ||
+			s->size < sizeof h || strncmp(s->name, ".debug_", 7) != 0)
+			continue;
+		memcpy(&h, s->data, sizeof h);
+		if (h.ch_type != ELFCOMPRESS_ZLIB)
+			return true;
+	}
+	return false;
+}
+
 /* ---------------------------------------------------------------- identity */
 
 void pgo_elf_file_id(const struct pgo_elf *e, char ret[33])

@@ -191,7 +191,7 @@ static struct pgo_convert *convert(
 	const char *binary = b->path;
 	struct pgo_convert_options o = {.binaries = &binary,
 		.n_binaries = 1,
-		.debug = debug,
+		.where = {.debug = &debug, .n_debug = debug != NULL, .sole = true},
 		.want_fnprof = fnprof,
 		.want_fdata = fdata};
 	struct pgo_convert *c = pgo_convert_new(&o, err);

@@ -270,7 +270,9 @@ static void shell(void *state, const char *cmd)
 static char *find_debug(const char *binary, const char *debug, struct pgo_err *err)
 {
 	struct pgo_elf *e = open_elf(binary);
-	char *found = pgo_debugfile_find(e, debug, err);
+	const struct pgo_debug_places where = {
+		.debug = &debug, .n_debug = debug != NULL, .sole = true};
+	char *found = pgo_debugfile_find(e, &where, err);
 
 	pgo_elf_close(e);
 	return found;
