@@ -9,9 +9,11 @@
 #include "pgo/core/diag.h"
 #include "pgo/core/profile.h"
 #include "pgo/core/sha256.h"
+#include "pgo/core/vec.h"
 
 #include <inttypes.h>
 #include <limits.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -19,12 +21,23 @@
 
 #define DEFAULT_MAX_OBJECT ((uint64_t)4 << 30)
 
+/* An object of a store on the network that is to be fetched. */
+struct wanted {
+	char *name, *temp;
+	struct pgo_listed listed;
+	struct pgo_http_request request;
+	bool begun;
+};
+
 struct run {
 	const struct pgo_fetch_options *o;
 	struct pgo_selection selection;
 	struct pgo_store *store;
 	struct pgo_source *source; /* the one being listed */
 	struct pgo_fetch_stats *stats;
+	struct pgo_http *http; /* made when the first store on the network is met */
+	struct wanted *wanted; /* of the source being listed */
+	size_t n_wanted, wanted_room, next_wanted;
 	uint64_t max_object;
 	uint64_t selected; /* objects of the sources that are in the store now */
 	char out_real[PATH_MAX];
@@ -186,12 +199,28 @@ static bool is_ours(int rc)
 	return rc == PGO_ENOMEM || rc == PGO_EIO;
 }
 
+/* A copy of the object is `temp`, or there is none because of `rc` and `why`. */
+static int received(struct run *r, const struct pgo_listed *l, const char *temp, int rc,
+	struct pgo_err *why, struct pgo_err *err)
+{
+	struct pgo_record rec = {0};
+	bool profile = false;
+
+	if (rc == 0)
+		rc = describe(r, temp, l, &rec, &profile, why);
+	if (rc < 0)
+		rc = is_ours(rc) ? pgo_err_set(err, why->code, "%s", why->msg)
+				 : skip(r, l, temp, why);
+	else
+		rc = profile ? settle(r, temp, &rec, err) : note_other(r, l, err);
+	pgo_record_fini(&rec);
+	return rc;
+}
+
 static int take(struct run *r, const struct pgo_listed *l, struct pgo_err *err)
 {
 	struct pgo_err why = PGO_ERR_INIT;
-	struct pgo_record rec = {0};
 	char *temp = NULL;
-	bool profile = false;
 	int rc;
 
 	r->stats->examined++;
@@ -205,17 +234,85 @@ static int take(struct run *r, const struct pgo_listed *l, struct pgo_err *err)
 	temp = pgo_store_temp(r->store);
 	rc = temp != NULL ? r->source->ops->get(r->source, l->name, temp, r->max_object, &why)
 			  : pgo_err_nomem(&why);
-	if (rc == 0)
-		rc = describe(r, temp, l, &rec, &profile, &why);
-	if (rc < 0)
-		rc = is_ours(rc) ? pgo_err_set(err, why.code, "%s", why.msg)
-				 : skip(r, l, temp, &why);
-	else
-		rc = profile ? settle(r, temp, &rec, err) : note_other(r, l, err);
+	rc = received(r, l, temp, rc, &why, err);
 	if (temp != NULL)
 		unlink(temp); /* gone already if it was stored */
 	pgo_free(temp);
-	pgo_record_fini(&rec);
+	return rc;
+}
+
+/* ---------------------------------------------------------------- stores on the network */
+
+/* Listed first and fetched then, many at a time; what comes back is settled one by one. */
+static int want(struct run *r, const struct pgo_listed *l, struct pgo_err *err)
+{
+	struct wanted *w = PGO_VEC_PUSH(r->wanted, r->n_wanted, r->wanted_room);
+
+	if (w == NULL || (w->name = pgo_strdup(l->name)) == NULL)
+		return pgo_err_nomem(err);
+	w->listed = *l;
+	w->listed.name = w->name;
+	return 0;
+}
+
+static void forget_wanted(struct run *r)
+{
+	for (size_t i = 0; i < r->n_wanted; i++) {
+		struct wanted *w = &r->wanted[i];
+
+		if (w->begun)
+			r->source->ops->request_end(r->source, &w->request);
+		if (w->temp != NULL)
+			unlink(w->temp); /* gone already if it was stored */
+		pgo_http_headers_fini(&w->request.headers);
+		pgo_free(w->temp);
+		pgo_free(w->name);
+	}
+	pgo_free(r->wanted);
+	r->wanted = NULL;
+	r->n_wanted = r->wanted_room = r->next_wanted = 0;
+}
+
+static int next_request(void *ctx, struct pgo_http_request **ret, struct pgo_err *err)
+{
+	struct run *r = ctx;
+	struct wanted *w;
+	int rc;
+
+	if (r->next_wanted == r->n_wanted)
+		return 0;
+	w = &r->wanted[r->next_wanted++];
+	r->stats->examined++;
+	w->temp = pgo_store_temp(r->store);
+	if (w->temp == NULL)
+		return pgo_err_nomem(err);
+	w->request.to_path = w->temp;
+	w->request.max = r->max_object;
+	rc = r->source->ops->request(r->source, w->name, &w->request, err);
+	if (rc < 0)
+		return rc;
+	w->begun = true;
+	*ret = &w->request;
+	return 1;
+}
+
+static int answered(void *ctx, struct pgo_http_request *q, const struct pgo_http_reply *reply,
+	struct pgo_err *err)
+{
+	struct run *r = ctx;
+	struct wanted *w = (struct wanted *)((char *)q - offsetof(struct wanted, request));
+	struct pgo_err why = PGO_ERR_INIT;
+	int rc = 0;
+
+	if (reply == NULL) {
+		why = *err;
+		rc = why.code;
+	} else if (reply->status < 200 || reply->status > 299) {
+		rc = pgo_http_refused(reply, &why);
+	}
+	rc = received(r, &w->listed, w->temp, rc, &why, err);
+	unlink(w->temp);
+	pgo_progress("fetching", r->stats->examined, r->n_wanted, "objects");
 	return rc;
 }
 
@@ -246,9 +343,20 @@ static int each_listed(void *ctx, const struct pgo_listed *l, struct pgo_err *er
 	r->stats->listed++;
 	pgo_progress("fetching", r->stats->listed, 0, "objects");
 	if (!known(r, l))
-		return take(r, l, err);
+		return r->source->ops->get != NULL ? take(r, l, err) : want(r, l, err);
 	r->stats->unchanged++;
 	return 0;
+}
+
+/* One pool of connections for all stores on the network. */
+static int join_network(struct run *r, struct pgo_err *err)
+{
+	if (r->source->ops->request == NULL)
+		return 0;
+	if (r->http == NULL)
+		r->http = pgo_http_new(&r->o->http, err);
+	r->source->http = r->http;
+	return r->http != NULL ? 0 : err->code;
 }
 
 static int fetch_url(struct run *r, const char *url, struct pgo_err *err)
@@ -258,7 +366,13 @@ static int fetch_url(struct run *r, const char *url, struct pgo_err *err)
 	r->source = pgo_source_open(url, err);
 	if (r->source == NULL)
 		return err->code;
-	rc = r->source->ops->list(r->source, r->o->since_ns, r->o->until_ns, each_listed, r, err);
+	rc = join_network(r, err);
+	if (rc == 0)
+		rc = r->source->ops->list(
+			r->source, r->o->since_ns, r->o->until_ns, each_listed, r, err);
+	if (rc == 0 && r->n_wanted != 0)
+		rc = pgo_http_run(r->http, next_request, answered, r, err);
+	forget_wanted(r);
 	pgo_source_close(r->source);
 	r->source = NULL;
 	return rc;
@@ -327,6 +441,11 @@ int pgo_fetch(const struct pgo_fetch_options *o, struct pgo_fetch_stats *ret, st
 
 	pgo_selection_init(&r.selection);
 	rc = run(&r, &local);
+	if (r.http != NULL) {
+		stats.retries = pgo_http_stats_of(r.http)->retries;
+		stats.received_bytes = pgo_http_stats_of(r.http)->received;
+	}
+	pgo_http_free(r.http);
 	pgo_store_close(r.store);
 	pgo_selection_fini(&r.selection);
 	if (rc < 0 && err != NULL)

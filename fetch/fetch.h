@@ -7,13 +7,14 @@
 #ifndef PGO_FETCH_FETCH_H
 #define PGO_FETCH_FETCH_H
 
+#include "fetch/http.h"
 #include "pgo/core/err.h"
 #include "pgo/core/manifest.h"
 
 #include <stdint.h>
 
 struct pgo_fetch_options {
-	const char *const *urls; /* paths, globs, file:..., later http stores */
+	const char *const *urls; /* paths, globs, file:..., http:..., https:... */
 	size_t n_urls;
 	const char *out_dir;
 	int64_t since_ns, until_ns; /* profile time; 0 = open */
@@ -22,7 +23,8 @@ struct pgo_fetch_options {
 	size_t n_selects;
 	const char *const *labels; /* `key=value`, for profiles that do not have that label */
 	size_t n_labels;
-	uint64_t max_object; /* bytes of one stored object; 0 = 4 GiB */
+	uint64_t max_object;          /* bytes of one stored object; 0 = 4 GiB */
+	struct pgo_http_options http; /* for stores on the network */
 };
 
 struct pgo_fetch_stats {
@@ -33,6 +35,7 @@ struct pgo_fetch_stats {
 	uint64_t fetched, fetched_bytes;
 	uint64_t duplicates; /* same bytes as a stored object */
 	uint64_t not_selected, not_profiles, failed;
+	uint64_t retries, received_bytes; /* over the network */
 };
 
 /* Goes on past a bad object (a warning and a count) and fails only if a source cannot be listed at

@@ -7,6 +7,8 @@
 
 static const struct pgo_source_ops *const table[] = {
 	&pgo_source_file,
+	&pgo_source_http,
+	&pgo_source_https,
 };
 
 #define N_TABLE (sizeof table / sizeof *table)

@@ -6,6 +6,7 @@
 #ifndef PGO_FETCH_SOURCE_H
 #define PGO_FETCH_SOURCE_H
 
+#include "fetch/http.h"
 #include "pgo/core/err.h"
 #include "pgo/core/manifest.h"
 
@@ -30,23 +31,31 @@ struct pgo_source_ops {
 	int (*list)(struct pgo_source *s, int64_t since_ns, int64_t until_ns,
 		int (*each)(void *ctx, const struct pgo_listed *l, struct pgo_err *err), void *ctx,
 		struct pgo_err *err);
-	/* Copies the object's bytes into the file `to_path` (created), at most `max` bytes. PGO_EIO
-	 * if that file cannot be written; every other code means the object. */
+	/* Stores on this machine: copies the object's bytes into the file `to_path` (created), at
+	 * most `max` bytes. PGO_EIO if that file cannot be written; every other code means the
+	 * object. */
 	int (*get)(struct pgo_source *s, const char *name, const char *to_path, uint64_t max,
 		struct pgo_err *err);
 	/* Where the object can be read without copying it (pgo_free), for stores that are local;
 	 * NULL elsewhere. */
 	char *(*local)(struct pgo_source *s, const char *name);
+	/* Stores on the network, instead of get: fills `r` (zeroed, but for to_path and max) with
+	 * the request that gets the object; the url and body that it points to live as long as the
+	 * request's ctx, which request_end frees. */
+	int (*request)(struct pgo_source *s, const char *name, struct pgo_http_request *r,
+		struct pgo_err *err);
+	void (*request_end)(struct pgo_source *s, struct pgo_http_request *r);
 };
 
 struct pgo_source {
 	const struct pgo_source_ops *ops;
+	struct pgo_http *http; /* borrowed; for stores on the network, set before list is called */
 };
 
 /* "path", "file:///path", glob, or "scheme://..."; an unknown scheme is PGO_EUSAGE and names the
  * known ones. */
 struct pgo_source *pgo_source_open(const char *url, struct pgo_err *err);
 void pgo_source_close(struct pgo_source *s);
-extern const struct pgo_source_ops pgo_source_file;
+extern const struct pgo_source_ops pgo_source_file, pgo_source_http, pgo_source_https;
 
 #endif

@@ -2,17 +2,22 @@
 #include "pgo/cmd.h"
 
 #include "fetch/fetch.h"
+#include "pgo/core/diag.h"
 #include "pgo/core/json.h"
 
 #include <inttypes.h>
 
 #define PRINT_MAX ((size_t)1 << 20)
+#define MAX_PARALLEL 256
+#define MAX_TRIES 100
 
 struct fetch_values {
 	const char *dir;
 	struct pgo_opt_list selects, labels;
 	int64_t since, until;
-	uint64_t max_object;
+	uint64_t max_object, parallel, tries, rate;
+	const char *ca_file;
+	bool insecure, netrc;
 };
 
 #define AT(field) offsetof(struct fetch_values, field)
@@ -32,6 +37,18 @@ static const struct pgo_opt opts[] = {
 		PGO_OPT_LIST, AT(selects)},
 	{"max-object", 0, "SIZE", "skip objects larger than this (default 4G)", PGO_OPT_SIZE,
 		AT(max_object)},
+	{"Stores on the network", 0, NULL, NULL, PGO_OPT_GROUP, 0},
+	{"parallel", 'j', "N", "transfers at a time (default 8)", PGO_OPT_U64, AT(parallel)},
+	{"rate", 0, "SIZE", "bytes a second, over all transfers (default: as they come)",
+		PGO_OPT_SIZE, AT(rate)},
+	{"tries", 0, "N", "how often to ask a server that is busy or gone (default 5)", PGO_OPT_U64,
+		AT(tries)},
+	{"netrc", 0, NULL, "take user names and passwords from ~/.netrc", PGO_OPT_FLAG, AT(netrc)},
+	{"cacert", 0, "FILE", "certificates to trust instead of the system's", PGO_OPT_STR,
+		AT(ca_file)},
+	{"insecure", 0, NULL,
+		"trust any certificate: whoever is in between can read and change all",
+		PGO_OPT_FLAG, AT(insecure)},
 	{"What is known about the profiles", 0, NULL, NULL, PGO_OPT_GROUP, 0},
 	{"label", 'l', "KEY=VALUE",
 		"a label for profiles that do not have it, such as service=shop (repeatable)",
@@ -44,7 +61,8 @@ static const struct pgo_opt_table table = {
 	"[OPTION]... SOURCE... -o DIR",
 	"Copies profiles and recordings from stores into a directory, each once, under its SHA-256 "
 	"and with a line in manifest.jsonl. What an earlier run has seen is not opened again. A "
-	"source is a directory, a file or a glob pattern.",
+	"source is a directory, a file, a glob pattern, or an http address that answers with a "
+	"profile.",
 	opts,
 };
 
@@ -62,6 +80,10 @@ static void print_text(
 		" no profiles, %" PRIu64 " failed\n",
 		s->fetched, s->fetched_bytes, s->duplicates, s->not_selected, s->not_profiles,
 		s->failed);
+	if (s->received_bytes != 0)
+		pgo_buf_printf(out,
+			"over the network: %" PRIu64 " bytes, %" PRIu64 " requests tried again\n",
+			s->received_bytes, s->retries);
 }
 
 static void print_json(const struct pgo_fetch_stats *s, struct pgo_buf *out)
@@ -81,6 +103,8 @@ static void print_json(const struct pgo_fetch_stats *s, struct pgo_buf *out)
 	pgo_json_kv_u64(&j, "not_selected", s->not_selected);
 	pgo_json_kv_u64(&j, "not_profiles", s->not_profiles);
 	pgo_json_kv_u64(&j, "failed", s->failed);
+	pgo_json_kv_u64(&j, "retries", s->retries);
+	pgo_json_kv_u64(&j, "received_bytes", s->received_bytes);
 	pgo_json_end_object(&j);
 	pgo_json_finish(&j);
 }
@@ -98,6 +122,12 @@ static int fetch(const struct fetch_values *o, const struct pgo_opt_globals *g, 
 		.labels = o->labels.item,
 		.n_labels = o->labels.n,
 		.max_object = o->max_object,
+		.http = {.parallel = (unsigned)o->parallel,
+			.tries = (unsigned)o->tries,
+			.rate = o->rate,
+			.netrc = o->netrc,
+			.insecure = o->insecure,
+			.ca_file = o->ca_file},
 	};
 	struct pgo_err err = PGO_ERR_INIT;
 	struct pgo_fetch_stats stats;
@@ -108,6 +138,9 @@ static int fetch(const struct fetch_values *o, const struct pgo_opt_globals *g, 
 		(void)pgo_err_set(&err, PGO_EUSAGE, "no source given; see pgo fetch --help");
 	else if (o->dir == NULL)
 		(void)pgo_err_set(&err, PGO_EUSAGE, "say with -o DIR where the profiles shall go");
+	else if (o->parallel > MAX_PARALLEL || o->tries > MAX_TRIES)
+		(void)pgo_err_set(&err, PGO_EUSAGE,
+			"--parallel is at most %d and --tries at most %d", MAX_PARALLEL, MAX_TRIES);
 	else if (pgo_fetch(&fo, &stats, &err) == 0)
 		pgo_err_clear(&err);
 	if (err.code != PGO_OK)
@@ -117,6 +150,8 @@ static int fetch(const struct fetch_values *o, const struct pgo_opt_globals *g, 
 		print_json(&stats, &out);
 	else if (!g->quiet)
 		print_text(o, &stats, &out);
+	if (o->insecure)
+		pgo_warn("--insecure: no certificate was checked");
 	code = out.failed ? PGO_EXIT_FAILED : pgo_cmd_print(&pgo_cmd_fetch, g, out.data, out.len);
 	pgo_buf_fini(&out);
 	return code;

@@ -46,7 +46,9 @@
  * fetch/: stores and recordings -> raw profiles
  *	fetch, select, examine, store
  *	                       choose, look into, copy once, keep the manifest
- *	source, source_file    stores as a table of operations; local directories
+ *	source, source_file, source_pull
+ *	                       stores as a table of operations; local directories; programs that
+ *	                       are asked for a profile
  *	http, http_text        many transfers at a time, with patience and limits
  *	import, import_space, import_ring, import_place, import_write, import_writer, import_impl
  *	                       whole samples -> one pprof for each process group

@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A running program as a store of one profile, which is made when it is asked for: Go's
+ * net/http/pprof (/debug/pprof/profile), brpc's and gperftools' /pprof/profile, and any other URL
+ * that answers a GET with a profile.  The URL is used as it is, `?seconds=N` and all.
+ *
+ * What comes back is another profile each time, so nothing is ever known from a former run.  The
+ * server records for N seconds before it says anything; half as much again and five seconds more
+ * are allowed it, or a minute where the URL does not say how long.
+ */
+#include "fetch/source.h"
+#include "pgo/core/alloc.h"
+#include "pgo/core/diag.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#define DEFAULT_SECONDS 60
+#define MAX_SECONDS 3600ul
+
+struct pull_source {
+	struct pgo_source base;
+	char *url, *name; /* as given, and without secrets */
+};
+
+static void pull_close(struct pgo_source *src)
+{
+	struct pull_source *s = (struct pull_source *)src;
+
+	pgo_free(s->url);
+	pgo_free(s->name);
+	pgo_free(s);
+}
+
+static struct pgo_source *pull_open(
+	const char *url, const struct pgo_source_ops *ops, struct pgo_err *err)
+{
+	struct pull_source *s;
+	const char *host = strstr(url, "://");
+
+	if (host == NULL || host[3] == '\0' || host[3] == '/') {
+		pgo_err_set(err, PGO_EUSAGE,
+			"%s: no host in this address; it should look like "
+			"https://HOST:PORT/debug/pprof/profile?seconds=30",
+			url);
+		return NULL;
+	}
+	s = pgo_calloc(1, sizeof *s);
+	if (s != NULL) {
+		s->base.ops = ops;
+		s->url = pgo_strdup(url);
+		s->name = pgo_http_redact(url);
+	}
+	if (s == NULL || s->url == NULL || s->name == NULL) {
+		if (s != NULL)
+			pull_close(&s->base);
+		pgo_err_nomem(err);
+		return NULL;
+	}
+	return &s->base;
+}
+
+static struct pgo_source *http_open(const char *url, struct pgo_err *err)
+{
+	return pull_open(url, &pgo_source_http, err);
+}
+
+static struct pgo_source *https_open(const char *url, struct pgo_err *err)
+{
+	return pull_open(url, &pgo_source_https, err);
+}
+
+static int pull_list(struct pgo_source *src, int64_t since_ns, int64_t until_ns,
+	int (*each)(void *ctx, const struct pgo_listed *l, struct pgo_err *err), void *ctx,
+	struct pgo_err *err)
+{
+	const struct pull_source *s = (const struct pull_source *)src;
+	struct pgo_listed l = {.name = s->name};
+	struct timespec now;
+
+	(void)since_ns;
+	(void)until_ns;
+	clock_gettime(CLOCK_REALTIME, &now);
+	l.mtime_ns = (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+	return each(ctx, &l, err);
+}
+
+/* The value of the parameter `seconds`. */
+static unsigned long seconds_of(const char *url)
+{
+	const char *p = strchr(url, '?');
+	unsigned long n = 0;
+
+	while (p != NULL && *p != '\0' && *p != '#') {
+		p++;
+		if (strncmp(p, "seconds=", 8) == 0)
+			n = strtoul(p + 8, NULL, 10);
+		p = strchr(p, '&');
+	}
+	return n > MAX_SECONDS ? MAX_SECONDS : n;
+}
+
+static int pull_request(
+	struct pgo_source *src, const char *name, struct pgo_http_request *r, struct pgo_err *err)
+{
+	const struct pull_source *s = (const struct pull_source *)src;
+	unsigned long seconds = seconds_of(s->url);
+
+	(void)name;
+	(void)err;
+	r->url = s->url;
+	r->patient = true;
+	r->total_ms =
+		seconds != 0 ? (unsigned)(seconds * 1500 + 5000) : DEFAULT_SECONDS * 1000 + 5000;
+	return 0;
+}
+
+static void pull_request_end(struct pgo_source *src, struct pgo_http_request *r)
+{
+	(void)src;
+	(void)r;
+}
+
+const struct pgo_source_ops pgo_source_http = {
+	.scheme = "http",
+	.about = "a profile that a running program makes",
+	.open = http_open,
+	.close = pull_close,
+	.list = pull_list,
+	.request = pull_request,
+	.request_end = pull_request_end,
+};
+
+const struct pgo_source_ops pgo_source_https = {
+	.scheme = "https",
+	.about = "the same, encrypted",
+	.open = https_open,
+	.close = pull_close,
+	.list = pull_list,
+	.request = pull_request,
+	.request_end = pull_request_end,
+};
