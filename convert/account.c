@@ -153,6 +153,14 @@ static void estimate_text(const struct pgo_account *a, struct pgo_buf *out)
 		"functions with few\n",
 		e->blocks_sampled != 0 ? (double)e->samples / (double)e->blocks_sampled : 0.0,
 		percent(e->samples_thin, e->samples), e->functions_thin);
+	if (e->sites == 0)
+		return;
+	pgo_buf_printf(out, "  indirect calls: %zu sites ran, %zu have targets from call stacks",
+		e->sites, e->sites_known);
+	pgo_buf_printf(out,
+		e->stacks_unreliable ? " (the stacks skip callers: not used)\n"
+				     : ", %.2f%% of the calls\n",
+		percent(e->calls_known, e->calls));
 }
 
 static void estimate_json(struct pgo_json *j, const struct pgo_estimate *e)
@@ -166,6 +174,11 @@ static void estimate_json(struct pgo_json *j, const struct pgo_estimate *e)
 	pgo_json_kv_u64(j, "functions_thin", e->functions_thin);
 	pgo_json_kv_u64(j, "samples_thin", e->samples_thin);
 	pgo_json_kv_u64(j, "jumps_unknown", e->jumps_unknown);
+	pgo_json_kv_u64(j, "indirect_sites", e->sites);
+	pgo_json_kv_u64(j, "indirect_sites_known", e->sites_known);
+	pgo_json_kv_u64(j, "indirect_calls", e->calls);
+	pgo_json_kv_u64(j, "indirect_calls_known", e->calls_known);
+	pgo_json_kv_bool(j, "stacks_unreliable", e->stacks_unreliable);
 	pgo_json_end_object(j);
 }
 
@@ -192,6 +205,11 @@ void pgo_account_text(const struct pgo_account *a, struct pgo_buf *out)
 		a->inputs == 1 ? "" : "s", a->samples_read,
 		a->lbr ? "with branch records"
 		       : "without branch records: block counts are estimates");
+	if (a->plain_unused != 0)
+		pgo_buf_printf(out,
+			"    (%" PRIu64 " inputs have no branch records: their %" PRIu64
+			" samples are not used beside those of the others)\n",
+			a->inputs_plain, a->plain_unused);
 	flow_text(
 		out, "taken branches", a->branches_read, a->branches_used, a->branch_loss, NULL, 0);
 	counts_text(a, out);
@@ -248,6 +266,8 @@ static void members_json(const struct pgo_account *a, struct pgo_json *j)
 	bogus_rows(a, bogus);
 	stray_rows(a, stray);
 	pgo_json_kv_u64(j, "inputs", a->inputs);
+	pgo_json_kv_u64(j, "inputs_without_branches", a->inputs_plain);
+	pgo_json_kv_u64(j, "samples_unused", a->plain_unused);
 	pgo_json_kv_u64(j, "samples", a->samples_read);
 	pgo_json_kv_bool(j, "branch_records", a->lbr);
 	pgo_json_kv_bool(j, "executions_used", a->executions_used);

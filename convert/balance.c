@@ -6,9 +6,9 @@
 
 #include <math.h>
 
-/* 200 to the power of 1/199: 199 steps of it lead from 0.5 to 100. */
-#define K_FIRST 0.5
-#define K_STEP 1.0269823146353513
+/* 4000 to the power of 1/199: 199 steps of it lead from 0.25 to 1000. */
+#define K_FIRST 0.25
+#define K_STEP 1.0425593894937855
 
 /* Evidence changes slowly; it is weighed again every so many rounds. */
 #define WEIGH_EVERY 5

@@ -12,7 +12,7 @@
  *
  * whose maximum is x = (w_s + 2k) / (w_n + k / in + k / out); the edges are then scaled towards x,
  * half-way (geometrically) between what their two ends ask for.  That is done for PGO_BALANCE_ROUNDS
- * rounds, while k grows from 0.5, where samples rule, to 100, where conservation does.
+ * rounds, while k grows from 0.25, where samples rule, to 1000, where conservation does.
  *
  * The evidence of an instruction saturates: with s samples where x were expected it weighs
  * 1 / (1 + (x + s) / 2).  Few samples count fully, their noise being that of counting; of many the

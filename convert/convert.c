@@ -104,11 +104,12 @@ static int open_lines(struct pgo_convert *c, struct pgo_convert_part *part, stru
 }
 
 /* The symbol table: the binary's own, or that of its debug file. */
-static int open_symbols(struct pgo_convert *c, struct pgo_convert_part *part, struct pgo_err *err)
+int pgo_convert_open_symbols(
+	struct pgo_convert *c, struct pgo_convert_part *part, struct pgo_err *err)
 {
 	char *path;
 
-	if (part->elf->has_symtab)
+	if (part->elf->has_symtab || part->debug_elf != NULL)
 		return 0;
 	path = pgo_debugfile_find(part->elf, &c->o.where, NULL);
 	if (path == NULL || strcmp(path, part->elf->path) == 0) {
@@ -174,18 +175,27 @@ static int run_pass(struct pgo_convert *c, struct pgo_convert_part *part, struct
 	return part->fdata != NULL ? pgo_fdata_sort(part->fdata, err) : 0;
 }
 
+/* How noisy samples are depends on how many there were: of counts it is the weight they were merged
+ * with that is taken out, of times their least, which is about the time between two. */
+static double sample_unit(const struct pgo_convert *c)
+{
+	uint64_t unit = c->unit_is_time ? c->unit_least : c->unit_divisor;
+
+	return unit != 0 ? (double)unit : 1;
+}
+
 static int prepare(struct pgo_convert *c, struct pgo_convert_part *part, struct pgo_err *err)
 {
 	int rc;
 
 	pgo_ranges_sort(&part->ranges, c->executions);
-	rc = open_symbols(c, part, err);
+	rc = pgo_convert_open_symbols(c, part, err);
 	if (rc < 0)
 		return rc;
 	pgo_codefns_init(&part->fns, part->debug_elf != NULL ? part->debug_elf : part->elf);
 	if (!c->account.lbr) {
-		rc = pgo_plain_to_ranges(
-			&part->ranges, part->fns.symbols, part->elf, 1, &part->account, err);
+		rc = pgo_plain_to_ranges(&part->ranges, part->fns.symbols, part->elf, &part->stacks,
+			sample_unit(c), &part->account, err);
 		if (rc < 0)
 			return rc;
 	}
@@ -268,6 +278,7 @@ static int look_at_samples(struct pgo_convert *c, struct pgo_err *err)
 	if (!a->lbr && !any)
 		return pgo_convert_nothing_fits(c, err);
 	if (a->lbr) {
+		a->plain_unused = c->plain_alone;
 		a->plain_read = a->plain_used = 0;
 		memset(a->plain_loss, 0, sizeof a->plain_loss);
 	}

@@ -67,6 +67,9 @@ struct pgo_estimate {
 	size_t functions_thin; /* with fewer than PGO_PLAIN_FEW samples */
 	uint64_t samples_thin; /* in those */
 	size_t jumps_unknown;  /* indirect ones that lead out of the known code */
+	size_t sites, sites_known;   /* indirect calls that ran; with targets from call stacks */
+	uint64_t calls, calls_known; /* their executions, in thousandths of a sample */
+	bool stacks_unreliable;      /* callers are missing on the stacks: they were not used */
 };
 
 /*
@@ -81,7 +84,8 @@ struct pgo_account {
 	bool executions_used; /* what is counted are executions as estimated with each record;
 				 flows of the account are of records nevertheless */
 	uint64_t unestimated; /* records without such an estimate, though others have it */
-	uint64_t inputs;
+	uint64_t inputs, inputs_plain;         /* all; without branch records */
+	uint64_t plain_unused;                 /* samples of the latter, if others have them */
 	uint64_t samples_read;                 /* pprof samples (distinct stacks or traces) */
 	uint64_t branches_read, branches_used; /* taken branches, by count */
 	uint64_t branch_loss[PGO_N_LOSSES];    /* both ends elsewhere */

@@ -6,6 +6,7 @@
 #ifndef PGO_CONVERT_CONVERT_IMPL_H
 #define PGO_CONVERT_CONVERT_IMPL_H
 
+#include "convert/callstack.h"
 #include "convert/convert.h"
 #include "convert/pass.h"
 
@@ -19,6 +20,7 @@ struct pgo_convert_part {
 	struct pgo_elf *elf;
 	struct pgo_elf *debug_elf; /* for its symbols, if the binary is stripped */
 	struct pgo_ranges ranges;
+	struct pgo_callstack stacks; /* of samples without branch records */
 	struct pgo_codefns fns;
 	struct pgo_lines *lines;
 	struct pgo_fdata *fdata;
@@ -58,11 +60,19 @@ struct pgo_convert {
 	bool listed;
 	struct pgo_strtab sought; /* build-ids that were looked for */
 	char *event;              /* sample type of the plain samples */
+	uint64_t unit_divisor;    /* of all values of plain samples */
+	uint64_t unit_least;      /* the least of them */
+	bool unit_is_time;        /* or something else that is no count */
+	uint64_t plain_alone;     /* samples of inputs without branch records */
 	bool executions;          /* every profile with traces estimates executions; later: and
 				     so they are what is counted */
 	uint64_t estimated, estimated_records; /* executions of traces, and their records */
 	char *other_file;                      /* a file that is not the binary */
 };
+
+/* Opens the debug file of a binary without symbols; the table to use is debug_elf's, if there is one. */
+int pgo_convert_open_symbols(
+	struct pgo_convert *c, struct pgo_convert_part *part, struct pgo_err *err) PGO_MUST_CHECK;
 
 /* ---- parts.c */
 

@@ -210,6 +210,11 @@ static void add_estimate(struct pgo_estimate *sum, const struct pgo_estimate *e)
 	sum->blocks += e->blocks;
 	sum->blocks_sampled += e->blocks_sampled;
 	sum->jumps_unknown += e->jumps_unknown;
+	sum->sites += e->sites;
+	sum->sites_known += e->sites_known;
+	add_to(&sum->calls, e->calls);
+	add_to(&sum->calls_known, e->calls_known);
+	sum->stacks_unreliable |= e->stacks_unreliable;
 }
 
 static void add_account(struct pgo_account *sum, const struct pgo_account *a)

@@ -27,8 +27,7 @@ static uint64_t rounded(double x)
 	return x < 0x1p62 ? (uint64_t)x : (uint64_t)1 << 62;
 }
 
-/* `part` of `whole` parts of n. */
-static uint64_t share(uint64_t n, double part, double whole)
+uint64_t pgo_flow_share(uint64_t n, double part, double whole)
 {
 	double x = whole > 0 ? (double)n * (part / whole) + 0.5 : 0;
 
@@ -73,7 +72,7 @@ int pgo_flow_call(struct pgo_flow_sink *s, uint64_t from, uint64_t to, uint64_t 
 	return add(s, from, to, PGO_AT_NONE, count);
 }
 
-static int add_site(struct pgo_flow_sink *s, uint64_t addr, uint64_t count)
+static int add_site(struct pgo_flow_sink *s, const struct pgo_insn *in, uint64_t count)
 {
 	struct pgo_flow_site *to;
 
@@ -82,7 +81,7 @@ static int add_site(struct pgo_flow_sink *s, uint64_t addr, uint64_t count)
 	to = PGO_VEC_PUSH(s->sites, s->n_sites, s->sites_room);
 	if (to == NULL)
 		return -1;
-	*to = (struct pgo_flow_site){addr, count};
+	*to = (struct pgo_flow_site){in->addr, in->size, count};
 	return 0;
 }
 
@@ -131,7 +130,7 @@ static int calls_of(struct pgo_flow_sink *s, const struct pgo_flow *f,
 		if (!pgo_insn_is_call(in[i].kind))
 			continue;
 		if (in[i].kind == PGO_INSN_CALL ? pgo_flow_call(s, in[i].addr, in[i].target, n) < 0
-						: add_site(s, in[i].addr, n) < 0)
+						: add_site(s, &in[i], n) < 0)
 			return -1;
 		if (close_runs(s, in[i].addr, n) < 0 ||
 			(i != b->last && open_run(s, in[i + 1].addr, n, true) < 0))
@@ -162,7 +161,7 @@ static int through(
 	for (uint32_t i = 0; i < j->n_edges; i++)
 		all += e[i].flow;
 	for (uint32_t i = 0; i < j->n_edges; i++) {
-		if (taken(s, f, b, e[i].to, share(count, e[i].flow, all)) < 0)
+		if (taken(s, f, b, e[i].to, pgo_flow_share(count, e[i].flow, all)) < 0)
 			return -1;
 	}
 	return 0;
@@ -180,11 +179,11 @@ static int ways_out(struct pgo_flow_sink *s, const struct pgo_flow *f, uint32_t 
 	for (uint32_t i = 0; i < k->n_edges; i++)
 		all += e[i].flow;
 	if (k->fall != UINT32_MAX)
-		fall = share(n, f->balance.edges[k->fall].flow, all);
+		fall = pgo_flow_share(n, f->balance.edges[k->fall].flow, all);
 	*ret_fall = fall;
 	rest = n - fall;
 	for (uint32_t i = 0; i < k->n_edges && k->end == PGO_FLOW_JUMPS_OUT; i++) {
-		uint64_t c = share(n, e[i].flow, all);
+		uint64_t c = pgo_flow_share(n, e[i].flow, all);
 
 		if (k->first_edge + i == k->fall)
 			continue;
@@ -196,9 +195,9 @@ static int ways_out(struct pgo_flow_sink *s, const struct pgo_flow *f, uint32_t 
 	}
 	if (k->end != PGO_FLOW_JUMPS_OUT || out == 0)
 		return 0;
-	n = k->n_edges == (k->fall != UINT32_MAX) ? rest : share(n, out, all);
+	n = k->n_edges == (k->fall != UINT32_MAX) ? rest : pgo_flow_share(n, out, all);
 	if (pgo_flow_last(f, b)->kind == PGO_INSN_JUMP_INDIRECT)
-		return add_site(s, pgo_flow_last(f, b)->addr, n);
+		return 0; /* and nobody knows where to */
 	return pgo_flow_call(s, pgo_flow_last(f, b)->addr, pgo_flow_last(f, b)->target, n);
 }
 

@@ -27,8 +27,8 @@ struct pgo_flow_entry {
 	uint64_t called;  /* by calls that are known */
 };
 
-struct pgo_flow_site { /* an indirect call, or an indirect jump out of a function */
-	uint64_t addr, count;
+struct pgo_flow_site { /* an indirect call */
+	uint64_t addr, size, count;
 };
 
 /* What is gathered over all functions.  Zero it, then pgo_flow_sink_init(). */
@@ -51,6 +51,8 @@ void pgo_flow_sink_init(struct pgo_flow_sink *s, struct pgo_ranges *r);
 void pgo_flow_sink_fini(struct pgo_flow_sink *s);
 /* The record of a function's entry, made if need be; valid until the next one is made.  NULL: memory. */
 struct pgo_flow_entry *pgo_flow_entry(struct pgo_flow_sink *s, uint64_t addr);
+/* `part` of `whole` parts of n, rounded. */
+uint64_t pgo_flow_share(uint64_t n, double part, double whole);
 /* Adds a branch; one to the start of a function as a call of it.  0 or -1, as all of these. */
 int pgo_flow_call(struct pgo_flow_sink *s, uint64_t from, uint64_t to, uint64_t count);
 /* Writes out the graph after pgo_balance_solve(); parts without samples that nothing sampled leads to

@@ -28,6 +28,14 @@ struct intake {
 	uint64_t *traces, *samples; /* per mapping without an owner */
 	struct pgo_lbr_columns lbr;
 	uint32_t plain; /* value index of plain samples, or PGO_NONE */
+	bool has_lbr;
+	struct frame *frames; /* per location; made when the first call stack comes */
+};
+
+/* The function of a location, as its part's call stacks number it; looked for once. */
+struct frame {
+	uint32_t leaf, caller;
+	bool leaf_known, caller_known;
 };
 
 /* Remembers what the profile was taken from instead, for the message if nothing fits. */
@@ -294,6 +302,100 @@ static int add_trace(struct intake *in, const struct pgo_lbr_trace *lt)
 	return 0;
 }
 
+/* ------------------------------------------------------------------ call stacks */
+
+/* The function at frame i of a sample, in part k; a caller's address may be behind its end. */
+static int frame_function(
+	struct intake *in, uint32_t k, const struct pgo_sample *s, uint32_t i, uint32_t *ret)
+{
+	const struct place *at = &in->at[s->loc[i]];
+	struct frame *f = &in->frames[s->loc[i]];
+	bool *known = i == 0 ? &f->leaf_known : &f->caller_known;
+	uint32_t *fn = i == 0 ? &f->leaf : &f->caller;
+
+	*ret = PGO_CALLSTACK_OUTSIDE;
+	if (at->part != k || at->loss != PGO_LOSS_NONE)
+		return 0;
+	if (!*known &&
+		pgo_callstack_function(&in->c->parts[k]->stacks, at->vaddr - (i != 0), fn) < 0)
+		return -1;
+	*known = true;
+	*ret = *fn;
+	return 0;
+}
+
+static int add_stack_of(struct intake *in, uint32_t k, const struct pgo_sample *s, uint64_t n)
+{
+	struct pgo_callstack *stacks = &in->c->parts[k]->stacks;
+	uint32_t above = PGO_CALLSTACK_OUTSIDE, fn;
+
+	pgo_callstack_begin(stacks);
+	for (uint32_t i = 0; i < s->n_loc; i++) {
+		const struct place *at = &in->at[s->loc[i]];
+
+		if (frame_function(in, k, s, i, &fn) < 0)
+			return -1;
+		pgo_callstack_on(stacks, fn, n);
+		if (i != 0 && at->part == k && at->loss == PGO_LOSS_NONE &&
+			pgo_callstack_under(stacks, at->vaddr, above, n) < 0)
+			return -1;
+		above = fn;
+	}
+	return 0;
+}
+
+/* Shows the stack to each part that has a frame on it. */
+static int add_stack(struct intake *in, const struct pgo_sample *s, uint64_t n, struct pgo_err *err)
+{
+	if (in->frames == NULL)
+		in->frames = pgo_calloc(in->p->n_locations, sizeof *in->frames);
+	if (in->frames == NULL)
+		return pgo_err_nomem(err);
+	for (uint32_t i = 0; i < s->n_loc; i++) {
+		uint32_t k = in->at[s->loc[i]].part, j = 0;
+		struct pgo_convert_part *part;
+
+		while (j < i && in->at[s->loc[j]].part != k)
+			j++;
+		if (k == PGO_NONE || j < i)
+			continue;
+		part = in->c->parts[k];
+		if (part->stacks.code == NULL) {
+			int rc = pgo_convert_open_symbols(in->c, part, err);
+
+			if (rc < 0)
+				return rc;
+			pgo_callstack_init(&part->stacks,
+				part->debug_elf != NULL ? part->debug_elf : part->elf, part->elf);
+		}
+		if (add_stack_of(in, k, s, n) < 0)
+			return pgo_err_nomem(err);
+	}
+	return 0;
+}
+
+/* ------------------------------------------------------------------ samples */
+
+static uint64_t common_divisor(uint64_t a, uint64_t b)
+{
+	while (b != 0) {
+		uint64_t rest = a % b;
+
+		a = b;
+		b = rest;
+	}
+	return a;
+}
+
+/* What one sample counts as: a weight, or the time between two of them. */
+static void note_unit(struct pgo_convert *c, uint64_t n)
+{
+	if (c->unit_divisor != 1)
+		c->unit_divisor = common_divisor(n, c->unit_divisor);
+	if (c->unit_least == 0 || n < c->unit_least)
+		c->unit_least = n;
+}
+
 static int add_plain(struct intake *in, const struct pgo_sample *s)
 {
 	struct pgo_account *sum = &in->c->account, *own;
@@ -305,6 +407,9 @@ static int add_plain(struct intake *in, const struct pgo_sample *s)
 		return 0;
 	n = (uint64_t)s->value[in->plain];
 	bump(&sum->plain_read, n);
+	note_unit(in->c, n);
+	if (!in->has_lbr)
+		bump(&in->c->plain_alone, n);
 	at = &in->at[s->loc[0]];
 	own = account_of(in, at->part);
 	if (at->loss == PGO_LOSS_NONE) {
@@ -339,6 +444,12 @@ static int add_samples(struct intake *in, struct pgo_reader *r, struct pgo_err *
 			return rc;
 		if (add_plain(in, &s) < 0)
 			return pgo_err_nomem(err);
+		if (!in->has_lbr && in->plain != PGO_NONE && s.n_loc > 1 &&
+			s.value[in->plain] > 0) {
+			rc = add_stack(in, &s, (uint64_t)s.value[in->plain], err);
+			if (rc < 0)
+				return rc;
+		}
 	}
 	return rc;
 }
@@ -387,23 +498,26 @@ static int keep_others(struct intake *in)
 int pgo_convert_add(struct pgo_convert *c, struct pgo_reader *r, struct pgo_err *err)
 {
 	struct intake in = {.c = c, .p = r->head};
-	bool has_lbr = false;
 	int rc;
 
 	rc = pgo_convert_find_parts(c, in.p, err);
 	if (rc == 0)
 		rc = find_places(&in, err);
 	if (rc == 0)
-		rc = pgo_lbr_columns_init(&in.lbr, in.p, &has_lbr, err);
+		rc = pgo_lbr_columns_init(&in.lbr, in.p, &in.has_lbr, err);
 	if (rc < 0)
 		goto out;
 	note_others(&in);
 	in.plain = plain_column(in.p, &in.lbr);
 	if (in.plain != PGO_NONE && c->event == NULL)
 		c->event = pgo_strdup(pgo_profile_str(in.p, in.p->sample_types[in.plain].type));
-	if (has_lbr && in.lbr.executions == PGO_NONE)
+	if (in.has_lbr && in.lbr.executions == PGO_NONE)
 		c->executions = false;
+	if (in.plain != PGO_NONE &&
+		strcmp(pgo_profile_str(in.p, in.p->sample_types[in.plain].unit), "count") != 0)
+		c->unit_is_time = true;
 	c->account.inputs++;
+	c->account.inputs_plain += !in.has_lbr;
 	rc = add_samples(&in, r, err);
 	if (rc == 0 && keep_others(&in) < 0)
 		rc = pgo_err_nomem(err);
@@ -413,5 +527,6 @@ out:
 	pgo_free(in.owner);
 	pgo_free(in.traces);
 	pgo_free(in.samples);
+	pgo_free(in.frames);
 	return rc < 0 ? pgo_err_prefix(err, "%s", r->name) : 0;
 }

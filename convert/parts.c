@@ -236,6 +236,7 @@ void pgo_convert_sort_parts(struct pgo_convert *c)
 static void free_part(struct pgo_convert_part *part)
 {
 	pgo_ranges_fini(&part->ranges);
+	pgo_callstack_fini(&part->stacks);
 	pgo_codefns_fini(&part->fns);
 	pgo_lines_close(part->lines);
 	pgo_fdata_free(part->fdata);

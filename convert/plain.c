@@ -195,8 +195,24 @@ static int all_families(struct estimator *e, const struct pgo_codefns *fns, stru
 	return rc;
 }
 
+static int call_targets(struct estimator *e, struct pgo_callstack *stacks)
+{
+	struct pgo_estimate *t = &e->account->estimate;
+	struct pgo_callstack_report r;
+
+	if (pgo_callstack_targets(stacks, &e->sink, &r) < 0)
+		return -1;
+	t->sites = r.sites;
+	t->sites_known = r.sites_known;
+	t->calls = r.calls;
+	t->calls_known = r.calls_known;
+	t->stacks_unreliable = r.unreliable;
+	return 0;
+}
+
 int pgo_plain_to_ranges(struct pgo_ranges *r, const struct pgo_elf *symbols,
-	const struct pgo_elf *code, double unit, struct pgo_account *a, struct pgo_err *err)
+	const struct pgo_elf *code, struct pgo_callstack *stacks, double unit,
+	struct pgo_account *a, struct pgo_err *err)
 {
 	struct estimator e = {.samples = r, .unit = unit, .account = a};
 	struct pgo_landing landing = {0};
@@ -218,7 +234,7 @@ int pgo_plain_to_ranges(struct pgo_ranges *r, const struct pgo_elf *symbols,
 	}
 	lose_unknown(a, r, &fns, code);
 	rc = all_families(&e, &fns, err);
-	if (rc == 0 && pgo_flow_finish(&e.sink) < 0)
+	if (rc == 0 && (call_targets(&e, stacks) < 0 || pgo_flow_finish(&e.sink) < 0))
 		rc = pgo_err_nomem(err);
 	if (rc == 0)
 		pgo_ranges_sort(r, false);

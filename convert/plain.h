@@ -11,6 +11,7 @@
 #ifndef PGO_CONVERT_PLAIN_H
 #define PGO_CONVERT_PLAIN_H
 
+#include "convert/callstack.h"
 #include "convert/pass.h"
 
 /* Samples in functions with fewer than this are said to be thin. */
@@ -22,7 +23,7 @@
  * the account, and fills `estimate` there.
  */
 int pgo_plain_to_ranges(struct pgo_ranges *r, const struct pgo_elf *symbols,
-	const struct pgo_elf *code, double unit, struct pgo_account *a,
-	struct pgo_err *err) PGO_MUST_CHECK;
+	const struct pgo_elf *code, struct pgo_callstack *stacks, double unit,
+	struct pgo_account *a, struct pgo_err *err) PGO_MUST_CHECK;
 
 #endif
