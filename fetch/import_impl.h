@@ -70,8 +70,8 @@ struct pgo_imp_process {
 	uint32_t main_image; /* the first file mapped since exec, or PGO_NONE */
 	uint32_t group;      /* or PGO_NONE: not decided since the last change */
 	struct pgo_imp_maps *maps;
-	/* Where the last address was found, and where the one before that was not: branches go to
-	 * and fro between two files.  len 0 = nowhere. */
+	/* The two maps that were looked up last: branches go to and fro between two files.  len 0 =
+	 * nowhere. */
 	struct pgo_imp_map last, before;
 };
 
@@ -160,6 +160,7 @@ struct pgo_imp {
 	/* One sample's ring and stack with addresses made points. */
 	struct pgo_imp_branch *ring;
 	size_t ring_room;
+	bool ring_plain;        /* all its entries happened, and go from a file to a file */
 	struct pgo_spool rings; /* all of them, as numbers of traces */
 	uint32_t *ids;          /* of one ring */
 	uint16_t *cycles;
@@ -185,13 +186,15 @@ struct pgo_imp_process *pgo_imp_process(struct pgo_imp *imp, int32_t pid, struct
 /* Its group, made if need be; NULL when out of memory. */
 struct pgo_imp_group *pgo_imp_group(
 	struct pgo_imp *imp, struct pgo_imp_process *p, struct pgo_err *err);
-/* Where the last address was not: the point, and remembers the map. */
+/* In neither of the two: the point, and remembers its map for the older one. */
 uint64_t pgo_imp_point_slow(struct pgo_imp_process *p, uint64_t addr);
 
 static inline uint64_t pgo_imp_point(struct pgo_imp_process *p, uint64_t addr)
 {
 	if (addr - p->last.start < p->last.len)
 		return addr + p->last.base;
+	if (addr - p->before.start < p->before.len)
+		return addr + p->before.base;
 	return pgo_imp_point_slow(p, addr);
 }
 

@@ -85,55 +85,63 @@ struct pending {
 	uint32_t slot; /* the ring's entry it is of */
 };
 
-/*
- * Adds one occurrence of a trace, and notes its number as that of its entry; the table has room for
- * another. 0 or -1 when out of memory.
- */
-static inline int add_trace(struct pgo_imp_group *g, const struct pending *p, uint32_t *ids)
+/* The slot of a trace, or the free one where it belongs; the table has one. */
+static inline struct pgo_imp_slot *find_slot(struct pgo_imp_slot *slots, size_t mask,
+	const struct pgo_imp_trace *traces, const struct pending *p)
 {
-	size_t mask = g->n_slots - 1;
-	struct pgo_imp_trace *t;
+	uint32_t tag = (uint32_t)(p->hash >> 32);
 
 	for (size_t at = p->hash & mask;; at = (at + 1) & mask) {
-		struct pgo_imp_slot slot = g->slots[at];
+		const struct pgo_imp_trace *t;
 
-		if (slot.index1 == 0) {
-			t = new_trace(g, p->source, p->target, p->end);
-			if (t == NULL)
-				return -1;
-			g->slots[at].index1 = (uint32_t)g->n_traces;
-			g->slots[at].tag = (uint32_t)(p->hash >> 32);
-			break;
-		}
-		t = &g->traces[slot.index1 - 1];
-		if (slot.tag == (uint32_t)(p->hash >> 32) && t->source == p->source &&
-			t->target == p->target && t->end == p->end)
-			break;
+		if (slots[at].index1 == 0)
+			return &slots[at];
+		t = &traces[slots[at].index1 - 1];
+		if (slots[at].tag == tag && t->source == p->source && t->target == p->target &&
+			t->end == p->end)
+			return &slots[at];
 	}
-	ids[p->slot] = (uint32_t)(t - g->traces);
-	t->count++;
-	t->mispredicts += p->b->flags & PGO_BRANCH_MISPREDICTED;
-	t->cycles += p->b->cycles;
-	return 0;
 }
 
-/* All of a batch: the table is larger than any cache, so what they need is asked for ahead. */
+/*
+ * Adds one occurrence of each trace of a batch, and notes its number as that of its entry.  The
+ * table is larger than any cache, so what they need is asked for ahead; their slots were when they
+ * were put into the batch.  0 or -1 when out of memory.
+ */
 static int add_traces(struct pgo_imp_group *g, const struct pending *p, size_t n, uint32_t *ids)
 {
+	struct pgo_imp_trace *traces = g->traces;
+	struct pgo_imp_slot *slots;
+	size_t mask;
+
 	while ((g->n_traces + n) * 2 >= g->n_slots)
 		if (grow_slots(g) < 0)
 			return -1;
-	for (size_t i = 0; i < n; i++)
-		__builtin_prefetch(&g->slots[p[i].hash & (g->n_slots - 1)], 1);
+	slots = g->slots;
+	mask = g->n_slots - 1;
 	for (size_t i = 0; i < n; i++) {
-		uint32_t index1 = g->slots[p[i].hash & (g->n_slots - 1)].index1;
+		uint32_t index1 = slots[p[i].hash & mask].index1;
 
 		if (index1 != 0)
-			__builtin_prefetch(&g->traces[index1 - 1], 1);
+			__builtin_prefetch(&traces[index1 - 1], 1);
 	}
-	for (size_t i = 0; i < n; i++)
-		if (add_trace(g, &p[i], ids) < 0)
-			return -1;
+	for (size_t i = 0; i < n; i++) {
+		struct pgo_imp_slot *slot = find_slot(slots, mask, traces, &p[i]);
+		struct pgo_imp_trace *t;
+
+		if (slot->index1 == 0) {
+			if (new_trace(g, p[i].source, p[i].target, p[i].end) == NULL)
+				return -1;
+			traces = g->traces;
+			slot->index1 = (uint32_t)g->n_traces;
+			slot->tag = (uint32_t)(p[i].hash >> 32);
+		}
+		ids[p[i].slot] = slot->index1 - 1;
+		t = &traces[slot->index1 - 1];
+		t->count++;
+		t->mispredicts += p[i].b->flags & PGO_BRANCH_MISPREDICTED;
+		t->cycles += p[i].b->cycles;
+	}
 	return 0;
 }
 
@@ -169,6 +177,8 @@ static int flush(struct splitter *s)
 static int emit(struct splitter *s, uint64_t source, uint64_t target, uint64_t end,
 	const struct pgo_branch *b, uint32_t slot)
 {
+	uint64_t hash;
+
 	if (!s->ring_all)
 		end = POINT_BRANCH_ONLY;
 	if (POINT_IS_ADDRESS(end) && (!POINT_IS_ADDRESS(target) || end - target > RANGE_MAX)) {
@@ -176,8 +186,10 @@ static int emit(struct splitter *s, uint64_t source, uint64_t target, uint64_t e
 		end = POINT_BRANCH_ONLY;
 	}
 	s->used++;
-	s->pending[s->n_pending++] =
-		(struct pending){source, target, end, trace_hash(source, target, end), b, slot};
+	hash = trace_hash(source, target, end);
+	if (s->g->n_slots != 0)
+		__builtin_prefetch(&s->g->slots[hash & (s->g->n_slots - 1)], 1);
+	s->pending[s->n_pending++] = (struct pending){source, target, end, hash, b, slot};
 	return s->n_pending == BATCH ? flush(s) : 0;
 }
 
@@ -272,6 +284,42 @@ static bool duplicate_top(const struct pgo_ring *r)
 }
 
 /*
+ * A ring of branches within files, as nearly all are: what import_ring() does, without the cases.
+ */
+static int import_plain_ring(struct pgo_imp *imp, struct pgo_imp_group *g,
+	const struct pgo_ring *ring, uint32_t first, bool *ret_cycles)
+{
+	const struct pgo_imp_branch *at = imp->ring;
+	uint64_t end = POINT_BRANCH_ONLY, mask = g->n_slots - 1;
+	struct pending pending[BATCH];
+	uint32_t cycles = 0, n = 0;
+
+	for (uint32_t k = first; k < ring->n; k++) {
+		const struct pgo_branch *b = &ring->entry[k];
+		struct pending *p = &pending[n];
+
+		p->source = at[k].source;
+		p->target = at[k].target;
+		p->end = end;
+		/* The newest has no end, which is not bogus; others have one. */
+		if (n != 0 && end - p->target > RANGE_MAX) {
+			imp->stats->ranges_bogus++;
+			p->end = POINT_BRANCH_ONLY;
+		}
+		end = p->source;
+		p->hash = trace_hash(p->source, p->target, p->end);
+		p->b = b;
+		p->slot = n;
+		if (g->slots != NULL)
+			__builtin_prefetch(&g->slots[p->hash & mask], 1);
+		imp->cycles[n++] = b->cycles;
+		cycles |= b->cycles;
+	}
+	*ret_cycles = cycles != 0;
+	return add_traces(g, pending, n, imp->ids);
+}
+
+/*
  * What is kept of an entry that becomes no trace: the bytes from its target to the next newer source
  * (0 within the kernel, if the event does not count there).
  */
@@ -350,13 +398,19 @@ static int import_ring(struct pgo_imp *imp, struct pgo_imp_group *g, struct pgo_
 		imp->stats->branches_duplicate_top++;
 		first = 1;
 	}
+	if (imp->ring_plain && event->ring_all && ring->n <= BATCH) {
+		rc = import_plain_ring(imp, g, ring, first, &has_cycles);
+		s.slot = ring->n - first;
+		s.used = s.slot;
+		first = ring->n;
+	}
 	for (uint32_t k = first; k < ring->n && rc == 0; k++) {
 		const struct pgo_branch *b = &ring->entry[k];
 
-		if (!POINT_IS_ADDRESS(at[k].source) || !POINT_IS_ADDRESS(at[k].target))
-			s.ids[s.slot] = gap_of(event, ring, at, k);
 		imp->cycles[s.slot] = b->cycles;
 		has_cycles |= b->cycles != 0;
+		if (!POINT_IS_ADDRESS(at[k].source) || !POINT_IS_ADDRESS(at[k].target))
+			s.ids[s.slot] = gap_of(event, ring, at, k);
 		rc = split(&s, &at[k], b);
 		s.slot += b->spec != PGO_SPEC_WRONG_PATH;
 	}
@@ -374,6 +428,7 @@ static int import_ring(struct pgo_imp *imp, struct pgo_imp_group *g, struct pgo_
 static int resolve_ring(struct pgo_imp *imp, struct pgo_imp_process *p, const struct pgo_ring *ring)
 {
 	struct pgo_imp_branch *at;
+	bool plain = true;
 
 	if (PGO_VEC_RESERVE(imp->ring, imp->ring_room, ring->n) < 0 ||
 		PGO_VEC_RESERVE(imp->ids, imp->ids_room, ring->n) < 0 ||
@@ -383,11 +438,17 @@ static int resolve_ring(struct pgo_imp *imp, struct pgo_imp_process *p, const st
 	for (uint32_t k = 0; k < ring->n; k++) {
 		at[k].source = pgo_imp_point(p, ring->entry[k].from);
 		at[k].target = pgo_imp_point(p, ring->entry[k].to);
+		if (POINT_IS_ADDRESS(at[k].source) && POINT_IS_ADDRESS(at[k].target)) {
+			plain &= ring->entry[k].spec != PGO_SPEC_WRONG_PATH;
+			continue;
+		}
+		plain = false;
 		if (at[k].source == POINT_ZERO && at[k].target != POINT_ZERO)
 			at[k].source = POINT_KERNEL;
 		else if (at[k].target == POINT_ZERO && at[k].source != POINT_ZERO)
 			at[k].target = POINT_KERNEL;
 	}
+	imp->ring_plain = plain;
 	return 0;
 }
 

@@ -398,14 +398,8 @@ int pgo_imp_on_build_id(void *ctx, const char *filename, const char *build_id, s
 
 uint64_t pgo_imp_point_slow(struct pgo_imp_process *p, uint64_t addr)
 {
-	struct pgo_imp_map last = p->last;
 	size_t i;
 
-	if (addr - p->before.start < p->before.len) {
-		p->last = p->before;
-		p->before = last;
-		return addr + p->last.base;
-	}
 	if (addr == 0)
 		return POINT_ZERO;
 	/* Bit 55 tells the halves of the address space apart; user code may be named with a tag in
@@ -419,8 +413,8 @@ uint64_t pgo_imp_point_slow(struct pgo_imp_process *p, uint64_t addr)
 	i = find_map(p->maps, addr);
 	if (i == p->maps->n || addr < p->maps->map[i].start)
 		return POINT_UNMAPPED;
+	p->before = p->last;
 	p->last = p->maps->map[i];
-	p->before = last;
 	return addr + p->last.base;
 }
 

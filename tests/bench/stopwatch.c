@@ -1,6 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* measure COMMAND...: runs it and prints "SECONDS PEAK_KIB" on stderr's end; its exit code. */
+/*
+ * measure [-c] COMMAND...: runs it and prints "SECONDS PEAK_KIB" on stderr's end, with -c "SECONDS PEAK_KIB
+ * CPU_SECONDS"; its exit code.  The processes that it starts and waits for count as well: the time of all, the
+ * memory of the largest.
+ */
 #include <stdio.h>
+#include <string.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -13,6 +18,10 @@ int main(int argc, char **argv)
 	int status;
 	pid_t pid;
 
+	int cpu = argc > 1 && strcmp(argv[1], "-c") == 0;
+
+	argc -= cpu;
+	argv += cpu;
 	if (argc < 2)
 		return 2;
 	clock_gettime(CLOCK_MONOTONIC, &from);
@@ -25,8 +34,13 @@ int main(int argc, char **argv)
 	if (pid < 0 || wait4(pid, &status, 0, &use) < 0)
 		return 2;
 	clock_gettime(CLOCK_MONOTONIC, &to);
-	fprintf(stderr, "%.3f %ld\n",
+	fprintf(stderr, "%.3f %ld",
 		(double)(to.tv_sec - from.tv_sec) + (double)(to.tv_nsec - from.tv_nsec) / 1e9,
 		use.ru_maxrss);
+	if (cpu)
+		fprintf(stderr, " %.3f",
+			(double)(use.ru_utime.tv_sec + use.ru_stime.tv_sec) +
+				(double)(use.ru_utime.tv_usec + use.ru_stime.tv_usec) / 1e6);
+	fputc('\n', stderr);
 	return WIFEXITED(status) ? WEXITSTATUS(status) : 1;
 }
