@@ -4,6 +4,7 @@
 #include "convert/preagg.h"
 #include "pgo/core/diag.h"
 #include "pgo/core/file.h"
+#include "pgo/core/parallel.h"
 #include "pgo/core/sha256.h"
 #include "pgo/core/vec.h"
 
@@ -244,25 +245,27 @@ bool pgo_outputs_want_fdata(const struct pgo_outputs *o)
 	return false;
 }
 
+struct encoding {
+	struct pgo_outputs *o;
+	const struct pgo_convert *c;
+};
+
+static int encode_one(void *ctx, size_t i, unsigned thread, struct pgo_err *err)
+{
+	const struct encoding *e = ctx;
+	struct pgo_output *out = &e->o->of[i];
+
+	(void)thread;
+	return types[out->kind].encode(out, e->c, err);
+}
+
+/* Each output is made of tables that none changes, and of its own. */
 int pgo_outputs_encode(struct pgo_outputs *o, const struct pgo_convert *c, struct pgo_err *err)
 {
+	struct encoding e = {o, c};
 	int rc = pgo_outputs_each(o, c, err);
 
-	for (size_t i = 0; i < o->n && rc == 0; i++) {
-		struct pgo_output *out = &o->of[i];
-		struct pgo_sha256 hash;
-		uint8_t digest[32];
-
-		rc = types[out->kind].encode(out, c, err);
-
-		if (rc < 0)
-			break;
-		pgo_sha256_init(&hash);
-		pgo_sha256_add(&hash, out->data.data, out->data.len);
-		pgo_sha256_final(&hash, digest);
-		pgo_sha256_hex(digest, out->digest);
-	}
-	return rc;
+	return rc < 0 ? rc : pgo_parallel(o->n, pgo_threads(), encode_one, &e, err);
 }
 
 int pgo_outputs_write(const struct pgo_outputs *o, struct pgo_err *err)
@@ -278,14 +281,25 @@ int pgo_outputs_write(const struct pgo_outputs *o, struct pgo_err *err)
 						o->of[i].data.len, err)
 				      : PGO_EIO;
 	}
-	for (size_t i = 0; i < o->n && rc == 0; i++) {
-		rc = pgo_outfile_commit(files[i], err);
-		files[i] = NULL;
-	}
+	if (rc == 0)
+		rc = pgo_outfiles_commit(files, o->n, err);
 	for (size_t i = 0; i < o->n && files != NULL; i++)
 		pgo_outfile_abort(files[i]);
 	pgo_free(files);
 	return rc;
+}
+
+static void digest_json(const struct pgo_output *o, struct pgo_json *j)
+{
+	struct pgo_sha256 hash;
+	uint8_t digest[32];
+	char hex[65];
+
+	pgo_sha256_init(&hash);
+	pgo_sha256_add(&hash, o->data.data, o->data.len);
+	pgo_sha256_final(&hash, digest);
+	pgo_sha256_hex(digest, hex);
+	pgo_json_kv_str(j, "sha256", hex);
 }
 
 void pgo_outputs_json(const struct pgo_outputs *o, struct pgo_json *j)
@@ -299,7 +313,7 @@ void pgo_outputs_json(const struct pgo_outputs *o, struct pgo_json *j)
 			pgo_json_kv_u64(j, "gcc_release", o->of[i].fo.gcc_release);
 		if (o->of[i].variant[0] != '\0')
 			pgo_json_kv_str(j, "format", o->of[i].variant);
-		pgo_json_kv_str(j, "sha256", o->of[i].digest);
+		digest_json(&o->of[i], j);
 		pgo_json_kv_u64(j, "bytes", o->of[i].data.len);
 		pgo_json_kv_u64(j, "records", o->of[i].records);
 		pgo_lookup_json(&o->of[i].lookup, j);

@@ -51,7 +51,6 @@ struct pgo_output {
 	enum pgo_link_form form;         /* of orders */
 	/* Results. */
 	struct pgo_buf data;
-	char digest[65];          /* SHA-256 of the file */
 	uint64_t records;         /* functions, edges ... */
 	struct pgo_lookup lookup; /* of sample profiles */
 };

@@ -2,6 +2,7 @@
 #include "pgo/core/file.h"
 
 #include "pgo/core/alloc.h"
+#include "pgo/core/parallel.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -15,6 +16,8 @@
 /* Leaves room for the dots and the random part within NAME_MAX. */
 #define TEMP_STEM_MAX 200
 #define MAX_LINKS 40
+/* Files that are synced at once: they wait, and need no processor. */
+#define SYNCS_MAX 8
 
 /* What the user can do about it. */
 static const char *advice(int error)
@@ -335,16 +338,26 @@ static void sync_directory(const char *path)
 	pgo_free(dir);
 }
 
-static int finish(struct pgo_outfile *f, struct pgo_err *err)
+static int write_rest(struct pgo_outfile *f, struct pgo_err *err)
+{
+	if (f->failed != 0)
+		return pgo_err_set(err, PGO_EIO, "%s: an earlier write failed", f->path);
+	return flush(f, err);
+}
+
+/* To the disk, under the temporary name. */
+static int sync_file(struct pgo_outfile *f, struct pgo_err *err)
+{
+	if (fsync(f->fd) < 0 && (f->temp != NULL || (errno != EINVAL && errno != EROFS)))
+		return fail(err, f->path, "cannot be brought to the disk (nothing was changed)");
+	return 0;
+}
+
+/* Gives a synced file its name. */
+static int name_file(struct pgo_outfile *f, struct pgo_err *err)
 {
 	int fd = f->fd;
 
-	if (f->failed != 0)
-		return pgo_err_set(err, PGO_EIO, "%s: an earlier write failed", f->path);
-	if (flush(f, err) < 0)
-		return PGO_EIO;
-	if (fsync(fd) < 0 && (f->temp != NULL || (errno != EINVAL && errno != EROFS)))
-		return fail(err, f->path, "cannot be brought to the disk (nothing was changed)");
 	f->fd = -1;
 	if (close(fd) < 0)
 		return fail(err, f->path, "cannot be closed after writing (nothing was changed)");
@@ -354,16 +367,55 @@ static int finish(struct pgo_outfile *f, struct pgo_err *err)
 		return fail(err, f->path, "the finished file cannot be renamed to this name");
 	pgo_free(f->temp);
 	f->temp = NULL;
-	sync_directory(f->target);
 	return 0;
 }
 
 int pgo_outfile_commit(struct pgo_outfile *f, struct pgo_err *err)
 {
-	int r = finish(f, err);
+	return pgo_outfiles_commit(&f, 1, err);
+}
 
-	pgo_outfile_abort(f);
-	return r;
+static int sync_piece(void *ctx, size_t i, unsigned thread, struct pgo_err *err)
+{
+	struct pgo_outfile **files = ctx;
+
+	(void)thread;
+	return sync_file(files[i], err);
+}
+
+static bool same_directory(const struct pgo_outfile *a, const struct pgo_outfile *b)
+{
+	size_t len = (size_t)(pgo_path_base(a->target) - a->target);
+
+	return len == (size_t)(pgo_path_base(b->target) - b->target) &&
+	       strncmp(a->target, b->target, len) == 0;
+}
+
+int pgo_outfiles_commit(struct pgo_outfile **files, size_t n, struct pgo_err *err)
+{
+	int rc = 0;
+
+	for (size_t i = 0; i < n && rc == 0; i++)
+		rc = write_rest(files[i], err);
+	/* Each waits for the disk, which takes them together. */
+	if (rc == 0)
+		rc = pgo_parallel(
+			n, n < SYNCS_MAX ? (unsigned)n : SYNCS_MAX, sync_piece, files, err);
+	for (size_t i = 0; i < n && rc == 0; i++)
+		rc = name_file(files[i], err);
+	for (size_t i = 0; i < n && rc == 0; i++) {
+		bool done = files[i]->target == NULL;
+
+		for (size_t k = 0; k < i && !done; k++)
+			done = files[k]->target != NULL && same_directory(files[i], files[k]);
+		if (!done)
+			sync_directory(files[i]->target);
+	}
+	for (size_t i = 0; i < n; i++) {
+		pgo_outfile_abort(files[i]);
+		files[i] = NULL;
+	}
+	return rc;
 }
 
 void pgo_outfile_abort(struct pgo_outfile *f)

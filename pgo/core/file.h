@@ -36,6 +36,11 @@ int pgo_outfile_write(
 	struct pgo_outfile *f, const void *data, size_t len, struct pgo_err *err) PGO_MUST_CHECK;
 /* Takes `f`: makes the file appear under its name, or fails and leaves the old one. */
 int pgo_outfile_commit(struct pgo_outfile *f, struct pgo_err *err) PGO_MUST_CHECK;
+/*
+ * Several that belong together: all are on disk before the first takes its name, and the disk is
+ * waited for once, not once for each.  Takes them and makes their places NULL.
+ */
+int pgo_outfiles_commit(struct pgo_outfile **files, size_t n, struct pgo_err *err) PGO_MUST_CHECK;
 /* Takes `f`: throws the temporary file away.  NULL is fine. */
 void pgo_outfile_abort(struct pgo_outfile *f);
 
