@@ -255,8 +255,8 @@ static bool use_value(const struct pgo_dw_unit *u, const struct pgo_dw_step *ste
 	}
 }
 
-static bool take_step(const struct pgo_dw_unit *u, const struct pgo_dw_step *step,
-	struct pgo_dw_cursor *c, struct entry *e)
+static __attribute__((noinline)) bool take_step(const struct pgo_dw_unit *u,
+	const struct pgo_dw_step *step, struct pgo_dw_cursor *c, struct entry *e)
 {
 	struct pgo_dw_step real;
 
@@ -287,6 +287,23 @@ static bool take_step(const struct pgo_dw_unit *u, const struct pgo_dw_step *ste
 		real.use = step->use;
 		return take_step(u, &real, c, e);
 	}
+}
+
+/* The same for all of an abbreviation; what most consist of without a call. */
+static inline bool take_steps(const struct pgo_dw_unit *u, const struct pgo_dw_step *step,
+	uint32_t n, struct pgo_dw_cursor *c, struct entry *e)
+{
+	for (const struct pgo_dw_step *end = step + n; step < end; step++) {
+		if (step->use == USE_NONE && step->kind == STEP_SKIP)
+			pgo_dw_skip(c, step->n);
+		else if (step->use == USE_NONE && step->kind == STEP_ULEB)
+			pgo_dw_uleb(c);
+		else if (step->kind == STEP_BLOCK_ULEB)
+			pgo_dw_skip(c, pgo_dw_uleb(c));
+		else if (!take_step(u, step, c, e))
+			return false;
+	}
+	return true;
 }
 
 /* Functions may be among the children of these. */
@@ -353,7 +370,7 @@ static int walk(struct pgo_dw_scan *s, const struct pgo_dw_unit *u, struct pgo_d
 
 	do {
 		uint64_t offset = (uint64_t)(c->at - u->info.data), code = pgo_dw_uleb(c);
-		struct entry e = {0};
+		struct entry e;
 		const struct pgo_dw_abbrev *a;
 
 		if (c->bad)
@@ -371,10 +388,9 @@ static int walk(struct pgo_dw_scan *s, const struct pgo_dw_unit *u, struct pgo_d
 			return 0;
 		s->entries++;
 		a = &s->abbrevs[code];
-		for (uint32_t i = 0; i < a->n; i++)
-			if (!take_step(u, &s->steps[a->first + i], c, &e))
-				return 0;
-		if (c->bad)
+		e.sibling = 0;
+		e.has_low = e.has_high = e.ranges = false;
+		if (!take_steps(u, &s->steps[a->first], a->n, c, &e) || c->bad)
 			return 0;
 		if (passed == UINT32_MAX && a->tag == DW_TAG_subprogram &&
 			note_function(s, &e, offset, wanted, ctx) < 0)
