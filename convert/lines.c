@@ -11,6 +11,7 @@
 #include "pgo/core/diag.h"
 #include "pgo/core/file.h"
 #include "pgo/core/map.h"
+#include "pgo/core/parallel.h"
 #include "pgo/core/vec.h"
 
 #include <ctype.h>
@@ -53,10 +54,30 @@ struct file_table {
 	size_t first, n; /* in file_names and file_ids; n 0: not understood */
 };
 
+/* A unit with wanted code. */
+struct unit {
+	Dwarf_Die die;
+	bool skeleton, has; /* its rest is elsewhere; it says where its code is */
+};
+
+/* Units are scanned by several threads, so many at once, while libdw is left alone. */
+#define SCANS 32
+
+struct scans {
+	const struct loader *ld;
+	struct pgo_dw_unit unit[SCANS];
+	struct pgo_dw_scan scan[SCANS];
+	int rc[SCANS]; /* of pgo_dw_scan_unit() */
+};
+
 /* A unit with wanted code: its rows are read when it is known where all of that is. */
 struct row_source {
 	Dwarf_Die cu;
 	enum pgo_disc_encoding enc;
+	struct pgo_dw_program program;
+	struct pgo_dw_row *rows;
+	size_t n_rows, rows_room;
+	int rc; /* of pgo_dw_rows() */
 };
 
 struct loader {
@@ -80,9 +101,11 @@ struct loader {
 	Dwarf_Die skeleton;     /* of that unit */
 
 	struct pgo_dw_bytes info, abbrev, addr, line, str, line_str; /* sections */
-	struct pgo_dw_scan scan;
-	Dwarf_CU *scanned; /* the unit that it holds, or NULL */
-	bool whole;        /* a whole unit is being walked, not a single function */
+	struct unit *units;                                          /* those with wanted code */
+	size_t n_units, units_room;
+	const struct pgo_dw_scan *scan; /* of the current unit */
+	Dwarf_CU *scanned;              /* that unit, or NULL */
+	bool whole;                     /* a whole unit is being walked, not a single function */
 	struct file_table *tables;
 	struct pgo_map table_map;
 	const char **file_names;
@@ -322,7 +345,7 @@ static uint32_t class_line(struct loader *ld, Dwarf_Die *die)
 		dwarf_formref_die(&a, &own) == NULL)
 		return 0;
 	if (own.cu == ld->scanned) {
-		uint64_t around = pgo_dw_class_around(&ld->scan, dwarf_dieoffset(&own));
+		uint64_t around = pgo_dw_class_around(ld->scan, dwarf_dieoffset(&own));
 
 		if (around == 0 || dwarf_offdie(ld->dw, around, &class) == NULL ||
 			!is_child(&class, dwarf_dieoffset(&own)) ||
@@ -644,14 +667,6 @@ static int load_rows(struct loader *ld, Dwarf_Die *cu)
 	return 0;
 }
 
-static int add_row(void *ctx, const struct pgo_dw_row *row)
-{
-	struct loader *ld = ctx;
-
-	return pgo_linetab_add_row(ld->tab, row->addr, row->line <= INT32_MAX ? row->line : 0,
-		row->disc, ld->enc, row->end);
-}
-
 static int compare_dw_ranges(const void *pa, const void *pb)
 {
 	const struct pgo_dw_range *a = pa, *b = pb;
@@ -684,27 +699,69 @@ static struct pgo_dw_range *wanted_code(const struct loader *ld, size_t *ret_n)
 	return r;
 }
 
+struct row_job {
+	const struct pgo_dw_range *ranges;
+	size_t n_ranges;
+	struct row_source *sources;
+};
+
+static int add_row(void *ctx, const struct pgo_dw_row *row)
+{
+	struct row_source *to = ctx;
+	struct pgo_dw_row *r = PGO_VEC_PUSH(to->rows, to->n_rows, to->rows_room);
+
+	if (r == NULL)
+		return -1;
+	*r = *row;
+	return 0;
+}
+
+static int rows_piece(void *ctx, size_t i, unsigned thread, struct pgo_err *err)
+{
+	const struct row_job *job = ctx;
+	struct row_source *from = &job->sources[i];
+
+	(void)thread;
+	(void)err;
+	if (from->rc == 1)
+		from->rc = pgo_dw_rows(&from->program, job->ranges, job->n_ranges, add_row, from);
+	return 0;
+}
+
+/* Moves the rows of a unit to the table; if they were not understood, libdw's. */
+static int take_rows(struct loader *ld, struct row_source *from)
+{
+	ld->enc = from->enc;
+	if (from->rc < 0)
+		return -1;
+	if (from->rc == 0)
+		return load_rows(ld, &from->cu);
+	for (size_t i = 0; i < from->n_rows; i++) {
+		const struct pgo_dw_row *r = &from->rows[i];
+
+		if (pgo_linetab_add_row(ld->tab, r->addr, r->line <= INT32_MAX ? r->line : 0,
+			    r->disc, from->enc, r->end) < 0)
+			return -1;
+	}
+	return 0;
+}
+
 /* The rows of all units, once all functions are known: only theirs are kept. */
 static int load_all_rows(struct loader *ld)
 {
-	size_t n = 0;
-	struct pgo_dw_range *ranges = wanted_code(ld, &n);
+	struct row_job job = {.sources = ld->sources};
+	struct pgo_dw_range *ranges = wanted_code(ld, &job.n_ranges);
 	int rc = ranges != NULL ? 0 : -1;
 
-	for (size_t i = 0; i < ld->n_sources && rc == 0; i++) {
-		struct row_source *from = &ld->sources[i];
-		size_t before = ld->tab->n_rows;
-		struct pgo_dw_program program;
-
-		ld->enc = from->enc;
-		rc = program_of(ld, &from->cu, &program)
-			     ? pgo_dw_rows(&program, ranges, n, add_row, ld)
-			     : 0;
-		if (rc == 0) {
-			ld->tab->n_rows = before;
-			rc = load_rows(ld, &from->cu);
-		}
-		rc = rc < 0 ? rc : 0;
+	job.ranges = ranges;
+	for (size_t i = 0; i < ld->n_sources; i++)
+		ld->sources[i].rc = program_of(ld, &ld->sources[i].cu, &ld->sources[i].program);
+	if (rc == 0)
+		rc = pgo_parallel(ld->n_sources, pgo_threads(), rows_piece, &job, NULL);
+	for (size_t i = 0; i < ld->n_sources; i++) {
+		if (rc == 0)
+			rc = take_rows(ld, &ld->sources[i]);
+		pgo_free(ld->sources[i].rows);
 	}
 	pgo_free(ranges);
 	return rc;
@@ -748,18 +805,37 @@ static bool scan_wants(const void *ctx, uint64_t lo, uint64_t hi)
 	return wanted_in(ctx, lo, hi);
 }
 
-/* Scans a unit, and walks its wanted functions one by one.  1; 0: not understood; -1 */
-static int load_scanned(struct loader *ld, Dwarf_Die *cu)
+static int scan_piece(void *ctx, size_t i, unsigned thread, struct pgo_err *err)
 {
-	struct pgo_dw_unit unit;
-	int rc = describe_unit(ld, cu, &unit) ? pgo_dw_scan_unit(&ld->scan, &unit, scan_wants, ld)
-					      : 0;
+	struct scans *s = ctx;
 
-	if (rc != 1)
-		return rc;
+	(void)thread;
+	(void)err;
+	if (s->rc[i] == 1)
+		s->rc[i] = pgo_dw_scan_unit(&s->scan[i], &s->unit[i], scan_wants, s->ld);
+	return 0;
+}
+
+/* Scans `n` units from the first on. */
+static int scan_units(struct loader *ld, struct scans *s, size_t first, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		struct unit *u = &ld->units[first + i];
+
+		s->rc[i] = !u->skeleton && describe_unit(ld, &u->die, &s->unit[i]);
+	}
+	return pgo_parallel(n, pgo_threads(), scan_piece, s, NULL);
+}
+
+/* Walks the functions of a unit that were found, one by one. */
+static int load_scanned(struct loader *ld, Dwarf_Die *cu, const struct pgo_dw_scan *scan)
+{
+	int rc = 0;
+
+	ld->scan = scan;
 	ld->scanned = cu->cu;
-	for (size_t i = 0; i < ld->scan.n_found && rc == 1; i++) {
-		const struct pgo_dw_found *f = &ld->scan.found[i];
+	for (size_t i = 0; i < scan->n_found && rc == 0; i++) {
+		const struct pgo_dw_found *f = &scan->found[i];
 		uint32_t node;
 		Dwarf_Die die;
 		bool has;
@@ -793,35 +869,6 @@ static int walk_unit(struct loader *ld, Dwarf_Die *tree)
 }
 
 /* `split`: the unit that the skeleton `cu` stands for, or NULL. */
-static int load_unit(struct loader *ld, Dwarf_Die *cu, Dwarf_Die *split)
-{
-	Dwarf_Attribute a;
-	struct row_source *source;
-	const char *producer = NULL;
-	int rc;
-
-	if (dwarf_attr_integrate(split != NULL ? split : cu, DW_AT_producer, &a) != NULL)
-		producer = dwarf_formstring(&a);
-	ld->enc = pgo_disc_encoding_of(producer);
-	source = PGO_VEC_PUSH(ld->sources, ld->n_sources, ld->sources_room);
-	if (source == NULL)
-		return -1;
-	*source = (struct row_source){*cu, ld->enc};
-	if (split != NULL) {
-		ld->in_split = true;
-		ld->skeleton = *cu;
-		forget_origins(ld);
-		rc = walk_unit(ld, split);
-		forget_origins(ld);
-		ld->in_split = false;
-		return rc;
-	}
-	rc = load_scanned(ld, cu);
-	if (rc == 0)
-		rc = walk_unit(ld, cu);
-	return rc < 0 ? -1 : 0;
-}
-
 /* The unit that belongs to a skeleton, if it is to be found: 1, 0 or -1. */
 static int open_split(struct loader *ld, Dwarf_Die *skeleton, Dwarf_Die *ret)
 {
@@ -833,32 +880,80 @@ static int open_split(struct loader *ld, Dwarf_Die *skeleton, Dwarf_Die *ret)
 	return pgo_split_open(&ld->split, skeleton, ret);
 }
 
-static int load_units(struct loader *ld, Dwarf *dw)
+/* `scan`: what was found in the unit, or NULL: it was not understood. */
+static int load_unit(struct loader *ld, struct unit *u, const struct pgo_dw_scan *scan)
+{
+	struct row_source *source;
+	const char *producer = NULL;
+	Dwarf_Attribute a;
+	Dwarf_Die full;
+	int split = u->skeleton ? open_split(ld, &u->die, &full) : 0, rc;
+
+	if (split < 0)
+		return -1;
+	if (!u->has && dwarf_haschildren(&u->die) == 0 && split == 0)
+		return 0;
+	if (dwarf_attr_integrate(split != 0 ? &full : &u->die, DW_AT_producer, &a) != NULL)
+		producer = dwarf_formstring(&a);
+	ld->enc = pgo_disc_encoding_of(producer);
+	source = PGO_VEC_PUSH(ld->sources, ld->n_sources, ld->sources_room);
+	if (source == NULL)
+		return -1;
+	*source = (struct row_source){.cu = u->die, .enc = ld->enc};
+	if (split == 0)
+		return scan != NULL ? load_scanned(ld, &u->die, scan) : walk_unit(ld, &u->die);
+	ld->in_split = true;
+	ld->skeleton = u->die;
+	forget_origins(ld);
+	rc = walk_unit(ld, &full);
+	forget_origins(ld);
+	ld->in_split = false;
+	return rc;
+}
+
+/* Units with wanted code, and those that do not say where their code is. */
+static int find_units(struct loader *ld)
 {
 	Dwarf_CU *cu = NULL;
-	Dwarf_Die die, full;
 	Dwarf_Half version;
+	struct unit *u;
+	Dwarf_Die die;
 	uint8_t type;
 
-	while (dwarf_get_units(dw, cu, &cu, &version, &type, &die, NULL) == 0) {
-		int split = 0;
+	while (dwarf_get_units(ld->dw, cu, &cu, &version, &type, &die, NULL) == 0) {
 		bool has;
 
-		if (die.addr == NULL || (type != DW_UT_compile && type != DW_UT_skeleton))
+		if (die.addr == NULL || (type != DW_UT_compile && type != DW_UT_skeleton) ||
+			(!die_wanted(ld, &die, &has) && has))
 			continue;
-		/* A unit that does not say where its code is has to be looked into. */
-		if (!die_wanted(ld, &die, &has) && has)
-			continue;
-		if (type == DW_UT_skeleton)
-			split = open_split(ld, &die, &full);
-		if (split < 0)
+		u = PGO_VEC_PUSH(ld->units, ld->n_units, ld->units_room);
+		if (u == NULL)
 			return -1;
-		if (!has && dwarf_haschildren(&die) == 0 && split == 0)
-			continue;
-		if (load_unit(ld, &die, split != 0 ? &full : NULL) < 0)
-			return -1;
+		*u = (struct unit){die, type == DW_UT_skeleton, has};
 	}
 	return 0;
+}
+
+static int load_units(struct loader *ld)
+{
+	struct scans *s = pgo_calloc(1, sizeof *s);
+	int rc = s != NULL ? find_units(ld) : -1;
+
+	if (s != NULL)
+		s->ld = ld;
+	for (size_t first = 0; first < ld->n_units && rc == 0; first += SCANS) {
+		size_t n = ld->n_units - first < SCANS ? ld->n_units - first : SCANS;
+
+		rc = scan_units(ld, s, first, n);
+		for (size_t i = 0; i < n && rc == 0; i++)
+			rc = s->rc[i] < 0 ? -1
+					  : load_unit(ld, &ld->units[first + i],
+						    s->rc[i] == 1 ? &s->scan[i] : NULL);
+	}
+	for (size_t i = 0; i < SCANS && s != NULL; i++)
+		pgo_dw_scan_fini(&s->scan[i]);
+	pgo_free(s);
+	return rc;
 }
 
 static void loader_fini(struct loader *ld)
@@ -867,7 +962,7 @@ static void loader_fini(struct loader *ld)
 	pgo_free(ld->stack);
 	pgo_free(ld->origins);
 	pgo_map_fini(&ld->origin_map);
-	pgo_dw_scan_fini(&ld->scan);
+	pgo_free(ld->units);
 	pgo_free(ld->tables);
 	pgo_map_fini(&ld->table_map);
 	pgo_free(ld->file_names);
@@ -937,8 +1032,7 @@ static int load_dwarf(struct pgo_lines *l, struct loader *ld, struct pgo_err *er
 	if (rc == 0) {
 		ld->dw = f.dw;
 		find_sections(ld);
-		if (load_units(ld, f.dw) < 0 || load_all_rows(ld) < 0 ||
-			pgo_linetab_finish(ld->tab) < 0)
+		if (load_units(ld) < 0 || load_all_rows(ld) < 0 || pgo_linetab_finish(ld->tab) < 0)
 			rc = pgo_err_nomem(err);
 	}
 	pgo_dwarf_close(&f);
