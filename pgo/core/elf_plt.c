@@ -6,7 +6,9 @@
  * the function.  So: decode the slot out of each stub, look it up among the relocations.
  *
  *	x86-64:  [endbr64] [bnd] jmp *disp32(%rip)          f3 0f 1e fa | f2 | ff 25 disp
- *	AArch64: [bti c] adrp x16, page; ldr x17, [x16, #offset]; ...; br x17
+ *	         mov disp32(%rip), %r11; call or jmp        4c 8b 1d disp: with retpolines
+ *	AArch64: [bti c] adrp x16, page; ldr x17, [x16, #offset]; add x16, x16, #offset;
+ *	         [autia1716] br x17
  */
 #include "pgo/core/elf_impl.h"
 
@@ -113,45 +115,74 @@ static const char *find_slot(const struct slots *s, uint64_t addr)
 
 /* ---------------------------------------------------------------- stubs */
 
-/* The slot that the stub at `p` (address `addr`, `len` bytes left) jumps through. */
-static bool decode_x86(const uint8_t *p, size_t len, uint64_t addr, uint64_t *ret)
+/* A stub: the slot it jumps through, and its length. */
+struct stub {
+	uint64_t slot, size;
+};
+
+/* The stub at `p` (address `addr`, `len` bytes left); false if there is none. */
+static bool decode_x86(
+	const uint8_t *p, size_t len, uint64_t addr, uint64_t entry, struct stub *ret)
 {
-	static const uint8_t endbr64[] = {0xf3, 0x0f, 0x1e, 0xfa};
-	size_t at = 0;
+	static const uint8_t endbr64[] = {0xf3, 0x0f, 0x1e, 0xfa}, mov_r11[] = {0x4c, 0x8b, 0x1d};
+	size_t at = 0, skip;
 	int32_t disp;
 
+	ret->size = entry;
 	if (len >= sizeof endbr64 && memcmp(p, endbr64, sizeof endbr64) == 0)
 		at += sizeof endbr64;
 	if (at < len && p[at] == 0xf2)
 		at++;
-	if (len - at < 6 || p[at] != 0xff || p[at + 1] != 0x25)
+	if (len - at >= 8 && memcmp(p + at, mov_r11, sizeof mov_r11) == 0) {
+		/* call: lazily resolved, and of two lines; jmp: of one */
+		skip = sizeof mov_r11;
+		ret->size = p[at + 7] == 0xe8 ? 32 : 16;
+	} else if (len - at >= 6 && p[at] == 0xff && p[at + 1] == 0x25) {
+		skip = 2;
+	} else {
 		return false;
-	memcpy(&disp, p + at + 2, sizeof disp);
-	*ret = addr + at + 6 + (uint64_t)(int64_t)disp;
+	}
+	memcpy(&disp, p + at + skip, sizeof disp);
+	ret->slot = addr + at + skip + sizeof disp + (uint64_t)(int64_t)disp;
 	return true;
 }
 
-static bool decode_a64(const uint8_t *p, size_t len, uint64_t addr, uint64_t *ret)
+static uint32_t word_at(const uint8_t *p)
+{
+	uint32_t w;
+
+	memcpy(&w, p, sizeof w);
+	return w;
+}
+
+static bool decode_a64(const uint8_t *p, size_t len, uint64_t addr, struct stub *ret)
 {
 	uint32_t adrp, ldr;
 	uint64_t page;
 	size_t at = 0;
 
-	if (len < 8)
-		return false;
-	memcpy(&adrp, p, sizeof adrp);
-	if (adrp == 0xd503245f) /* bti c */
+	if (len >= 4 && word_at(p) == 0xd503245f) /* bti c */
 		at = 4;
-	if (len - at < 8)
+	if (len < at + 8)
 		return false;
-	memcpy(&adrp, p + at, sizeof adrp);
-	memcpy(&ldr, p + at + 4, sizeof ldr);
+	adrp = word_at(p + at);
+	ldr = word_at(p + at + 4);
 	if ((adrp & 0x9f00001f) != 0x90000010 || (ldr & 0xffc003ff) != 0xf9400211)
 		return false;
 	page = (uint64_t)(adrp >> 5 & 0x7ffff) << 2 | (adrp >> 29 & 3);
 	if ((page & (1 << 20)) != 0)
 		page |= ~(uint64_t)0 << 21;
-	*ret = ((addr + at) & ~(uint64_t)0xfff) + (page << 12) + (uint64_t)(ldr >> 10 & 0xfff) * 8;
+	ret->slot =
+		((addr + at) & ~(uint64_t)0xfff) + (page << 12) + (uint64_t)(ldr >> 10 & 0xfff) * 8;
+	/* Up to its jump: br x17, or one that authenticates. */
+	for (at += 8; len >= at + 4 && at < 28; at += 4) {
+		if ((word_at(p + at) & 0xfffff3e0) == (0xd61f0000 | 17 << 5) ||
+			(word_at(p + at) & 0xfffffbff) == (0xd71f0800 | 17 << 5 | 16))
+			break;
+	}
+	if (len < at + 4 || at == 28)
+		return false;
+	ret->size = at + 4;
 	return true;
 }
 
@@ -163,13 +194,13 @@ static int add_stubs(struct pgo_elf *e, const struct pgo_section *s, uint64_t en
 	uint64_t step = x86 ? entry : 4;
 
 	for (uint64_t at = 0; at < s->size;) {
-		uint64_t slot = 0;
+		struct stub stub = {0};
 		const char *name = NULL;
 		struct pgo_plt *to;
 
-		if (x86 ? decode_x86(s->data + at, s->size - at, s->addr + at, &slot)
-			: decode_a64(s->data + at, s->size - at, s->addr + at, &slot))
-			name = find_slot(slots, slot);
+		if (x86 ? decode_x86(s->data + at, s->size - at, s->addr + at, entry, &stub)
+			: decode_a64(s->data + at, s->size - at, s->addr + at, &stub))
+			name = find_slot(slots, stub.slot);
 		if (name == NULL) {
 			at += step;
 			continue;
@@ -178,9 +209,9 @@ static int add_stubs(struct pgo_elf *e, const struct pgo_section *s, uint64_t en
 		if (to == NULL)
 			return pgo_err_nomem(err);
 		to->addr = s->addr + at;
-		to->size = entry < s->size - at ? entry : s->size - at;
+		to->size = stub.size < s->size - at ? stub.size : s->size - at;
 		to->name = name;
-		at += entry;
+		at += to->size;
 	}
 	return 0;
 }

@@ -41,9 +41,9 @@ static struct pgo_elf *assemble(
 	return assemble_by("gcc", state, suffix, text, flags);
 }
 
-static struct pgo_elf *assemble_arm64(void *state, const char *text)
+static struct pgo_elf *assemble_arm64(void *state, const char *text, const char *flags)
 {
-	return assemble_by("aarch64-linux-gnu-gcc", state, "s", text, "");
+	return assemble_by("aarch64-linux-gnu-gcc", state, "s", text, flags);
 }
 
 static const struct pgo_symbol *symbol(const struct pgo_elf *e, const char *name)
@@ -182,7 +182,7 @@ static void targets_of_arm64_tables_of_bytes_are_found(void **state)
 		"ldrb w1, [x1, w0, uxtw]\nadr x2, L1\nadd x1, x2, w1, sxtb #2\nbr x1\n"
 		"L1: nop\nret\nL2: nop\nL3: nop\nret\nL9: nop\nnop\nret\n.size f,.-f\n"
 		".section .rodata\ntable: .byte (L1-L1)/4,(L3-L1)/4,(L2-L1)/4,(L9-L1)/4,1,3\n";
-	struct pgo_elf *e = assemble_arm64(*state, text);
+	struct pgo_elf *e = assemble_arm64(*state, text, "");
 	struct pgo_cfg c = {0};
 
 	decode(&c, e, "f", NULL, 0);
@@ -209,7 +209,7 @@ static void targets_of_wider_arm64_tables_are_found(void **state)
 		"L3: ret\nL5: nop\nL9: ret\n.size f,.-f\n"
 		".section .rodata\n.p2align 2\nhalves: .hword (L1-L1)/4,(L2-L1)/4,(L3-L1)/4,1\n"
 		".p2align 2\nwords: .word L5-words,L3-words\n.word L5-words+4\n";
-	struct pgo_elf *e = assemble_arm64(*state, text);
+	struct pgo_elf *e = assemble_arm64(*state, text, "");
 	struct pgo_cfg c = {0};
 
 	decode(&c, e, "f", NULL, 0);
@@ -229,7 +229,7 @@ static void arm64_tail_calls_have_no_table(void **state)
 		"adrp x1, table\nadd x1, x1, :lo12:table\nldr x1, [x1, w0, uxtw #3]\nbr x1\n"
 		"L0: ldr x1, [x0]\nldr x1, [x1, #16]\nbr x1\n.size f,.-f\n"
 		".data\n.p2align 3\ntable: .xword f,f+4\n";
-	struct pgo_elf *e = assemble_arm64(*state, text);
+	struct pgo_elf *e = assemble_arm64(*state, text, "");
 	struct pgo_cfg c = {0};
 
 	decode(&c, e, "f", NULL, 0);
@@ -392,6 +392,31 @@ static void names_lose_the_tails_of_parts_and_clones_only(void **state)
 	}
 }
 
+/* Stubs end with their jump, whose address is what records have as a source. */
+static void arm64_stubs_reach_to_their_jump(void **state)
+{
+	static const char text[] = ".globl f\n.type f,%function\nf: bl there\nbl elsewhere\nret\n"
+				   ".size f,.-f\n";
+	static const char *const flags[] = {"", "-Wl,-z,pac-plt"};
+
+	for (size_t i = 0; i < 2; i++) {
+		struct pgo_elf *e = assemble_arm64(*state, text, flags[i]);
+
+		assert_int_equal(e->n_plt, 2);
+		for (size_t k = 0; k < 2; k++) {
+			const struct pgo_plt *p = &e->plt[k];
+
+			assert_true(
+				strcmp(p->name, "there") == 0 || strcmp(p->name, "elsewhere") == 0);
+			assert_int_equal(p->size, i == 0 ? 16 : 20);
+			assert_int_equal(
+				pgo_insn_kind_at(e, p->addr + p->size - 4), PGO_INSN_JUMP_INDIRECT);
+			assert_ptr_equal(pgo_plt_at(e, p->addr + p->size - 4), p);
+		}
+		pgo_elf_close(e);
+	}
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, scratch_up, scratch_down)
 
 int main(void)
@@ -408,6 +433,7 @@ int main(void)
 		TEST(observed_starts_are_taken_if_they_are_instructions_of_the_function),
 		TEST(damage_ends_the_decoding),
 		TEST(landing_pads_are_where_the_unwinder_enters),
+		TEST(arm64_stubs_reach_to_their_jump),
 		TEST(functions_are_disjoint_and_parts_are_joined),
 		TEST(names_lose_the_tails_of_parts_and_clones_only),
 	};
