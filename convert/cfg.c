@@ -26,6 +26,32 @@ static int decode_all(struct pgo_cfg *c, const uint8_t *code, size_t len, size_t
 	return 0;
 }
 
+/* What is data is no instruction of interest, whatever it looks like. */
+static void pass_islands(struct pgo_cfg *c, const struct pgo_elf *elf)
+{
+	size_t lo = 0, hi = elf->n_islands, i = 0;
+
+	while (lo < hi) {
+		size_t mid = lo + (hi - lo) / 2;
+
+		if (elf->islands[mid].end <= c->start)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	for (; lo < elf->n_islands && elf->islands[lo].start < c->end; lo++) {
+		for (; i < c->n_insns && c->insns[i].addr < elf->islands[lo].end; i++) {
+			struct pgo_insn *p = &c->insns[i];
+
+			if (p->addr < elf->islands[lo].start)
+				continue;
+			c->n_jumps -= p->kind == PGO_INSN_JUMP_INDIRECT;
+			p->kind = PGO_INSN_OTHER;
+			p->target = 0;
+		}
+	}
+}
+
 uint32_t pgo_cfg_at(const struct pgo_cfg *c, uint64_t addr)
 {
 	size_t lo = 0, hi = c->n_insns;
@@ -109,6 +135,7 @@ int pgo_cfg_decode(struct pgo_cfg *c, const struct pgo_elf *elf, uint64_t start,
 	if (decode_all(c, code, len, &done) < 0)
 		return pgo_err_nomem(err);
 	c->complete = done == end - start;
+	pass_islands(c, elf);
 	if (c->n_jumps != 0 && pgo_cfg_mark_tables(c, elf, code) < 0)
 		return pgo_err_nomem(err);
 	mark_blocks(c, extra, n_extra);

@@ -32,8 +32,9 @@
  *	inflate, deflate       gzip, zstd, zlib as streams
  *	sha256, json           digests; JSON out and in
  *	opt, value             option tables and --help; numbers, sizes, durations, times
- *	elf, elf_bytes, elf_symbols, elf_plt, elf_image, elf_impl
- *	                       build-ids, segments, functions, stubs
+ *	elf, elf_bytes, elf_symbols, elf_plt, elf_islands, elf_image,
+ *	elf_impl
+ *	                       build-ids, segments, functions, stubs, data among code
  *	profile                the model of a profile
  *	pprof, pprof_read, pprof_split, pprof_tables, pprof_sample, pprof_write, pprof_impl, wire
  *	                       profile.proto <-> model, streaming

@@ -439,7 +439,7 @@ struct pgo_elf *pgo_elf_open(const char *path, struct pgo_err *err)
 	if (e == NULL)
 		return NULL;
 	if (open_headers(e, false, err) < 0 || pgo_elf_read_symbols(e, err) < 0 ||
-		pgo_elf_read_plt(e, err) < 0) {
+		pgo_elf_read_plt(e, err) < 0 || pgo_elf_read_islands(e, err) < 0) {
 		pgo_elf_close(e);
 		return NULL;
 	}
@@ -481,6 +481,7 @@ void pgo_elf_close(struct pgo_elf *e)
 	pgo_free(e->sections);
 	pgo_free(e->symbols);
 	pgo_free(e->plt);
+	pgo_free(e->islands);
 	pgo_free((void *)(uintptr_t)e->path);
 	pgo_free(e);
 }

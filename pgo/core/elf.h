@@ -53,6 +53,10 @@ struct pgo_plt { /* a PLT stub and the function it reaches */
 	const char *name;
 };
 
+struct pgo_island { /* data among code, where marks say so (AArch64); [start, end) */
+	uint64_t start, end;
+};
+
 struct pgo_reloc {       /* from .rela.* sections kept by --emit-relocs, and dynamic ones */
 	uint64_t addr;   /* place */
 	uint64_t target; /* symbol value + addend, as far as it is known at link time */
@@ -74,8 +78,9 @@ struct pgo_elf {
 	struct pgo_section *sections; /* by index in the file */
 	struct pgo_symbol
 		*symbols; /* code symbols by (addr, ...); all aliases kept; .symtab, else .dynsym */
-	struct pgo_plt *plt; /* by addr */
-	size_t n_segments, n_sections, n_symbols, n_plt;
+	struct pgo_plt *plt;        /* by addr */
+	struct pgo_island *islands; /* by address, disjoint */
+	size_t n_segments, n_sections, n_symbols, n_plt, n_islands;
 	void *impl;
 };
 

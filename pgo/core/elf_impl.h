@@ -70,6 +70,7 @@ static inline uint64_t pgo_elf_n_elements(const struct pgo_elf *e, size_t sectio
 const char *pgo_elf_unversioned(struct pgo_elf *e, const char *name);
 
 int pgo_elf_read_symbols(struct pgo_elf *e, struct pgo_err *err) PGO_MUST_CHECK;
+int pgo_elf_read_islands(struct pgo_elf *e, struct pgo_err *err) PGO_MUST_CHECK;
 int pgo_elf_read_plt(struct pgo_elf *e, struct pgo_err *err) PGO_MUST_CHECK;
 
 #endif

@@ -221,6 +221,32 @@ static void targets_of_wider_arm64_tables_are_found(void **state)
 	pgo_elf_close(e);
 }
 
+/* Words among the code that look like a branch, a jump and a trap; assemblers mark them. */
+static void data_among_arm64_code_is_no_code(void **state)
+{
+	static const char text[] = ".globl f\n.type f,%function\nf:\n"
+				   "ldr w0, pool\ncbz w0, L1\nL0: nop\nb L1\n"
+				   "pool: .word 0x54000041, 0xd61f0000, 0\n"
+				   "L1: nop\nret\n.size f,.-f\n";
+	struct pgo_elf *e = assemble_arm64(*state, text, "");
+	const struct pgo_symbol *pool = symbol(e, "pool");
+	struct pgo_cfg c = {0};
+
+	assert_int_equal(e->n_islands, 1);
+	assert_int_equal(e->islands[0].start, pool->addr);
+	assert_int_equal(e->islands[0].end, pool->addr + 12);
+	decode(&c, e, "f", NULL, 0);
+	assert_true(c.complete);
+	assert_int_equal(c.n_jumps, 0);
+	for (uint32_t i = pgo_cfg_at(&c, pool->addr), k = 0; k < 3; k++, i++) {
+		assert_int_equal(c.insns[i].kind, PGO_INSN_OTHER);
+		assert_int_equal(c.insns[i].leader, k == 0); /* behind a jump */
+	}
+	assert_true(c.insns[pgo_cfg_at(&c, symbol(e, "L1")->addr)].leader);
+	pgo_cfg_fini(&c);
+	pgo_elf_close(e);
+}
+
 /* A call through a table of functions has the look of a switch's jump, but not its arithmetic. */
 static void arm64_tail_calls_have_no_table(void **state)
 {
@@ -429,6 +455,7 @@ int main(void)
 		TEST(a_jump_table_is_no_longer_than_its_guard_allows),
 		TEST(targets_of_arm64_tables_of_bytes_are_found),
 		TEST(targets_of_wider_arm64_tables_are_found),
+		TEST(data_among_arm64_code_is_no_code),
 		TEST(arm64_tail_calls_have_no_table),
 		TEST(observed_starts_are_taken_if_they_are_instructions_of_the_function),
 		TEST(damage_ends_the_decoding),
