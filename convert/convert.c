@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "convert/convert_impl.h"
 
+#include "convert/bat_edges.h"
 #include "convert/debugfile.h"
 #include "convert/edges.h"
 #include "convert/plain.h"
@@ -170,7 +171,10 @@ static int run_pass(struct pgo_convert *c, struct pgo_convert_part *part, struct
 	if (p->lines == NULL)
 		part->account.no_line = part->account.executions;
 	if ((p->positions != NULL && pgo_positions_finish(p->positions, p) < 0) ||
-		pgo_convert_figures(c, part, p) < 0)
+		pgo_convert_figures(c, part, p) < 0 ||
+		(part->fdata != NULL && part->bat != NULL &&
+			pgo_bat_edges(part->bat, part->elf, p->symbols, p->ranges, part->fdata) <
+				0))
 		return pgo_err_nomem(err);
 	return part->fdata != NULL ? pgo_fdata_sort(part->fdata, err) : 0;
 }
@@ -184,10 +188,28 @@ static double sample_unit(const struct pgo_convert *c)
 	return unit != 0 ? (double)unit : 1;
 }
 
+/* What llvm-bolt says of where it moved code from. */
+static int open_bat(struct pgo_convert *c, struct pgo_convert_part *part, struct pgo_err *err)
+{
+	int rc = pgo_bat_read(part->elf, &part->bat, err);
+
+	if (rc < 0 || part->bat != NULL || !c->o.want_fdata || !pgo_elf_is_bolted(part->elf))
+		return rc;
+	return pgo_err_set(err, PGO_EMISMATCH,
+		"%s was rewritten by llvm-bolt, which cannot read a profile of the result: rewrite "
+		"it "
+		"with --enable-bat, so that addresses can be translated back, or profile the "
+		"program "
+		"as it was before",
+		part->elf->path);
+}
+
 static int prepare(struct pgo_convert *c, struct pgo_convert_part *part, struct pgo_err *err)
 {
-	int rc;
+	int rc = open_bat(c, part, err);
 
+	if (rc < 0)
+		return rc;
 	pgo_ranges_sort(&part->ranges, c->executions);
 	rc = pgo_convert_open_symbols(c, part, err);
 	if (rc < 0)
@@ -231,7 +253,7 @@ static int run_part(struct pgo_convert *c, struct pgo_convert_part *part, struct
 		part->fdata = pgo_fdata_new(err);
 		rc = part->fdata != NULL ? 0 : PGO_ENOMEM;
 		edges.fdata = part->fdata;
-		p.edges = &edges;
+		p.edges = part->bat == NULL ? &edges : NULL;
 	}
 	if (rc == 0)
 		rc = run_pass(c, part, &p, err);

@@ -6,6 +6,7 @@
 #ifndef PGO_CONVERT_CONVERT_IMPL_H
 #define PGO_CONVERT_CONVERT_IMPL_H
 
+#include "convert/bat.h"
 #include "convert/callstack.h"
 #include "convert/convert.h"
 #include "convert/pass.h"
@@ -24,6 +25,7 @@ struct pgo_convert_part {
 	struct pgo_codefns fns;
 	struct pgo_lines *lines;
 	struct pgo_fdata *fdata;
+	struct pgo_bat *bat;        /* llvm-bolt rewrote it: where its code came from, or NULL */
 	struct pgo_account account; /* losses: of its own addresses, until they are settled */
 	uint64_t ranges_inside;     /* fall-through ranges with both ends in it */
 	struct pgo_heat *heat;      /* by name */
