@@ -73,7 +73,7 @@ static const uint8_t *skip(struct cursor *c, uint64_t n)
 struct reader {
 	struct pgo_bat *bat;
 	struct cursor c;
-	uint64_t last; /* address */
+	uint64_t last;   /* address */
 	uint64_t *addrs; /* of the first table, in its order */
 	size_t n_addrs, addrs_room;
 };
@@ -120,8 +120,7 @@ static int read_table(struct reader *r, bool parts)
 	if (n > (uint64_t)(r->c.end - r->c.p))
 		r->c.bad = true;
 	for (uint64_t i = 0; i < n && !r->c.bad; i++) {
-		struct pgo_bat_fn *f =
-			PGO_VEC_PUSH(r->bat->fns, r->bat->n_fns, r->bat->fns_room);
+		struct pgo_bat_fn *f = PGO_VEC_PUSH(r->bat->fns, r->bat->n_fns, r->bat->fns_room);
 		uint64_t skew = 0, secondary = 0, *slot;
 
 		if (f == NULL)
@@ -179,8 +178,7 @@ static int read_note(struct reader *r, const uint8_t *data, size_t len)
 	memcpy(&name_len, data, 4);
 	memcpy(&desc_len, data + 4, 4);
 	at = 12 + (((size_t)name_len + 3) & ~(size_t)3);
-	if (name_len < 4 || at > len || desc_len > len - at ||
-		memcmp(data + 12, "BOLT", 4) != 0)
+	if (name_len < 4 || at > len || desc_len > len - at || memcmp(data + 12, "BOLT", 4) != 0)
 		return 0;
 	r->c = (struct cursor){data + at, data + at + desc_len, false};
 	if (read_table(r, false) < 0 || read_table(r, true) < 0)

@@ -40,9 +40,9 @@ struct pgo_bat_entry {
 };
 
 struct pgo_bat_fn {
-	uint64_t addr;	/* after the move */
+	uint64_t addr;  /* after the move */
 	uint64_t whole; /* address of the function that it is a part of, or its own */
-	size_t first;	/* entries, by `out` */
+	size_t first;   /* entries, by `out` */
 	uint32_t n;
 };
 

@@ -86,8 +86,7 @@ static uint32_t name_of(struct builder *b, const struct pgo_symbol *s)
 
 static const struct pgo_symbol *symbol_at(const struct builder *b, uint64_t addr)
 {
-	const struct pgo_symbol *s =
-		pgo_at_inside(addr) ? pgo_elf_symbol(b->symbols, addr) : NULL;
+	const struct pgo_symbol *s = pgo_at_inside(addr) ? pgo_elf_symbol(b->symbols, addr) : NULL;
 
 	return s != NULL && (s->size == 0 || addr < s->addr + s->size) ? s : NULL;
 }

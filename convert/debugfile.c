@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "convert/debugfile.h"
 
+#include "convert/bat.h"
 #include "convert/debuginfod.h"
 #include "pgo/core/alloc.h"
 #include "pgo/core/buf.h"
@@ -200,10 +201,13 @@ char *pgo_debugfile_find(
 		else
 			pgo_err_set(err, PGO_ENOTFOUND,
 				"%s: no debug information, which maps addresses to source lines; "
-				"looked at %s: name it with --debug, or rebuild with -g (clang: "
-				"-gmlt "
-				"-fdebug-info-for-profiling at least)",
-				elf->path, s.places.data);
+				"looked at %s: %s",
+				elf->path, s.places.data,
+				pgo_elf_is_bolted(elf)
+					? "llvm-bolt drops it unless it is told "
+					  "--update-debug-sections"
+					: "name it with --debug, or rebuild with -g (clang: -gmlt "
+					  "-fdebug-info-for-profiling at least)");
 	}
 	pgo_buf_fini(&s.places);
 	return s.found;

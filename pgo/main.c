@@ -77,6 +77,7 @@
  *	noreturn, labels       what the graphs need: calls that do not return, computed gotos
  *	codefns, cfg, cfg_tables, landing
  *	                       functions, instructions, basic blocks, jump tables, landing pads
+ *	bat, bat_edges         programs that llvm-bolt rewrote
  *	debugfile, debuginfod, dwo
  *	                       debug information, wherever it is
  *	lines, lines_file, lines_scan, lines_rows, lines_bytes, lines_split, linetab

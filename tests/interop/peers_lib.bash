@@ -187,7 +187,7 @@ program_make() {
 	rm -rf "$new" && mkdir -p "$new" || return 1
 	# shellcheck disable=SC2086 # several words
 	build "$source" "$cc" "$cxx" "$new" $flags || return 1
-	if [ ! -e "$FI/input.log" ]; then
+	if [ "$source" = quarry ] && [ ! -e "$FI/input.log" ]; then
 		emulated "$new/app" gen 5 250000 web >"$new/input" && mv "$new/input" "$FI/input.log" || return 1
 	fi
 	# shellcheck disable=SC2046
