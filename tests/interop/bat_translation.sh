@@ -18,7 +18,7 @@ edges() {
 for name in menagerie-clang-pie quarry-gcc-pie menagerie-gcc-fixed; do
 	have_compiler "$(cut -d- -f2 <<<"$name")" || continue
 	program $name
-	plain=$APP plain_data=$DATA source=${name%%-*}
+	plain=$APP source=${name%%-*}
 	w=$T/$name
 	mkdir "$w"
 	expect "$name: pgo converts" "$PGO" convert "$DATA" --binary "$APP" --bolt "$w/first.fdata" --clang "$w/plain.prof" --clang-format text \
