@@ -67,7 +67,7 @@ static struct pgo_imp_trace *new_trace(
 {
 	struct pgo_imp_trace *t;
 
-	if (g->n_traces >= PGO_SPOOL_GAP - 1)
+	if (g->n_traces >= PGO_SPOOL_MISPREDICTED - 1)
 		return NULL;
 	t = PGO_VEC_PUSH(g->traces, g->n_traces, g->traces_room);
 	if (t == NULL)
@@ -137,6 +137,8 @@ static int add_traces(struct pgo_imp_group *g, const struct pending *p, size_t n
 			slot->tag = (uint32_t)(p[i].hash >> 32);
 		}
 		ids[p[i].slot] = slot->index1 - 1;
+		if ((p[i].b->flags & PGO_BRANCH_MISPREDICTED) != 0)
+			ids[p[i].slot] |= PGO_SPOOL_MISPREDICTED;
 		t = &traces[slot->index1 - 1];
 		t->count++;
 		t->mispredicts += p[i].b->flags & PGO_BRANCH_MISPREDICTED;

@@ -23,6 +23,9 @@
 
 /* An entry that is no trace: instead of a trace's number the bytes of the run behind it. */
 #define PGO_SPOOL_GAP 0x80000000u
+/* In one that is a trace, beside its number: its branch was mispredicted. */
+#define PGO_SPOOL_MISPREDICTED 0x40000000u
+#define PGO_SPOOL_TRACE(id) ((id) & (PGO_SPOOL_MISPREDICTED - 1))
 #define PGO_SPOOL_GAP_UNKNOWN 0xffffffffu
 
 struct pgo_spool_ring {

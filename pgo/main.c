@@ -53,7 +53,7 @@
  *	http, http_text        many transfers at a time, with patience and limits
  *	import, import_space, import_ring, import_place, import_write, import_writer, import_impl
  *	                       whole samples -> one pprof for each process group
- *	unbias, unbias_import, unbias_length, unbias_spool
+ *	unbias, unbias_pass, unbias_time, unbias_impl, unbias_import, unbias_length, unbias_spool
  *	                       whole branch rings -> executions, without the sampling bias
  *	recording              what a recording says, whoever wrote it
  *	perf_data, perf_data_walk, perf_data_order, perf_data_attr, perf_data_sample, perf_data_impl
