@@ -32,7 +32,7 @@ JOBS ?= $(shell nproc 2>/dev/null || echo 2)
 # As many jobs as processors, unless make was told otherwise.
 SUBMAKE = $(MAKE) --no-print-directory $(if $(filter -j% --jobserver%,$(MAKEFLAGS)),,-j$(JOBS))
 
-PKGS := libelf libdw libcurl libzstd zlib libisal libxxhash libconfuse jansson libprotobuf-c
+PKGS := libelf libdw libcurl expat libzstd zlib libisal libxxhash libconfuse jansson libprotobuf-c
 ifneq ($(filter-out $(SETUP_GOALS),$(GOALS)),)
 ifneq ($(shell $(PKG_CONFIG) --exists $(PKGS) 2>/dev/null && command -v $(PROTOC_C)),$(shell command -v $(PROTOC_C) || echo none))
 $(error libraries to build with are missing; run: make deps)

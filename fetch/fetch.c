@@ -115,6 +115,8 @@ static int describe(const struct run *r, const char *path, const struct pgo_list
 		return pgo_err_errno(err, PGO_EIO, "%s cannot be read", path);
 	rec->bytes = (uint64_t)st.st_size;
 	rc = pgo_sha256_file(path, rec->digest, err);
+	if (rc == 0 && r->source->ops->describe != NULL)
+		rc = r->source->ops->describe(r->source, l->name, rec, err);
 	return rc == 0 ? put_defaults(r, rec, err) : rc;
 }
 

@@ -724,8 +724,7 @@ static int done_single(void *ctx, struct pgo_http_request *r, const struct pgo_h
 		return (int)err->code;
 	if (!is_good(reply->status))
 		return pgo_http_refused(reply, err);
-	*s->ret = *reply; /* the transfer is told that it has nothing to free any more */
-	memset((struct pgo_http_reply *)(uintptr_t)reply, 0, sizeof *reply);
+	pgo_http_reply_take(s->ret, reply);
 	return 0;
 }
 

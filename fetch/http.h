@@ -86,6 +86,8 @@ const char *pgo_http_headers_get(const struct pgo_http_headers *h, const char *n
 void pgo_http_headers_cut(struct pgo_http_headers *h, size_t n);
 void pgo_http_headers_fini(struct pgo_http_headers *h);
 void pgo_http_reply_fini(struct pgo_http_reply *r);
+/* For `done`, which only borrows its reply: moves all of it to `to`. */
+void pgo_http_reply_take(struct pgo_http_reply *to, const struct pgo_http_reply *from);
 
 struct pgo_http;
 struct pgo_http *pgo_http_new(const struct pgo_http_options *o, struct pgo_err *err);

@@ -9,6 +9,8 @@ static const struct pgo_source_ops *const table[] = {
 	&pgo_source_file,
 	&pgo_source_http,
 	&pgo_source_https,
+	&pgo_source_s3,
+	&pgo_source_gs,
 };
 
 #define N_TABLE (sizeof table / sizeof *table)

@@ -45,6 +45,10 @@ struct pgo_source_ops {
 	int (*request)(struct pgo_source *s, const char *name, struct pgo_http_request *r,
 		struct pgo_err *err);
 	void (*request_end)(struct pgo_source *s, struct pgo_http_request *r);
+	/* Gives the record the labels that the object's name tells, where it has none; NULL = none
+	 * do. */
+	int (*describe)(struct pgo_source *s, const char *name, struct pgo_record *rec,
+		struct pgo_err *err);
 };
 
 struct pgo_source {
@@ -56,6 +60,7 @@ struct pgo_source {
  * known ones. */
 struct pgo_source *pgo_source_open(const char *url, struct pgo_err *err);
 void pgo_source_close(struct pgo_source *s);
-extern const struct pgo_source_ops pgo_source_file, pgo_source_http, pgo_source_https;
+extern const struct pgo_source_ops pgo_source_file, pgo_source_http, pgo_source_https,
+	pgo_source_s3, pgo_source_gs;
 
 #endif

@@ -50,6 +50,8 @@
  *	source, source_file, source_pull
  *	                       stores as a table of operations; local directories; programs that
  *	                       are asked for a profile
+ *	source_s3, s3_list, key_template, aws_sign, aws_conf
+ *	                       buckets: keys by template, pages, signatures, credentials
  *	http, http_text        many transfers at a time, with patience and limits
  *	import, import_space, import_ring, import_place, import_write, import_writer, import_impl
  *	                       whole samples -> one pprof for each process group

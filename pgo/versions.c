@@ -4,10 +4,12 @@
 #include <Zydis/Zydis.h>
 #include <curl/curl.h>
 #include <elfutils/version.h>
+#include <expat.h>
 #include <isa-l.h>
 #include <jansson.h>
 #include <protobuf-c/protobuf-c.h>
 #include <stdio.h>
+#include <string.h>
 #include <xxhash.h>
 #include <zlib.h>
 #include <zstd.h>
@@ -21,7 +23,7 @@ struct library {
 	char version[32];
 };
 
-#define N_LIBRARIES 9
+#define N_LIBRARIES 10
 
 /* Of the running library where it can tell, else of the headers. */
 static void collect(struct library lib[N_LIBRARIES])
@@ -33,6 +35,7 @@ static void collect(struct library lib[N_LIBRARIES])
 	(lib[n].name = (lib_name), snprintf(lib[n++].version, sizeof lib[0].version, __VA_ARGS__))
 	ADD("curl", "%s", curl_version_info(CURLVERSION_NOW)->version);
 	ADD("elfutils", "0.%d", _ELFUTILS_VERSION);
+	ADD("expat", "%s", XML_ExpatVersion() + strlen("expat_"));
 	ADD("isa-l", "%s", ISAL_TEXT);
 	ADD("jansson", "%s", JANSSON_VERSION);
 	ADD("protobuf-c", "%s", protobuf_c_version());

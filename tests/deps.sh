@@ -87,6 +87,7 @@ missing() {
 	need 1 required zlib1g-dev have_library zlib
 	need 1 required libisal-dev have_library libisal
 	need 1 required 'libcurl4-openssl-dev|libcurl4-gnutls-dev' have_library libcurl
+	need 1 required libexpat1-dev have_library expat
 	need 1 required libxxhash-dev have_library libxxhash
 	need 1 required libconfuse-dev have_library libconfuse
 	need 1 required libjansson-dev have_library jansson

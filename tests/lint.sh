@@ -105,6 +105,7 @@ fence_table() {
 		xxhash\.h                         pgo/core/map\.c|pgo/versions\.c
 		getopt\.h                         pgo/core/opt\.c
 		curl/.*                           fetch/http\.c|pgo/versions\.c
+		expat\.h                          fetch/s3_list\.c|pgo/versions\.c
 	EOF
 }
 
