@@ -225,8 +225,12 @@ void pgo_account_text(const struct pgo_account *a, struct pgo_buf *out)
 	estimate_text(a, out);
 	pgo_buf_printf(out,
 		"  %.2f%% mapped; %zu functions, %zu hold 99%% of %" PRIu64
-		" executed instructions; density %.1f\n",
+		" executed instructions\n"
+		"  density %.1f as llvm-bolt has it",
 		a->mapped_share * 100, a->functions, a->functions_hot, a->executions, a->density);
+	if (a->density_llvm > 0)
+		pgo_buf_printf(out, ", %.1f as llvm-profgen has it", a->density_llvm);
+	pgo_buf_puts(out, "\n");
 	binaries_text(a, out);
 	missing_text(a, out);
 	if (a->debug_file != NULL) {
@@ -285,6 +289,7 @@ static void members_json(const struct pgo_account *a, struct pgo_json *j)
 	pgo_json_kv_u64(j, "functions", a->functions);
 	pgo_json_kv_u64(j, "functions_hot", a->functions_hot);
 	pgo_json_kv_double(j, "density", a->density);
+	pgo_json_kv_double(j, "density_llvm", a->density_llvm);
 	pgo_json_kv_double(j, "mapped_share", a->mapped_share);
 	/* Without its directory: the same wherever the conversion ran. */
 	pgo_json_kv_str(

@@ -105,7 +105,9 @@ struct pgo_account {
 	uint64_t no_line;                /* executions of instructions without a source line */
 	uint64_t executions;             /* sum of counts over instructions */
 	size_t functions, functions_hot; /* with any count; covering 99 % of the counts */
-	double density;         /* hot functions' smallest total / size, as llvm-profgen has it */
+	/* How well hot functions are covered, as llvm-bolt and as llvm-profgen have it; the second one
+	 * only of all together, and only where there is a source-level output. */
+	double density, density_llvm;
 	double mapped_share;    /* used / read */
 	const char *debug_file; /* where debug information was found; NULL: of several, or none */
 	const char *split_file; /* the first .dwo or .dwp file used, or NULL */

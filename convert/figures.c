@@ -4,17 +4,141 @@
 #include "convert/positions.h"
 #include "pgo/core/alloc.h"
 #include "pgo/core/file.h"
+#include "pgo/core/vec.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* ------------------------------------------------------------------ figures */
-
 static void add_to(uint64_t *counter, uint64_t n)
 {
 	*counter = pgo_add_sat(*counter, n);
 }
+
+/* ------------------------------------------------------------------ density */
+
+/*
+ * How well functions are covered.  Each has a density: what was counted in it by what there is of it;
+ * the profile's is the lowest of those functions that together, the densest first, hold 99 % of all
+ * that was counted.  llvm-bolt: bytes in fall-through ranges (up to the start of their last
+ * instruction) by the bytes of the function.  llvm-profgen: the counts of a function's positions,
+ * inlined ones included, by their number.
+ */
+struct cover {
+	uint64_t counted, size;
+};
+
+struct covers {
+	struct cover *of;
+	size_t n, room;
+};
+
+static int by_cover(const void *pa, const void *pb)
+{
+	const struct cover *a = pa, *b = pb;
+	unsigned __int128 x = (unsigned __int128)a->counted * b->size;
+	unsigned __int128 y = (unsigned __int128)b->counted * a->size;
+
+	return x > y ? -1 : x < y;
+}
+
+static double density_of(struct covers *c)
+{
+	uint64_t sum = 0, all = 0;
+	double density = 0;
+
+	if (c->n != 0)
+		qsort(c->of, c->n, sizeof *c->of, by_cover);
+	for (size_t i = 0; i < c->n; i++)
+		add_to(&all, c->of[i].counted);
+	for (size_t i = 0; i < c->n && (double)sum < 0.99 * (double)all; i++) {
+		add_to(&sum, c->of[i].counted);
+		density = (double)c->of[i].counted / (double)c->of[i].size;
+	}
+	return density;
+}
+
+static int add_cover(struct covers *c, struct cover of)
+{
+	struct cover *slot;
+
+	if (of.counted == 0 || of.size == 0)
+		return 0;
+	slot = PGO_VEC_PUSH(c->of, c->n, c->room);
+	if (slot == NULL)
+		return -1;
+	*slot = of;
+	return 0;
+}
+
+/* Of one binary's ranges; both they and the functions come by address. */
+static int cover_ranges(const struct pgo_convert_part *part, struct covers *c)
+{
+	const struct pgo_ranges *r = &part->ranges;
+	size_t t = 0;
+
+	for (size_t f = 0; f < part->fns.n_fns; f++) {
+		const struct pgo_codefn *fn = &part->fns.fns[f];
+		struct cover of = {0, fn->end - fn->start};
+
+		while (t < r->n_traces && r->traces[t].target < fn->start)
+			t++;
+		for (; t < r->n_traces && r->traces[t].target < fn->end; t++) {
+			const struct pgo_trace *x = &r->traces[t];
+
+			if (x->end >= x->target && x->end < fn->end)
+				add_to(&of.counted, pgo_sat_mul(x->records, x->end - x->target));
+		}
+		if (add_cover(c, of) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static int part_density(struct pgo_convert_part *part)
+{
+	struct covers ranges = {0};
+	int rc = cover_ranges(part, &ranges);
+
+	part->account.density = density_of(&ranges);
+	pgo_free(ranges.of);
+	return rc;
+}
+
+static void cover_positions(const struct pgo_fn *f, struct cover *of)
+{
+	of->size += f->n_pos;
+	for (uint32_t i = 0; i < f->n_pos; i++)
+		add_to(&of->counted, f->pos[i].count);
+	for (uint32_t i = 0; i < f->n_calls; i++)
+		cover_positions(f->calls[i].callee, of);
+}
+
+/* Of all binaries. */
+static int densities(struct pgo_convert *c)
+{
+	struct covers ranges = {0}, positions = {0};
+	int rc = 0;
+
+	for (size_t k = 0; k < c->n_parts && rc == 0; k++)
+		rc = cover_ranges(c->parts[k], &ranges);
+	for (size_t i = 0; c->fnprof != NULL && i < c->fnprof->n_fns && rc == 0; i++) {
+		struct cover of = {0};
+
+		cover_positions(c->fnprof->fns[i], &of);
+		rc = add_cover(&positions, of);
+	}
+	c->account.density = density_of(&ranges);
+	c->account.density_llvm = density_of(&positions);
+	/* What others call density is of records. */
+	if (c->executions && c->estimated > 0)
+		c->account.density_llvm *= (double)c->estimated_records / (double)c->estimated;
+	pgo_free(ranges.of);
+	pgo_free(positions.of);
+	return rc;
+}
+
+/* ------------------------------------------------------------------ figures */
 
 static int by_name(const void *pa, const void *pb)
 {
@@ -30,15 +154,6 @@ static int by_count(const void *pa, const void *pb, void *names)
 	if (a->count != b->count)
 		return a->count > b->count ? -1 : 1;
 	return strcmp(pgo_strtab_get(names, a->name), pgo_strtab_get(names, b->name));
-}
-
-static int by_density(const void *pa, const void *pb)
-{
-	const struct pgo_heat *a = pa, *b = pb;
-	unsigned __int128 x = (unsigned __int128)a->total * b->size;
-	unsigned __int128 y = (unsigned __int128)b->total * a->size;
-
-	return x > y ? -1 : x < y;
 }
 
 static size_t merge_heat(struct pgo_heat *h, size_t n)
@@ -67,21 +182,11 @@ static size_t merge_heat(struct pgo_heat *h, size_t n)
 /* `h`: one of each function that ran.  Leaves it in another order. */
 static void figures_of(struct pgo_convert *c, struct pgo_account *a, struct pgo_heat *h, size_t n)
 {
-	uint64_t sum = 0, all = 0;
+	uint64_t sum = 0;
 
 	a->functions = n;
 	if (n == 0)
 		return;
-	for (size_t i = 0; i < n; i++)
-		add_to(&all, h[i].total);
-	qsort(h, n, sizeof *h, by_density);
-	for (size_t i = 0; i < n && (double)sum < 0.99 * (double)all; i++) {
-		add_to(&sum, h[i].total);
-		a->density = (double)h[i].total / (double)h[i].size;
-	}
-	/* What others call density is of records. */
-	if (c->executions && c->estimated > 0)
-		a->density *= (double)c->estimated_records / (double)c->estimated;
 	qsort_r(h, n, sizeof *h, by_count, &c->names);
 	sum = 0;
 	for (size_t i = 0; i < n && (double)sum < 0.99 * (double)a->executions; i++) {
@@ -123,7 +228,7 @@ int pgo_convert_figures(
 	}
 	part->n_heat = merge_heat(h, n);
 	figures_of(c, &part->account, h, part->n_heat);
-	return 0;
+	return part_density(part);
 }
 
 /* ------------------------------------------------------------------ the sum */
@@ -300,6 +405,8 @@ int pgo_convert_sum(struct pgo_convert *c)
 	a->mapped_share = pgo_convert_mapped_share(a);
 	figures_of(c, a, h, merge_heat(h, n));
 	pgo_free(h);
+	if (densities(c) < 0)
+		return -1;
 	list_missing(c);
 	a->binaries = c->accounts;
 	a->n_binaries = c->n_parts;
