@@ -17,6 +17,7 @@ programs=${ARM64_PROGRAMS:-menagerie-arm64gcc-dense quarry-arm64clang-densefix}
 perf2bolt=$(command -v perf >/dev/null && tests/tools.sh perf2bolt)
 profgen=$(tests/tools.sh llvm-profgen)
 python=$(command -v python3)
+bolt=$(tests/tools.sh llvm-bolt) && tool blocks_tool
 
 # row NAME PROFILE TAKEN CALLS THROUGH ALL POSITIONS
 row() {
@@ -42,6 +43,30 @@ exact_unsymbolized() {
 			print r; for (i = 1; i <= r; i++) print range[i]
 			print e; for (i = 1; i <= e; i++) print edge[i]
 		}'
+}
+
+# blocks_of_bolt: `FUNCTION BLOCK` (addresses) of all functions that llvm-bolt builds a flow graph for. It names blocks by
+# them. Printed offsets are those of the file, since no instruction changes its length.
+blocks_of_bolt() {
+	"$bolt" "$APP" -o "$T/unchanged" -print-cfg 2>/dev/null | awk '
+		function hex(s,  i, v) { v = 0; for (i = 1; i <= length(s); i++) v = v * 16 + index("0123456789abcdef", substr(s, i, 1)) - 1; return v }
+		/^Binary Function/ { name = $3; simple = 0; block = 0 }
+		/^  Address *:/ { start = hex(substr($3, 3)) }
+		/^  IsSimple/ { simple = $3 == 1 }
+		/^\.[A-Za-z_0-9]+ \([0-9]+ instructions/ { block = 1; next }
+		# what the linker adds has NOPs behind its ends that are in the functions for us
+		!/^    [0-9a-f]+:/ || length($1) != 9 { next }
+		block && simple && name !~ /^"(_start|frame_dummy|__do_global_dtors_aux)/ { sub(/:/, "", $1); printf "%x %x\n", start, start + hex($1) }
+		{ block = 0 }' | sort -u
+}
+
+# same_blocks: those of the same functions are ours
+same_blocks() {
+	blocks_of_bolt >"$T/blocks.bolt"
+	"$T/blocks_tool" "$APP" 2>/dev/null | awk 'FNR == NR { of[$1]; next } $1 in of' "$T/blocks.bolt" - | sort -u >"$T/blocks.ours"
+	wc -l <"$T/blocks.bolt"
+	diff "$T/blocks.bolt" "$T/blocks.ours" | head -n 20
+	[ "$(wc -l <"$T/blocks.bolt")" -gt 200 ] && cmp -s "$T/blocks.bolt" "$T/blocks.ours"
 }
 
 # shares FDATA: the overlap with the truth, in SHARE
@@ -83,6 +108,8 @@ for name in $programs; do
 		row "$name" perf2bolt "${SHARE[taken]}" "${SHARE[calls]}" "${SHARE[through]}" "${SHARE[all]}" -
 		expect "$name: all edges together are no further from the truth than perf2bolt's" at_least "$ours" "${SHARE[all]}"
 	fi
+
+	[ -z "$bolt" ] || expect "$name: blocks begin where llvm-bolt finds them" same_blocks
 
 	# The branch record buffer: one entry in twenty is interrupted, and the ring is shorter by the two records of it.
 	"$B/emu/mkperf" --aslr 11 --brbe --kernel-noise 5 -o "$T/brbe.data" "$RING"
