@@ -39,7 +39,7 @@
  *	pprof, pprof_read, pprof_split, pprof_tables, pprof_sample, pprof_write, pprof_impl, wire
  *	                       profile.proto <-> model, streaming
  *	resolve                addresses of any convention -> (build-id, ELF address)
- *	insn, insn_x86, insn_arm64
+ *	insn, insn_x86, insn_x86_len, insn_arm64
  *	                       single machine instructions
  *	lbr                    branch records inside pprof
  *	manifest               what came from where

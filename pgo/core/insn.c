@@ -32,20 +32,20 @@ bool pgo_insn_decode(const struct pgo_insn_decoder *d, uint64_t addr, const uint
 uint32_t pgo_insn_count(
 	const struct pgo_insn_decoder *d, const uint8_t *code, size_t len, uint64_t span)
 {
+	struct pgo_insn insn;
 	uint32_t n = 1;
-	size_t at = 0, one;
+	size_t at = 0;
 
 	if (span >= len || span >= UINT32_MAX)
 		return 0;
 	if (d->machine != PGO_MACHINE_X86_64)
 		return span % 4 == 0 && len - span >= 4 ? (uint32_t)(span / 4 + 1) : 0;
 	for (; at < span; n++) {
-		one = pgo_insn_x86_len(d, code + at, len - at);
-		if (one == 0)
+		if (!pgo_insn_x86_decode(d, 0, code + at, len - at, &insn))
 			return 0;
-		at += one;
+		at += insn.size;
 	}
-	return at == span && pgo_insn_x86_len(d, code + at, len - at) != 0 ? n : 0;
+	return at == span && pgo_insn_x86_decode(d, 0, code + at, len - at, &insn) ? n : 0;
 }
 
 enum pgo_insn_kind pgo_insn_kind_at(const struct pgo_elf *elf, uint64_t vaddr)

@@ -101,8 +101,6 @@ bool pgo_insn_read_operands(const struct pgo_insn_decoder *d, uint64_t addr, con
 void pgo_insn_x86_init(struct pgo_insn_decoder *d);
 bool pgo_insn_x86_decode(const struct pgo_insn_decoder *d, uint64_t addr, const uint8_t *code,
 	size_t len, struct pgo_insn *ret);
-/* Length alone; 0 if it is no instruction. */
-size_t pgo_insn_x86_len(const struct pgo_insn_decoder *d, const uint8_t *code, size_t len);
 bool pgo_insn_x86_operands(const struct pgo_insn_decoder *d, uint64_t addr, const uint8_t *code,
 	size_t len, struct pgo_insn_operands *ret);
 void pgo_insn_arm64_decode(uint64_t addr, uint32_t word, struct pgo_insn *ret);

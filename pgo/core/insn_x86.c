@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * x86-64 by way of zydis, in two modes: a minimal one (mnemonic, length, raw immediates) for the
- * many instructions of a function, and the full one with operands for the few around a jump table.
+ * x86-64 by way of zydis, in two modes: a minimal one (mnemonic, length, raw immediates) for what
+ * insn_x86_len.c leaves to it, and the full one with operands for what is around a jump table.
  */
-#include "pgo/core/insn.h"
+#include "pgo/core/insn_x86.h"
 
 #define ZYDIS_DISABLE_ENCODER
 #include <Zydis/Zydis.h>
@@ -72,7 +72,7 @@ static enum pgo_insn_kind kind_of(const ZydisDecodedInstruction *in)
 	}
 }
 
-bool pgo_insn_x86_decode(const struct pgo_insn_decoder *d, uint64_t addr, const uint8_t *code,
+bool pgo_insn_x86_library(const struct pgo_insn_decoder *d, uint64_t addr, const uint8_t *code,
 	size_t len, struct pgo_insn *ret)
 {
 	const ZydisDecoder *z = (const ZydisDecoder *)d->room;
@@ -86,12 +86,12 @@ bool pgo_insn_x86_decode(const struct pgo_insn_decoder *d, uint64_t addr, const 
 	return true;
 }
 
-size_t pgo_insn_x86_len(const struct pgo_insn_decoder *d, const uint8_t *code, size_t len)
+bool pgo_insn_x86_decode(const struct pgo_insn_decoder *d, uint64_t addr, const uint8_t *code,
+	size_t len, struct pgo_insn *ret)
 {
-	const ZydisDecoder *z = (const ZydisDecoder *)d->room;
-	ZydisDecodedInstruction in;
-
-	return ZYAN_SUCCESS(ZydisDecoderDecodeInstruction(z, NULL, code, len, &in)) ? in.length : 0;
+	return pgo_insn_x86_common(addr, code, len, ret) ||
+	       pgo_insn_x86_library(d, addr, code, len, ret) ||
+	       pgo_insn_x86_new(addr, code, len, ret);
 }
 
 /* ------------------------------------------------------------------ arithmetic */

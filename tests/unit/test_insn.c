@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The words are what an assembler makes of the text beside them. */
-#include "pgo/core/insn.h"
+#include "pgo/core/insn_x86.h"
 #include "tests/lib/scratch.h"
 
 #include <string.h>
@@ -97,6 +97,74 @@ static void x86_bytes_have_their_kinds_and_targets(void **state)
 	}
 }
 
+/* Everything that this program is made of, and what its bytes look like from their middle. */
+static void tables_and_library_agree(void **state)
+{
+	struct pgo_err err = PGO_ERR_INIT;
+	struct pgo_elf *e = pgo_elf_open("/proc/self/exe", &err);
+	const struct pgo_section *text;
+	struct pgo_insn_decoder d;
+	size_t n = 0, by_table = 0, next = 0;
+
+	(void)state;
+	assert_non_null(e);
+	if (e->machine != PGO_MACHINE_X86_64)
+		skip();
+	text = pgo_elf_section(e, ".text");
+	pgo_insn_decoder_init(&d, e->machine);
+	for (size_t at = 0; at + 32 < text->size; at++) {
+		struct pgo_insn a, b;
+		bool common =
+			pgo_insn_x86_common(text->addr + at, text->data + at, text->size - at, &a);
+		bool any = pgo_insn_x86_library(
+			&d, text->addr + at, text->data + at, text->size - at, &b);
+
+		if (common &&
+			(!any || a.size != b.size || a.kind != b.kind || a.target != b.target))
+			fail_msg("+%zx: size %u, kind %u, by the library %u, %u", at, a.size,
+				a.kind, any ? b.size : 0, b.kind);
+		if (at != next)
+			continue;
+		next = at + (any ? b.size : 1);
+		n++;
+		by_table += common;
+	}
+	assert_true(n > 10000);
+	assert_true(by_table > n - n / 10);
+	pgo_elf_close(e);
+}
+
+static void instructions_newer_than_the_library_have_their_lengths(void **state)
+{
+	static const struct {
+		uint8_t code[12], size, kind;
+	} t[] = {
+		{{0xd5, 0x18, 0x89, 0xc8}, 4, PGO_INSN_OTHER},         /* mov %rcx,%r16 */
+		{{0xd5, 0x10, 0xff, 0xd0}, 4, PGO_INSN_CALL_INDIRECT}, /* call *%r16 */
+		{{0xd5, 0x10, 0xff, 0xe1}, 4, PGO_INSN_JUMP_INDIRECT}, /* jmp *%r17 */
+		{{0xd5, 0x18, 0xb8, 1, 2, 3, 4, 5, 6, 7, 8}, 11, PGO_INSN_OTHER}, /* movabs */
+		{{0xd5, 0x18, 0x81, 0xc0, 1, 2, 3, 4}, 8, PGO_INSN_OTHER},        /* add $..,%r16 */
+		{{0xd5, 0x98, 0xaf, 0xc1}, 4, PGO_INSN_OTHER}, /* imul %r17,%rax */
+		{{0xd5, 0x00, 0xa1, 0, 0, 1, 0, 0, 0, 0, 0}, 11, PGO_INSN_JUMP}, /* jmpabs */
+		{{0x62, 0xf4, 0xfc, 0x18, 0x01, 0xcb}, 6, PGO_INSN_OTHER}, /* add %rcx,%rbx,%rax */
+		{{0x62, 0xf4, 0xfc, 0x18, 0x83, 0xc3, 0x11}, 7,
+			PGO_INSN_OTHER}, /* add $17,%rbx,%rax */
+		{{0x62, 0xf4, 0xfc, 0x18, 0x81, 0xc3, 1, 2, 3, 4}, 10, PGO_INSN_OTHER},
+	};
+	struct pgo_insn_decoder d;
+
+	(void)state;
+	pgo_insn_decoder_init(&d, PGO_MACHINE_X86_64);
+	for (size_t i = 0; i < sizeof t / sizeof *t; i++) {
+		struct pgo_insn insn;
+
+		assert_true(pgo_insn_decode(&d, 0x10000, t[i].code, 12, &insn));
+		if (insn.size != t[i].size || insn.kind != t[i].kind)
+			fail_msg("%zu: size %u, kind %u", i, insn.size, insn.kind);
+		assert_false(pgo_insn_decode(&d, 0x10000, t[i].code, t[i].size - 1u, &insn));
+	}
+}
+
 static void runs_are_counted_to_their_last_instruction(void **state)
 {
 	static const uint8_t x86[] = {0x90, 0x48, 0x89, 0xc3, 0xeb, 0x10, 0xc3, 0x06, 0x90};
@@ -177,6 +245,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(arm64_words_have_their_kinds_and_targets),
 		cmocka_unit_test(x86_bytes_have_their_kinds_and_targets),
+		cmocka_unit_test(tables_and_library_agree),
+		cmocka_unit_test(instructions_newer_than_the_library_have_their_lengths),
 		cmocka_unit_test(runs_are_counted_to_their_last_instruction),
 		cmocka_unit_test(arm64_words_show_their_arithmetic),
 	};
