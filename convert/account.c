@@ -241,6 +241,7 @@ void pgo_account_text(const struct pgo_account *a, struct pgo_buf *out)
 		split_text(a, out);
 	}
 	pgo_trim_text(&a->trim, out);
+	pgo_stale_text(&a->stale, out);
 	if (a->n_hottest != 0)
 		pgo_buf_puts(out, "  hottest functions, by executed instructions\n");
 	for (size_t i = 0; i < a->n_hottest; i++)
@@ -322,6 +323,7 @@ void pgo_account_json(const struct pgo_account *a, struct pgo_json *j)
 	members_json(a, j);
 	missing_json(a, j);
 	pgo_trim_json(&a->trim, j);
+	pgo_stale_json(&a->stale, j);
 	pgo_json_key(j, "binaries");
 	pgo_json_array(j);
 	for (size_t i = 0; i < a->n_binaries; i++) {

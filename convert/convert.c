@@ -39,6 +39,7 @@ void pgo_convert_free(struct pgo_convert *c)
 {
 	if (c == NULL)
 		return;
+	pgo_stale_fini(&c->account.stale);
 	pgo_convert_free_parts(c);
 	pgo_fnprof_free(c->fnprof);
 	pgo_strtab_fini(&c->names);
@@ -392,6 +393,8 @@ int pgo_convert_run(struct pgo_convert *c, struct pgo_err *err)
 	}
 	if (rc == 0 && c->fnprof != NULL && pgo_trim_wanted(&c->o.trim))
 		rc = pgo_trim(c->fnprof, &c->o.trim, &c->account.trim, err);
+	if (rc == 0 && c->fnprof != NULL && c->o.target != NULL)
+		rc = pgo_stale_find(&c->account.stale, c->fnprof, c->o.target, &c->o.where, err);
 	return rc;
 }
 

@@ -27,6 +27,7 @@
 #include "convert/debugfile.h"
 #include "convert/fdata.h"
 #include "convert/fnprof.h"
+#include "convert/stale.h"
 #include "convert/trim.h"
 #include "pgo/core/buf.h"
 #include "pgo/core/err.h"
@@ -48,6 +49,7 @@ struct pgo_convert_options {         /* all borrowed for as long as the conversi
 	bool want_fdata;               /* for --bolt */
 	bool no_unbias;                /* count records, even if executions were estimated */
 	struct pgo_trim_options trim;  /* of the source-level profile */
+	const char *target;            /* a newer build to compare that with, or NULL */
 };
 
 struct pgo_convert_missing {  /* a file that was profiled and not given */
@@ -124,6 +126,7 @@ struct pgo_account {
 	struct pgo_convert_missing missing[PGO_ACCOUNT_TOP]; /* the largest, largest first */
 	size_t n_missing, n_missing_all; /* how many are above; how many there are */
 	struct pgo_trim_account trim;    /* what was left out as asked */
+	struct pgo_stale stale;          /* what the target cannot use */
 };
 
 struct pgo_convert;

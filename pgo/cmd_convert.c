@@ -15,7 +15,7 @@
 struct convert_values {
 	struct pgo_opt_list binaries, binary_dirs, debug, dwo_dirs;
 	bool debuginfod;
-	const char *clang_format;
+	const char *clang_format, *target;
 	const char *output[PGO_N_OUTPUT_KINDS];
 	const char *order_format;
 	bool no_unbias;
@@ -37,6 +37,8 @@ static const struct pgo_opt opts[] = {
 	{"dwo-dir", 0, "DIR|FILE",
 		"where .dwo files of split debug information are, or a .dwp file (repeatable)",
 		PGO_OPT_LIST, AT(dwo_dirs)},
+	{"target", 0, "NEWAPP", "say how much of the profile this newer build can still use",
+		PGO_OPT_STR, AT(target)},
 	{"debuginfod", 0, NULL, "ask the servers of DEBUGINFOD_URLS for missing debug information",
 		PGO_OPT_FLAG, AT(debuginfod)},
 	{"no-unbias", 0, NULL,
@@ -142,6 +144,10 @@ static int check_usage(const struct convert_values *o, int n_inputs, struct pgo_
 		return pgo_err_set(err, PGO_EUSAGE,
 			"--bolt-release %" PRIu64 " is no release of LLVM; give its major version",
 			o->bolt_release);
+	if (o->target != NULL && o->output[PGO_OUTPUT_GCC] == NULL &&
+		o->output[PGO_OUTPUT_CLANG] == NULL)
+		return pgo_err_set(err, PGO_EUSAGE,
+			"--target compares what --gcc and --clang write; ask for one of them");
 	return check_trim(o, err);
 }
 
@@ -260,6 +266,7 @@ static int run(int argc, char **argv)
 		.want_fnprof = pgo_outputs_want_fnprof(&outputs),
 		.want_fdata = pgo_outputs_want_fdata(&outputs),
 		.trim = trim_of(&o),
+		.target = o.target,
 	};
 	c = pgo_convert_new(&co, &err);
 	if (c == NULL || pgo_outputs_check(&outputs, c, o.binary_dirs.n != 0, &err) < 0 ||

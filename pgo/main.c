@@ -80,6 +80,7 @@
  *	codefns, cfg, cfg_tables, landing
  *	                       functions, instructions, basic blocks, jump tables, landing pads
  *	bat, bat_edges         programs that llvm-bolt rewrote
+ *	stale                  what a newer build cannot use
  *	debugfile, debuginfod, dwo
  *	                       debug information, wherever it is
  *	lines, lines_file, lines_scan, lines_rows, lines_bytes, lines_split, linetab
