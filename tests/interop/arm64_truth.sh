@@ -124,4 +124,16 @@ for name in $programs; do
 	expect "$name: pgo converts rings of a trace" "$PGO" convert "$T/trace.data" --binary "$APP" --bolt "$T/trace.fdata"
 	expect "$name: they are the same edges" cmp <(awk '{ $7 = ""; print }' "$T/ours.fdata") <(awk '{ $7 = ""; print }' "$T/trace.fdata")
 done
+
+# perf inject takes a ring every so many instructions, which favours long runs; the lengths of runs are known from addresses.
+# shellcheck disable=SC2046 # several words
+tests/emu/record.sh -e instructions -p 1499 -s 7 -o "$T/every.ring" -- "$APP" $(args_of "${name%%-*}") >/dev/null
+"$B/emu/mkperf" --aslr 11 --trace -o "$T/every.data" "$T/every.ring"
+for how in --no-unbias ''; do
+	# shellcheck disable=SC2086 # one word or none
+	expect "$name: pgo converts rings taken every so many instructions" "$PGO" convert "$T/every.data" --binary "$APP" $how --bolt "$T/every.fdata"
+	shares "$T/every.fdata"
+	row "$name" "pgo, ETM${how:+ raw}" "${SHARE[taken]}" "${SHARE[calls]}" "${SHARE[through]}" "${SHARE[all]}" -
+done
+expect "$name: the bias towards long runs is taken out" at_least "${SHARE[all]}" "$LEAST"
 finish
