@@ -7,7 +7,8 @@
 #	programs.sh build PROGRAM COMPILER LINK [FLAG...]         builds it; prints the path of the binary
 #	programs.sh run PROGRAM train|test BINARY [WRAPPER...]    runs WRAPPER... BINARY with the input's arguments
 #
-# COMPILER: gcc-12, clang-22 and the like, gcc or clang for the newest, or a path. LINK: pie or fixed (addresses). FLAGs go to
+# COMPILER: gcc-12, clang-22 and the like, gcc or clang for the newest, or a path; aarch64-linux-gnu-gcc, aarch64-linux-gnu-clang
+# (the emulator runs what they build). LINK: pie or fixed (addresses). FLAGs go to
 # compiler and linker both; @OUT@ in them is the folder of the build. Always: -O2 -g, a build-id, --emit-relocs; with clang -fdebug-info-for-profiling. `train` and
 # `test` are different inputs, seconds at most, and give the same output every time, which is how rebuilt programs are checked.
 #
@@ -58,11 +59,18 @@ compilers() {
 		CC=/usr/lib/llvm-$v/bin/clang
 		[ -x "$CC" ] || CC=$(command -v "$1")
 		;;
+	aarch64-linux-gnu-clang)
+		# clang goes by its own name; headers and libraries are those of Debian's cross compiler
+		command -v aarch64-linux-gnu-g++ >/dev/null || missing "g++-aarch64-linux-gnu is not installed"
+		CC=$CACHE/cc/$1 && mkdir -p "$CACHE/cc"
+		ln -sfn "$(readlink -f "$("$root/tests/tools.sh" clang)")" "$CC"
+		ln -sfn "$(readlink -f "$("$root/tests/tools.sh" clang++)")" "$CC++"
+		;;
 	*) CC=$(command -v "$1") ;;
 	esac
 	[ -x "$CC" ] || missing "$1 is not installed"
 	case ${CC##*/} in
-	clang*) CXX=${CC%/*}/clang++${CC##*/clang} ;;
+	*clang*) CXX=${CC##*/} && CXX=${CC%/*}/${CXX/clang/clang++} ;;
 	*) CXX=${CC%/*}/${CC##*/} && CXX=${CXX%gcc*}g++${CC##*gcc} ;;
 	esac
 	[ -x "$CXX" ] || missing "$CXX is not installed"
@@ -122,7 +130,7 @@ build() {
 	shift 2
 	compilers "$compiler"
 	CFLAGS='-O2 -g' LDFLAGS='-Wl,--build-id -Wl,--emit-relocs'
-	case ${CC##*/} in clang*) CFLAGS="$CFLAGS -fdebug-info-for-profiling -Qunused-arguments" ;; esac
+	case ${CC##*/} in *clang*) CFLAGS="$CFLAGS -fdebug-info-for-profiling -Qunused-arguments" ;; esac
 	case $kind in
 	pie) CFLAGS="$CFLAGS -fPIE" LDFLAGS="$LDFLAGS -pie" ;;
 	fixed) CFLAGS="$CFLAGS -fno-pie" LDFLAGS="$LDFLAGS -no-pie" ;;

@@ -75,7 +75,7 @@ truth_cell() {
 	local flags=() key code
 	PROGRAM=$1 COMPILER=$2 LINK=$3 BRANCHES=$4
 	case $LINK in fixed) flags=(-gdwarf-4) ;; esac
-	case ${COMPILER##*/} in clang*) KIND=clang ;; *) KIND=gcc ;; esac
+	case ${COMPILER##*/} in *clang*) KIND=clang ;; *) KIND=gcc ;; esac
 	APP=$(tests/truth/programs.sh build "$PROGRAM" "$COMPILER" "$LINK" "${flags[@]}") || {
 		code=$?
 		[ $code != 77 ] || MISSING=$APP
