@@ -125,7 +125,7 @@ static void missing_text(const struct pgo_account *a, struct pgo_buf *out)
 			a->missing[i].build_id[0] != '\0' ? ")" : "");
 }
 
-#define N_STRAY 3
+#define N_STRAY 5
 
 static void stray_rows(const struct pgo_account *a, struct row ret[N_STRAY])
 {
@@ -133,9 +133,47 @@ static void stray_rows(const struct pgo_account *a, struct row ret[N_STRAY])
 		{"stub", "in linkage stubs (PLT)", a->plain_stub},
 		{"no_function", "in no function", a->plain_no_function},
 		{"misplaced", "on no instruction", a->plain_misplaced},
+		{"symbolic_no_function", "under a name that no function has",
+			a->symbolic.no_function},
+		{"symbolic_no_line", "on a line that the function has not", a->symbolic.no_line},
 	};
 
 	memcpy(ret, rows, sizeof rows);
+}
+
+static void symbolic_text(const struct pgo_symbolic_report *s, struct pgo_buf *out)
+{
+	if (s->read == 0)
+		return;
+	pgo_buf_printf(out,
+		"  by name and line, without addresses: %" PRIu64 " samples; %zu of %zu function "
+		"names found\n",
+		s->read, s->names_found, s->names);
+	for (size_t i = 0; i < s->n_missing; i++)
+		pgo_buf_printf(out, "    %14" PRIu64 "  not found: %s\n", s->missing[i].samples,
+			s->missing[i].name);
+}
+
+static void symbolic_json(struct pgo_json *j, const struct pgo_symbolic_report *s)
+{
+	pgo_json_key(j, "symbolic");
+	pgo_json_object(j);
+	pgo_json_kv_u64(j, "read", s->read);
+	pgo_json_kv_u64(j, "used", s->placed);
+	pgo_json_kv_u64(j, "no_function", s->no_function);
+	pgo_json_kv_u64(j, "no_line", s->no_line);
+	pgo_json_kv_u64(j, "names", s->names);
+	pgo_json_kv_u64(j, "names_found", s->names_found);
+	pgo_json_key(j, "missing");
+	pgo_json_array(j);
+	for (size_t i = 0; i < s->n_missing; i++) {
+		pgo_json_object(j);
+		pgo_json_kv_str(j, "name", s->missing[i].name);
+		pgo_json_kv_u64(j, "samples", s->missing[i].samples);
+		pgo_json_end_object(j);
+	}
+	pgo_json_end_array(j);
+	pgo_json_end_object(j);
 }
 
 static void estimate_text(const struct pgo_account *a, struct pgo_buf *out)
@@ -222,6 +260,7 @@ void pgo_account_text(const struct pgo_account *a, struct pgo_buf *out)
 		N_BOGUS);
 	flow_text(out, "instruction samples", a->plain_read, a->plain_used, a->plain_loss, stray,
 		N_STRAY);
+	symbolic_text(&a->symbolic, out);
 	estimate_text(a, out);
 	pgo_buf_printf(out,
 		"  %.2f%% mapped; %zu functions, %zu hold 99%% of %" PRIu64
@@ -284,6 +323,8 @@ static void members_json(const struct pgo_account *a, struct pgo_json *j)
 	flow_json(j, "plain", a->plain_read, a->plain_used, a->plain_loss, stray, N_STRAY);
 	if (!a->lbr)
 		estimate_json(j, &a->estimate);
+	if (a->symbolic.read != 0)
+		symbolic_json(j, &a->symbolic);
 	pgo_json_kv_u64(j, "instructions_hit", a->instructions_hit);
 	pgo_json_kv_u64(j, "executions", a->executions);
 	pgo_json_kv_u64(j, "no_line", a->no_line);

@@ -288,14 +288,57 @@ static void choose_counts(struct pgo_convert *c)
 			a->unestimated, pgo_add_sat(a->unestimated, c->estimated_records));
 }
 
+static void add_symbolic(struct pgo_symbolic_report *sum, const struct pgo_symbolic_report *r)
+{
+	sum->read = pgo_add_sat(sum->read, r->read);
+	sum->placed = pgo_add_sat(sum->placed, r->placed);
+	sum->no_function = pgo_add_sat(sum->no_function, r->no_function);
+	sum->no_line = pgo_add_sat(sum->no_line, r->no_line);
+	sum->names += r->names;
+	sum->names_found += r->names_found;
+	if (sum->n_missing == 0) { /* of the first binary that misses any */
+		memcpy(sum->missing, r->missing, sizeof sum->missing);
+		sum->n_missing = r->n_missing;
+	}
+}
+
+/* Samples that have names only become samples of instructions. */
+static int place_symbolic(struct pgo_convert *c, struct pgo_err *err)
+{
+	for (size_t i = 0; i < c->n_parts; i++) {
+		struct pgo_convert_part *part = c->parts[i];
+		struct pgo_symbolic_report *r = &part->account.symbolic;
+		int rc;
+
+		if (!part->symbolic.ready || c->account.lbr)
+			continue;
+		rc = pgo_convert_open_symbols(c, part, err);
+		if (rc == 0)
+			rc = pgo_symbolic_place(&part->symbolic, part->elf,
+				part->debug_elf != NULL ? part->debug_elf : part->elf, &c->o.where,
+				&part->ranges, r, err);
+		if (rc < 0)
+			return rc;
+		part->account.plain_used = pgo_add_sat(part->account.plain_used, r->placed);
+		c->account.plain_used = pgo_add_sat(c->account.plain_used, r->placed);
+		add_symbolic(&c->account.symbolic, r);
+	}
+	return 0;
+}
+
 /* Are there branch records?  Plain samples beside them are another view of the same. */
 static int look_at_samples(struct pgo_convert *c, struct pgo_err *err)
 {
 	struct pgo_account *a = &c->account;
 	bool any = false;
+	int rc;
 
-	for (size_t i = 0; i < c->n_parts; i++) {
+	for (size_t i = 0; i < c->n_parts; i++)
 		a->lbr = a->lbr || c->parts[i]->ranges.n_traces != 0;
+	rc = place_symbolic(c, err);
+	if (rc < 0)
+		return rc;
+	for (size_t i = 0; i < c->n_parts; i++) {
 		any = any || c->parts[i]->ranges.n_ips != 0;
 	}
 	if (!a->lbr && !any)

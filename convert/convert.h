@@ -28,6 +28,7 @@
 #include "convert/fdata.h"
 #include "convert/fnprof.h"
 #include "convert/stale.h"
+#include "convert/symbolic.h"
 #include "convert/trim.h"
 #include "pgo/core/buf.h"
 #include "pgo/core/err.h"
@@ -50,6 +51,7 @@ struct pgo_convert_options {         /* all borrowed for as long as the conversi
 	bool no_unbias;                /* count records, even if executions were estimated */
 	struct pgo_trim_options trim;  /* of the source-level profile */
 	const char *target;            /* a newer build to compare that with, or NULL */
+	bool allow_symbolic;           /* use samples that have names and lines only */
 };
 
 struct pgo_convert_missing {  /* a file that was profiled and not given */
@@ -103,10 +105,11 @@ struct pgo_account {
 	/* of those, in the program, but: in linkage stubs, where no function is, on no instruction */
 	uint64_t plain_stub, plain_no_function, plain_misplaced;
 	struct pgo_estimate estimate;
-	uint64_t instructions_hit;       /* distinct, in ranges */
-	uint64_t no_line;                /* executions of instructions without a source line */
-	uint64_t executions;             /* sum of counts over instructions */
-	size_t functions, functions_hot; /* with any count; covering 99 % of the counts */
+	struct pgo_symbolic_report symbolic; /* if asked for */
+	uint64_t instructions_hit;           /* distinct, in ranges */
+	uint64_t no_line;                    /* executions of instructions without a source line */
+	uint64_t executions;                 /* sum of counts over instructions */
+	size_t functions, functions_hot;     /* with any count; covering 99 % of the counts */
 	/* How well hot functions are covered, as llvm-bolt and as llvm-profgen have it; the second one
 	 * only of all together, and only where there is a source-level output. */
 	double density, density_llvm;

@@ -21,7 +21,8 @@ struct pgo_convert_part {
 	struct pgo_elf *elf;
 	struct pgo_elf *debug_elf; /* for its symbols, if the binary is stripped */
 	struct pgo_ranges ranges;
-	struct pgo_callstack stacks; /* of samples without branch records */
+	struct pgo_callstack stacks;  /* of samples without branch records */
+	struct pgo_symbolic symbolic; /* those without addresses */
 	struct pgo_codefns fns;
 	struct pgo_lines *lines;
 	struct pgo_fdata *fdata;
@@ -65,6 +66,7 @@ struct pgo_convert {
 	uint64_t unit_divisor;    /* of all values of plain samples */
 	uint64_t unit_least;      /* the least of them */
 	bool unit_is_time;        /* or something else that is no count */
+	uint64_t nameless;        /* samples without an address, but with lines, not asked for */
 	uint64_t plain_alone;     /* samples of inputs without branch records */
 	bool executions;          /* every profile with traces estimates executions; later: and
 				     so they are what is counted */

@@ -289,7 +289,8 @@ void pgo_convert_settle(struct pgo_convert *c)
 		}
 		settle_losses(a->branch_loss, branch, a->branches_read, a->branches_used);
 		settle_losses(a->range_loss, range, a->ranges_read, inside);
-		settle_losses(a->plain_loss, plain, a->plain_read, a->plain_used);
+		settle_losses(a->plain_loss, plain, a->plain_read,
+			a->plain_used + a->symbolic.no_function + a->symbolic.no_line);
 		a->mapped_share = pgo_convert_mapped_share(a);
 	}
 }
@@ -479,6 +480,18 @@ int pgo_convert_nothing_fits(const struct pgo_convert *c, struct pgo_err *err)
 				other, pgo_path_base(elf->path), elf->path,
 				elf->build_id[0] != '\0' ? elf->build_id : "none");
 	}
+	if (c->nameless != 0)
+		return pgo_err_set(err, PGO_EMISMATCH,
+			"no sample has an address in %s: %llu of %llu have names and lines only; "
+			"--allow-symbolic makes do with these (better: a profile with addresses)",
+			first->elf->path, (unsigned long long)c->nameless,
+			(unsigned long long)a->plain_read);
+	if (a->symbolic.read != 0)
+		return pgo_err_set(err, PGO_EMISMATCH,
+			"no sample belongs to %s: of %zu function names of the profile it has %zu, "
+			"and no line of those (the most sampled name is %s)",
+			first->elf->path, a->symbolic.names, a->symbolic.names_found,
+			a->symbolic.n_missing != 0 ? a->symbolic.missing[0].name : "known");
 	if (largest_loss(a->branches_read != 0 ? a->branch_loss : a->plain_loss, &why) == 0)
 		largest_loss(a->range_loss, &why);
 	if (c->n_parts > 1)

@@ -396,11 +396,31 @@ static void note_unit(struct pgo_convert *c, uint64_t n)
 		c->unit_least = n;
 }
 
+/* The part whose names a location without an address may have; PGO_NONE if it has neither. */
+static uint32_t symbolic_part(const struct intake *in, uint32_t loc)
+{
+	const struct pgo_location *l = &in->p->locations[loc];
+	const struct place *at = &in->at[loc];
+	const struct pgo_mapping *m;
+
+	if (l->n_lines == 0 || in->has_lbr)
+		return PGO_NONE;
+	if (at->part != PGO_NONE)
+		return at->loss == PGO_LOSS_SYMBOL_ONLY || at->loss == PGO_LOSS_ERASED ? at->part
+										       : PGO_NONE;
+	m = l->mapping != PGO_NONE ? &in->p->mappings[l->mapping] : NULL;
+	/* Whose it is is not said; there is one program to ask. */
+	return in->c->n_parts == 1 && l->addr == 0 &&
+			       (m == NULL || (m->filename == 0 && m->build_id == 0))
+		       ? 0
+		       : PGO_NONE;
+}
+
 static int add_plain(struct intake *in, const struct pgo_sample *s)
 {
 	struct pgo_account *sum = &in->c->account, *own;
 	const struct place *at;
-	uint32_t m;
+	uint32_t m, part;
 	uint64_t n;
 
 	if (in->plain == PGO_NONE || s->n_loc == 0 || s->value[in->plain] <= 0)
@@ -417,6 +437,11 @@ static int add_plain(struct intake *in, const struct pgo_sample *s)
 		bump(&own->plain_used, n);
 		return pgo_ranges_add_ip(&in->c->parts[at->part]->ranges, at->vaddr, n);
 	}
+	part = symbolic_part(in, s->loc[0]);
+	if (part != PGO_NONE && in->c->o.allow_symbolic)
+		return pgo_symbolic_add(&in->c->parts[part]->symbolic, in->p, s->loc[0], n);
+	if (part != PGO_NONE)
+		bump(&in->c->nameless, n);
 	bump(&sum->plain_loss[at->loss], n);
 	m = in->p->locations[s->loc[0]].mapping;
 	if (own != NULL)

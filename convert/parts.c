@@ -237,6 +237,7 @@ static void free_part(struct pgo_convert_part *part)
 {
 	pgo_ranges_fini(&part->ranges);
 	pgo_callstack_fini(&part->stacks);
+	pgo_symbolic_fini(&part->symbolic);
 	pgo_codefns_fini(&part->fns);
 	pgo_lines_close(part->lines);
 	pgo_fdata_free(part->fdata);

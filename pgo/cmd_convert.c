@@ -18,7 +18,7 @@ struct convert_values {
 	const char *clang_format, *target;
 	const char *output[PGO_N_OUTPUT_KINDS];
 	const char *order_format;
-	bool no_unbias;
+	bool no_unbias, allow_symbolic;
 	uint64_t gcc_release, bolt_release, propeller_version, min_count, hottest;
 	const char *drop_functions;
 };
@@ -41,6 +41,10 @@ static const struct pgo_opt opts[] = {
 		PGO_OPT_STR, AT(target)},
 	{"debuginfod", 0, NULL, "ask the servers of DEBUGINFOD_URLS for missing debug information",
 		PGO_OPT_FLAG, AT(debuginfod)},
+	{"allow-symbolic", 0, NULL,
+		"use samples that have names and lines but no addresses, by the program's debug "
+		"information",
+		PGO_OPT_FLAG, AT(allow_symbolic)},
 	{"no-unbias", 0, NULL,
 		"count branch records as they are, with the bias of the event that sampled them",
 		PGO_OPT_FLAG, AT(no_unbias)},
@@ -267,6 +271,7 @@ static int run(int argc, char **argv)
 		.want_fdata = pgo_outputs_want_fdata(&outputs),
 		.trim = trim_of(&o),
 		.target = o.target,
+		.allow_symbolic = o.allow_symbolic,
 	};
 	c = pgo_convert_new(&co, &err);
 	if (c == NULL || pgo_outputs_check(&outputs, c, o.binary_dirs.n != 0, &err) < 0 ||

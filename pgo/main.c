@@ -75,6 +75,7 @@
  *	ranges                 traces: taken branches and the runs between them
  *	plain, flow, balance, flow_traces
  *	                       without branch records: samples -> flow graphs -> traces
+ *	symbolic               names and lines -> samples of instructions
  *	callstack              call stacks -> targets of indirect calls
  *	noreturn, labels       what the graphs need: calls that do not return, computed gotos
  *	codefns, cfg, cfg_tables, landing
