@@ -10,6 +10,8 @@ struct header {
 	unsigned min_length, max_ops, line_range, opcode_base;
 	int line_base;
 	const uint8_t *lengths; /* of the standard opcodes, from 1 */
+	/* By special opcode: what it adds. */
+	uint32_t add_addr[256], add_line[256];
 };
 
 static bool read_header(const struct pgo_dw_program *p, struct header *h)
@@ -55,8 +57,9 @@ struct filter {
 	size_t n, at; /* ranges; the one that the last row was near */
 	pgo_dw_on_row *row;
 	void *ctx;
-	struct pgo_dw_row last; /* waits for the next one, which says how far it reaches */
-	bool waiting, open;     /* rows were handed out that still want an end */
+	struct pgo_dw_row last;      /* waits for the next one, which says how far it reaches */
+	bool waiting, open;          /* rows were handed out that still want an end */
+	uint64_t quiet_lo, quiet_hi; /* nothing is wanted in [lo, hi) */
 };
 
 /* Is anything wanted in [lo, hi), or on one of its ends? */
@@ -66,8 +69,8 @@ static bool near(struct filter *f, uint64_t lo, uint64_t hi)
 
 	/* Mostly it is the same range as the last time, or the next one. */
 	if (f->at < f->n && f->ranges[f->at].hi >= lo &&
-		(f->at == 0 || f->ranges[f->at - 1].hi < lo))
-		return f->ranges[f->at].lo <= hi;
+		(f->at == 0 || f->ranges[f->at - 1].hi < lo) && f->ranges[f->at].lo <= hi)
+		return true;
 	while (a < b) {
 		size_t mid = a + (b - a) / 2;
 
@@ -77,7 +80,11 @@ static bool near(struct filter *f, uint64_t lo, uint64_t hi)
 			b = mid;
 	}
 	f->at = a;
-	return a < f->n && f->ranges[a].lo <= hi;
+	if (a < f->n && f->ranges[a].lo <= hi)
+		return true;
+	f->quiet_lo = a != 0 ? f->ranges[a - 1].hi + 1 : 0;
+	f->quiet_hi = a < f->n ? f->ranges[a].lo : UINT64_MAX;
+	return false;
 }
 
 /* The row that waits is followed by one at `next`. */
@@ -98,15 +105,19 @@ static int settle(struct filter *f, uint64_t next)
 	return f->row(f->ctx, &row);
 }
 
-static int next_row(struct filter *f, const struct pgo_dw_row *row)
+static inline int next_row(struct filter *f, const struct pgo_dw_row *row)
 {
-	int rc = settle(f, row->addr);
+	int rc = 0;
 
+	/* Most rows are of functions that nobody asked for. */
+	if (f->open || f->last.addr < f->quiet_lo || row->addr > f->quiet_hi ||
+		f->last.addr >= f->quiet_hi)
+		rc = settle(f, row->addr);
 	f->last = *row;
 	f->waiting = true;
 	if (rc == 0 && row->end) {
 		rc = settle(f, row->addr);
-		f->open = false;
+		f->waiting = f->open = false;
 	}
 	return rc;
 }
@@ -177,19 +188,30 @@ static int standard(const struct header *h, unsigned op, struct pgo_dw_cursor *c
 	return rc;
 }
 
-static int run(const struct header *h, struct filter *f)
+/* Once for the program, because divisions are slow. */
+static void make_special(struct header *h)
+{
+	for (unsigned op = h->opcode_base; op < 256; op++) {
+		unsigned n = op - h->opcode_base;
+
+		h->add_addr[op] = n / h->line_range * h->min_length;
+		h->add_line[op] = (uint32_t)(h->line_base + (int)(n % h->line_range));
+	}
+}
+
+static int run(struct header *h, struct filter *f)
 {
 	struct pgo_dw_cursor c = h->code;
 	struct pgo_dw_row row = {.line = 1};
 	int rc = 0;
 
+	make_special(h);
 	while (rc == 0 && !c.bad && c.at < c.end) {
 		unsigned op = *c.at++;
 
 		if (op >= h->opcode_base) {
-			op -= h->opcode_base;
-			row.addr += (uint64_t)(op / h->line_range) * h->min_length;
-			row.line += (uint32_t)(h->line_base + (int)(op % h->line_range));
+			row.addr += h->add_addr[op];
+			row.line += h->add_line[op];
 			rc = next_row(f, &row);
 			row.disc = 0;
 		} else if (op == 0) {
