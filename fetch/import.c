@@ -119,7 +119,7 @@ static int on_event(void *ctx, uint32_t index, const struct pgo_rec_event *e, st
 			"event %s has call stacks in its branch buffer (perf record --call-graph "
 			"lbr), which say nothing about branches taken; record with perf record -b",
 			e->name);
-	return 0;
+	return pgo_imp_prepare_lanes(imp, err);
 }
 
 /* ---------------------------------------------------------------- readers */
@@ -178,7 +178,9 @@ static int read_recording(struct pgo_imp *imp, struct pgo_stream *stream, enum p
 		.map = pgo_imp_on_map,
 		.task = pgo_imp_on_task,
 		.sample = pgo_imp_on_sample,
-		.build_id = pgo_imp_on_build_id};
+		.build_id = pgo_imp_on_build_id,
+		.lanes = (unsigned)imp->n_lanes,
+		.prepare = pgo_imp_on_prepare};
 
 	switch (kind) {
 	case PGO_INPUT_PERF_DATA:
@@ -273,11 +275,7 @@ static void imp_fini(struct pgo_imp *imp)
 	for (size_t i = 0; i < imp->n_events; i++)
 		pgo_free(imp->events[i].name);
 	pgo_free(imp->events);
-	pgo_free(imp->ring);
-	pgo_free(imp->stack);
-	pgo_free(imp->ids);
-	pgo_free(imp->cycles);
-	pgo_spool_fini(&imp->rings);
+	pgo_imp_lanes_fini(imp);
 	for (size_t i = 0; imp->images_out != NULL && i < imp->n_images; i++)
 		pgo_elf_close(imp->images_out[i].own);
 	pgo_free(imp->images_out);
@@ -336,9 +334,13 @@ static int import(struct pgo_imp *imp, struct pgo_stream *stream, struct pgo_imp
 		imp->mtime_ns = (int64_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec;
 	rc = pgo_imp_space_init(imp, err);
 	if (rc == 0)
+		rc = pgo_imp_lanes_init(imp, err);
+	if (rc == 0)
 		rc = open_binaries(imp, err);
 	if (rc == 0)
 		rc = read_recording(imp, stream, ret->kind, err);
+	if (rc == 0)
+		rc = pgo_imp_merge_lanes(imp, err);
 	imp->stats->records = imp->info.records;
 	imp->stats->records_unknown = imp->info.unknown;
 	imp->stats->lost_records = imp->info.lost;
@@ -367,7 +369,6 @@ static int run(struct pgo_imp *imp, struct pgo_stream *stream, struct pgo_import
 	if (stream == NULL)
 		return err != NULL ? err->code : PGO_EIO;
 	imp->stats = &out.stats;
-	pgo_spool_init(&imp->rings);
 	rc = import(imp, stream, &out, err);
 	imp_fini(imp);
 	pgo_stream_close(stream);

@@ -5,6 +5,7 @@
  *	import.c        what kind of file, which reader; options, refusals, the account
  *	import_space.c  processes, what they have mapped, images; an address -> a point
  *	import_ring.c   samples and branch rings -> sums
+ *	import_lane.c   sums of several threads -> one
  *	import_write.c  sums -> profiles
  *	import_place.c  points -> mappings and locations
  *	unbias_import.c rings -> executions of traces, by unbias.c; unbias_length.c measures runs
@@ -70,10 +71,19 @@ struct pgo_imp_process {
 	uint32_t main_image; /* the first file mapped since exec, or PGO_NONE */
 	uint32_t group;      /* or PGO_NONE: not decided since the last change */
 	struct pgo_imp_maps *maps;
+};
+
+/* A process as one thread looks at it. */
+struct pgo_imp_view {
+	int32_t pid;
+	uint32_t process, changes; /* index; imp->changes at the time */
+	bool filled;
 	/* The two maps that were looked up last: branches go to and fro between two files.  len 0 =
 	 * nowhere. */
 	struct pgo_imp_map last, before;
 };
+
+#define PGO_IMP_VIEWS 16 /* power of two; by pid */
 
 struct pgo_imp_trace { /* begins with its key */
 	uint64_t source, target, end;
@@ -127,6 +137,36 @@ struct pgo_imp_image_out {
 	bool looked_up;
 };
 
+/* A ring entry whose addresses are points. */
+struct pgo_imp_branch {
+	uint64_t source, target;
+};
+
+/*
+ * What a thread that takes samples has of its own.  All other things are only looked at while several
+ * do.  Sums are put together at the end, so it does not matter which lane a sample took.
+ */
+struct pgo_imp_lane {
+	struct pgo_import_stats *stats;
+	struct pgo_imp_event *events; /* definitions as imp->events has them; own counts */
+	size_t n_events, events_room;
+	struct pgo_imp_group *groups; /* as many as imp->groups; own sums */
+	size_t n_groups, groups_room;
+	struct pgo_import_stats own;
+	struct pgo_imp_view views[PGO_IMP_VIEWS];
+
+	/* One sample's ring and stack with addresses made points. */
+	struct pgo_imp_branch *ring;
+	size_t ring_room;
+	bool ring_plain;        /* all its entries happened, and go from a file to a file */
+	struct pgo_spool rings; /* all of them, as numbers of traces */
+	uint32_t *ids;          /* of one ring */
+	uint16_t *cycles;
+	size_t ids_room, cycles_room;
+	uint64_t *stack;
+	size_t stack_room;
+};
+
 struct pgo_imp {
 	const char *path;
 	const void *memory; /* instead of a file; or NULL */
@@ -157,26 +197,15 @@ struct pgo_imp {
 	struct pgo_map group_map;
 	size_t n_groups, groups_room;
 
-	/* One sample's ring and stack with addresses made points. */
-	struct pgo_imp_branch *ring;
-	size_t ring_room;
-	bool ring_plain;        /* all its entries happened, and go from a file to a file */
-	struct pgo_spool rings; /* all of them, as numbers of traces */
-	uint32_t *ids;          /* of one ring */
-	uint16_t *cycles;
-	size_t ids_room, cycles_room;
-	uint64_t *stack;
-	size_t stack_room;
-};
-
-/* A ring entry whose addresses are points. */
-struct pgo_imp_branch {
-	uint64_t source, target;
+	uint32_t changes;           /* of processes and what they have mapped, counted */
+	struct pgo_imp_lane *lanes; /* [0] sums up in `groups`, `events` and `stats` themselves */
+	size_t n_lanes;
 };
 
 /* import_space.c */
 int pgo_imp_space_init(struct pgo_imp *imp, struct pgo_err *err) PGO_MUST_CHECK;
 void pgo_imp_space_fini(struct pgo_imp *imp);
+void pgo_imp_group_fini(struct pgo_imp_group *g);
 int pgo_imp_on_map(void *ctx, const struct pgo_rec_map *m, struct pgo_err *err) PGO_MUST_CHECK;
 int pgo_imp_on_task(void *ctx, const struct pgo_rec_task *t, struct pgo_err *err) PGO_MUST_CHECK;
 int pgo_imp_on_build_id(
@@ -186,21 +215,40 @@ struct pgo_imp_process *pgo_imp_process(struct pgo_imp *imp, int32_t pid, struct
 /* Its group, made if need be; NULL when out of memory. */
 struct pgo_imp_group *pgo_imp_group(
 	struct pgo_imp *imp, struct pgo_imp_process *p, struct pgo_err *err);
-/* In neither of the two: the point, and remembers its map for the older one. */
-uint64_t pgo_imp_point_slow(struct pgo_imp_process *p, uint64_t addr);
+/* A lane's view of a process; NULL: it was never heard of. */
+struct pgo_imp_view *pgo_imp_view(
+	const struct pgo_imp *imp, struct pgo_imp_lane *lane, int32_t pid);
+/* In neither of the two maps: the point, and remembers its map for the older one. */
+uint64_t pgo_imp_point_slow(const struct pgo_imp *imp, struct pgo_imp_view *v, uint64_t addr);
 
-static inline uint64_t pgo_imp_point(struct pgo_imp_process *p, uint64_t addr)
+static inline uint64_t pgo_imp_point(
+	const struct pgo_imp *imp, struct pgo_imp_view *v, uint64_t addr)
 {
-	if (addr - p->last.start < p->last.len)
-		return addr + p->last.base;
-	if (addr - p->before.start < p->before.len)
-		return addr + p->before.base;
-	return pgo_imp_point_slow(p, addr);
+	if (addr - v->last.start < v->last.len)
+		return addr + v->last.base;
+	if (addr - v->before.start < v->before.len)
+		return addr + v->before.base;
+	return pgo_imp_point_slow(imp, v, addr);
 }
 
 /* import_ring.c */
 int pgo_imp_on_sample(
 	void *ctx, const struct pgo_rec_sample *s, struct pgo_err *err) PGO_MUST_CHECK;
+/* Adds the sums of a trace to those of a group's; gives its index, or UINT32_MAX (memory). */
+uint32_t pgo_imp_add_trace(struct pgo_imp_group *g, const struct pgo_imp_trace *t);
+int pgo_imp_add_stack(struct pgo_imp_group *g, const uint64_t *points, uint32_t n, uint32_t event,
+	uint64_t count, uint64_t value);
+
+/* import_lane.c */
+int pgo_imp_lanes_init(struct pgo_imp *imp, struct pgo_err *err) PGO_MUST_CHECK;
+void pgo_imp_lanes_fini(struct pgo_imp *imp);
+/* For samples of these processes: makes what is missing, and gives every lane its places. */
+int pgo_imp_on_prepare(
+	void *ctx, const int32_t *pids, size_t n, struct pgo_err *err) PGO_MUST_CHECK;
+/* After events or groups have changed. */
+int pgo_imp_prepare_lanes(struct pgo_imp *imp, struct pgo_err *err) PGO_MUST_CHECK;
+/* Everything to lane 0; the rings of the others behind its own. */
+int pgo_imp_merge_lanes(struct pgo_imp *imp, struct pgo_err *err) PGO_MUST_CHECK;
 
 /* import_place.c: what is known of an image; looks for its file at the first call. */
 struct pgo_imp_image_out *pgo_imp_image_out(struct pgo_imp *imp, uint32_t index);

@@ -147,6 +147,31 @@ static int add_traces(struct pgo_imp_group *g, const struct pending *p, size_t n
 	return 0;
 }
 
+uint32_t pgo_imp_add_trace(struct pgo_imp_group *g, const struct pgo_imp_trace *t)
+{
+	struct pending p = {.source = t->source,
+		.target = t->target,
+		.end = t->end,
+		.hash = trace_hash(t->source, t->target, t->end)};
+	struct pgo_imp_slot *slot;
+	struct pgo_imp_trace *to;
+
+	if ((g->n_traces + 1) * 2 >= g->n_slots && grow_slots(g) < 0)
+		return UINT32_MAX;
+	slot = find_slot(g->slots, g->n_slots - 1, g->traces, &p);
+	if (slot->index1 == 0) {
+		if (new_trace(g, t->source, t->target, t->end) == NULL)
+			return UINT32_MAX;
+		slot->index1 = (uint32_t)g->n_traces;
+		slot->tag = (uint32_t)(p.hash >> 32);
+	}
+	to = &g->traces[slot->index1 - 1];
+	to->count += t->count;
+	to->mispredicts += t->mispredicts;
+	to->cycles += t->cycles;
+	return slot->index1 - 1;
+}
+
 /* ---------------------------------------------------------------- rings */
 
 #define BATCH 32 /* traces; a ring, as a rule */
@@ -288,10 +313,10 @@ static bool duplicate_top(const struct pgo_ring *r)
 /*
  * A ring of branches within files, as nearly all are: what import_ring() does, without the cases.
  */
-static int import_plain_ring(struct pgo_imp *imp, struct pgo_imp_group *g,
+static int import_plain_ring(struct pgo_imp_lane *lane, struct pgo_imp_group *g,
 	const struct pgo_ring *ring, uint32_t first, bool *ret_cycles)
 {
-	const struct pgo_imp_branch *at = imp->ring;
+	const struct pgo_imp_branch *at = lane->ring;
 	uint64_t end = POINT_BRANCH_ONLY, mask = g->n_slots - 1;
 	struct pending pending[BATCH];
 	uint32_t cycles = 0, n = 0;
@@ -305,7 +330,7 @@ static int import_plain_ring(struct pgo_imp *imp, struct pgo_imp_group *g,
 		p->end = end;
 		/* The newest has no end, which is not bogus; others have one. */
 		if (n != 0 && end - p->target > RANGE_MAX) {
-			imp->stats->ranges_bogus++;
+			lane->stats->ranges_bogus++;
 			p->end = POINT_BRANCH_ONLY;
 		}
 		end = p->source;
@@ -314,11 +339,11 @@ static int import_plain_ring(struct pgo_imp *imp, struct pgo_imp_group *g,
 		p->slot = n;
 		if (g->slots != NULL)
 			__builtin_prefetch(&g->slots[p->hash & mask], 1);
-		imp->cycles[n++] = b->cycles;
+		lane->cycles[n++] = b->cycles;
 		cycles |= b->cycles;
 	}
 	*ret_cycles = cycles != 0;
-	return add_traces(g, pending, n, imp->ids);
+	return add_traces(g, pending, n, lane->ids);
 }
 
 /*
@@ -339,8 +364,9 @@ static uint32_t gap_of(const struct pgo_imp_event *event, const struct pgo_ring 
 }
 
 /* Keeps a ring, of which s->slot entries have become something, for the estimate of executions. */
-static int keep_ring(struct pgo_imp *imp, struct pgo_imp_event *event, const struct splitter *s,
-	const struct pgo_rec_sample *sample, bool has_cycles, struct pgo_err *err)
+static int keep_ring(const struct pgo_imp *imp, struct pgo_imp_lane *lane,
+	struct pgo_imp_event *event, const struct splitter *s, const struct pgo_rec_sample *sample,
+	bool has_cycles, struct pgo_err *err)
 {
 	struct pgo_spool_ring r;
 
@@ -358,14 +384,14 @@ static int keep_ring(struct pgo_imp *imp, struct pgo_imp_event *event, const str
 	memset(&r, 0, sizeof r);
 	r.period = sample->period;
 	r.event = sample->event;
-	r.group = (uint32_t)(s->g - imp->groups);
+	r.group = (uint32_t)(s->g - lane->groups);
 	r.n = s->slot;
 	r.taken = (uint16_t)(sample->ring.n - s->slot < UINT16_MAX ? sample->ring.n - s->slot
 								   : UINT16_MAX);
 	r.has_cycles = has_cycles;
 	event->has_cycles |= has_cycles;
 	event->no_periods |= sample->period == 0;
-	return pgo_spool_add(&imp->rings, &r, imp->ids, imp->cycles, err);
+	return pgo_spool_add(&lane->rings, &r, lane->ids, lane->cycles, err);
 }
 
 /*
@@ -374,34 +400,35 @@ static int keep_ring(struct pgo_imp *imp, struct pgo_imp_event *event, const str
  * seen, `sample` with its period.  What the estimate of executions needs passes here, once, while
  * the ring is whole: it is kept as a row of numbers of traces (unbias_spool.h).
  */
-static int import_ring(struct pgo_imp *imp, struct pgo_imp_group *g, struct pgo_imp_event *event,
-	const struct pgo_rec_sample *sample, uint64_t *ret_used, struct pgo_err *err)
+static int import_ring(const struct pgo_imp *imp, struct pgo_imp_lane *lane,
+	struct pgo_imp_group *g, struct pgo_imp_event *event, const struct pgo_rec_sample *sample,
+	uint64_t *ret_used, struct pgo_err *err)
 {
 	const struct pgo_ring *ring = &sample->ring;
-	const struct pgo_imp_branch *at = imp->ring;
+	const struct pgo_imp_branch *at = lane->ring;
 	struct splitter s;
 	bool has_cycles = false;
 	uint32_t first = 0;
 	int rc = 0;
 
 	s.g = g;
-	s.stats = imp->stats;
+	s.stats = lane->stats;
 	s.end = POINT_BRANCH_ONLY;
 	s.ring_all = event->ring_all;
 	s.returned = false;
 	s.used = s.n_pending = 0; /* the batch itself is not cleared: it is large */
-	s.ids = imp->ids;
+	s.ids = lane->ids;
 	s.slot = 0;
 	if (ring->n > event->ring_depth)
 		event->ring_depth = ring->n;
 	if (ring->depth > event->hardware_depth)
 		event->hardware_depth = ring->depth;
 	if (duplicate_top(ring)) {
-		imp->stats->branches_duplicate_top++;
+		lane->stats->branches_duplicate_top++;
 		first = 1;
 	}
-	if (imp->ring_plain && event->ring_all && ring->n <= BATCH) {
-		rc = import_plain_ring(imp, g, ring, first, &has_cycles);
+	if (lane->ring_plain && event->ring_all && ring->n <= BATCH) {
+		rc = import_plain_ring(lane, g, ring, first, &has_cycles);
 		s.slot = ring->n - first;
 		s.used = s.slot;
 		first = ring->n;
@@ -409,7 +436,7 @@ static int import_ring(struct pgo_imp *imp, struct pgo_imp_group *g, struct pgo_
 	for (uint32_t k = first; k < ring->n && rc == 0; k++) {
 		const struct pgo_branch *b = &ring->entry[k];
 
-		imp->cycles[s.slot] = b->cycles;
+		lane->cycles[s.slot] = b->cycles;
 		has_cycles |= b->cycles != 0;
 		if (!POINT_IS_ADDRESS(at[k].source) || !POINT_IS_ADDRESS(at[k].target))
 			s.ids[s.slot] = gap_of(event, ring, at, k);
@@ -422,24 +449,25 @@ static int import_ring(struct pgo_imp *imp, struct pgo_imp_group *g, struct pgo_
 		rc = flush(&s);
 	if (rc < 0)
 		return pgo_err_nomem(err);
-	imp->stats->branches_used += s.used;
+	lane->stats->branches_used += s.used;
 	*ret_used = s.used;
-	return s.used > 0 ? keep_ring(imp, event, &s, sample, has_cycles, err) : 0;
+	return s.used > 0 ? keep_ring(imp, lane, event, &s, sample, has_cycles, err) : 0;
 }
 
-static int resolve_ring(struct pgo_imp *imp, struct pgo_imp_process *p, const struct pgo_ring *ring)
+static int resolve_ring(const struct pgo_imp *imp, struct pgo_imp_lane *lane,
+	struct pgo_imp_view *v, const struct pgo_ring *ring)
 {
 	struct pgo_imp_branch *at;
 	bool plain = true;
 
-	if (PGO_VEC_RESERVE(imp->ring, imp->ring_room, ring->n) < 0 ||
-		PGO_VEC_RESERVE(imp->ids, imp->ids_room, ring->n) < 0 ||
-		PGO_VEC_RESERVE(imp->cycles, imp->cycles_room, ring->n) < 0)
+	if (PGO_VEC_RESERVE(lane->ring, lane->ring_room, ring->n) < 0 ||
+		PGO_VEC_RESERVE(lane->ids, lane->ids_room, ring->n) < 0 ||
+		PGO_VEC_RESERVE(lane->cycles, lane->cycles_room, ring->n) < 0)
 		return -1;
-	at = imp->ring;
+	at = lane->ring;
 	for (uint32_t k = 0; k < ring->n; k++) {
-		at[k].source = pgo_imp_point(p, ring->entry[k].from);
-		at[k].target = pgo_imp_point(p, ring->entry[k].to);
+		at[k].source = pgo_imp_point(imp, v, ring->entry[k].from);
+		at[k].target = pgo_imp_point(imp, v, ring->entry[k].to);
 		if (POINT_IS_ADDRESS(at[k].source) && POINT_IS_ADDRESS(at[k].target)) {
 			plain &= ring->entry[k].spec != PGO_SPEC_WRONG_PATH;
 			continue;
@@ -450,7 +478,7 @@ static int resolve_ring(struct pgo_imp *imp, struct pgo_imp_process *p, const st
 		else if (at[k].target == POINT_ZERO && at[k].source != POINT_ZERO)
 			at[k].target = POINT_KERNEL;
 	}
-	imp->ring_plain = plain;
+	lane->ring_plain = plain;
 	return 0;
 }
 
@@ -472,7 +500,7 @@ static bool stack_eq(const void *ctx, uint32_t index, const void *key)
 	       memcmp(k->g->points + s->first, k->points, k->n * sizeof *k->points) == 0;
 }
 
-static int add_stack(struct pgo_imp_group *g, const uint64_t *points, uint32_t n, uint32_t event,
+int pgo_imp_add_stack(struct pgo_imp_group *g, const uint64_t *points, uint32_t n, uint32_t event,
 	uint64_t count, uint64_t value)
 {
 	struct stack_key key = {g, points, n, event};
@@ -499,27 +527,27 @@ static int add_stack(struct pgo_imp_group *g, const uint64_t *points, uint32_t n
 }
 
 /* The sample's own address and its callers; frames in no file are left out and counted. */
-static int resolve_stack(struct pgo_imp *imp, struct pgo_imp_process *p,
-	const struct pgo_rec_sample *s, uint32_t *ret_n)
+static int resolve_stack(const struct pgo_imp *imp, struct pgo_imp_lane *lane,
+	struct pgo_imp_view *v, const struct pgo_rec_sample *s, uint32_t *ret_n)
 {
 	uint64_t leaf = s->ip != 0 || s->n_chain == 0 ? s->ip : s->chain[0];
 	uint32_t n = 0;
 
 	*ret_n = 0;
-	if (PGO_VEC_RESERVE(imp->stack, imp->stack_room, s->n_chain + 1) < 0)
+	if (PGO_VEC_RESERVE(lane->stack, lane->stack_room, s->n_chain + 1) < 0)
 		return -1;
-	imp->stack[0] = pgo_imp_point(p, leaf);
-	if (!POINT_IS_ADDRESS(imp->stack[0]))
+	lane->stack[0] = pgo_imp_point(imp, v, leaf);
+	if (!POINT_IS_ADDRESS(lane->stack[0]))
 		return 0;
 	n = 1;
 	for (uint32_t i = 1; i < s->n_chain; i++) {
 		/* A return address is behind the call: step back into it. */
-		uint64_t point = pgo_imp_point(p, s->chain[i] - (s->chain[i] != 0));
+		uint64_t point = pgo_imp_point(imp, v, s->chain[i] - (s->chain[i] != 0));
 
 		if (POINT_IS_ADDRESS(point))
-			imp->stack[n++] = point;
+			lane->stack[n++] = point;
 		else
-			imp->stats->frames_no_mapping++;
+			lane->stats->frames_no_mapping++;
 	}
 	*ret_n = n;
 	return 0;
@@ -540,8 +568,9 @@ static void note_time(struct pgo_imp_group *g, uint64_t time)
 int pgo_imp_on_sample(void *ctx, const struct pgo_rec_sample *s, struct pgo_err *err)
 {
 	struct pgo_imp *imp = ctx;
-	struct pgo_import_stats *st = imp->stats;
-	struct pgo_imp_process *p;
+	struct pgo_imp_lane *lane = &imp->lanes[s->lane];
+	struct pgo_import_stats *st = lane->stats;
+	struct pgo_imp_view *v;
 	struct pgo_imp_group *g;
 	struct pgo_imp_event *e;
 	uint64_t ring_used = 0;
@@ -552,12 +581,12 @@ int pgo_imp_on_sample(void *ctx, const struct pgo_rec_sample *s, struct pgo_err 
 	st->samples += s->count;
 	st->branches += s->ring.n;
 	st->frames_kernel += s->n_chain_kernel;
-	if (s->event >= imp->n_events || !imp->events[s->event].wanted) {
+	if (s->event >= lane->n_events || !lane->events[s->event].wanted) {
 		st->samples_other_event += s->count;
 		st->branches_filtered += s->ring.n;
 		return 0;
 	}
-	e = &imp->events[s->event];
+	e = &lane->events[s->event];
 	if (s->pid == 0) { /* the idle task */
 		st->samples_idle += s->count;
 		st->branches_filtered += s->ring.n;
@@ -567,16 +596,21 @@ int pgo_imp_on_sample(void *ctx, const struct pgo_rec_sample *s, struct pgo_err 
 		st->samples_no_data += s->count;
 		return 0;
 	}
-	p = pgo_imp_process(imp, s->pid, err);
-	g = p != NULL ? pgo_imp_group(imp, p, err) : NULL;
-	if (g == NULL)
-		return PGO_ENOMEM;
-	if (s->ring.n > 0 && resolve_ring(imp, p, &s->ring) < 0)
+	v = pgo_imp_view(imp, lane, s->pid);
+	/* Never among several threads: all was prepared. */
+	if (v == NULL || imp->processes[v->process].group == PGO_NONE) {
+		rc = pgo_imp_on_prepare(imp, &s->pid, 1, err);
+		if (rc < 0)
+			return rc;
+		v = pgo_imp_view(imp, lane, s->pid);
+	}
+	g = &lane->groups[imp->processes[v->process].group];
+	if (s->ring.n > 0 && resolve_ring(imp, lane, v, &s->ring) < 0)
 		return pgo_err_nomem(err);
-	if (s->ring.n > 0 && (rc = import_ring(imp, g, e, s, &ring_used, err)) < 0)
+	if (s->ring.n > 0 && (rc = import_ring(imp, lane, g, e, s, &ring_used, err)) < 0)
 		return rc;
 	kernel = s->mode == PGO_MODE_KERNEL || s->mode == PGO_MODE_GUEST || s->ip >> 63 != 0;
-	if (!kernel && resolve_stack(imp, p, s, &n_stack) < 0)
+	if (!kernel && resolve_stack(imp, lane, v, s, &n_stack) < 0)
 		return pgo_err_nomem(err);
 	if (n_stack == 0 && ring_used == 0) {
 		if (kernel)
@@ -585,7 +619,8 @@ int pgo_imp_on_sample(void *ctx, const struct pgo_rec_sample *s, struct pgo_err 
 			st->samples_no_mapping += s->count;
 		return 0;
 	}
-	if (n_stack > 0 && add_stack(g, imp->stack, n_stack, s->event, s->count, s->period) < 0)
+	if (n_stack > 0 &&
+		pgo_imp_add_stack(g, lane->stack, n_stack, s->event, s->count, s->period) < 0)
 		return pgo_err_nomem(err);
 	st->samples_used += s->count;
 	e->n_used += s->count;

@@ -30,7 +30,7 @@ int pgo_imp_space_init(struct pgo_imp *imp, struct pgo_err *err)
 
 static void drop_maps(struct pgo_imp *imp, struct pgo_imp_process *p)
 {
-	p->last.len = p->before.len = 0;
+	imp->changes++;
 	if (p->maps == NULL)
 		return;
 	if (--p->maps->refs == 0) {
@@ -41,20 +41,22 @@ static void drop_maps(struct pgo_imp *imp, struct pgo_imp_process *p)
 	p->maps = NULL;
 }
 
+void pgo_imp_group_fini(struct pgo_imp_group *g)
+{
+	pgo_free(g->traces);
+	pgo_free(g->executions);
+	pgo_free(g->slots);
+	pgo_free(g->stacks);
+	pgo_free(g->points);
+	pgo_map_fini(&g->stack_map);
+}
+
 void pgo_imp_space_fini(struct pgo_imp *imp)
 {
 	for (size_t i = 0; i < imp->n_processes; i++)
 		drop_maps(imp, &imp->processes[i]);
-	for (size_t i = 0; i < imp->n_groups; i++) {
-		struct pgo_imp_group *g = &imp->groups[i];
-
-		pgo_free(g->traces);
-		pgo_free(g->executions);
-		pgo_free(g->slots);
-		pgo_free(g->stacks);
-		pgo_free(g->points);
-		pgo_map_fini(&g->stack_map);
-	}
+	for (size_t i = 0; i < imp->n_groups; i++)
+		pgo_imp_group_fini(&imp->groups[i]);
 	pgo_free(imp->groups);
 	pgo_free(imp->processes);
 	pgo_free(imp->windows);
@@ -191,7 +193,6 @@ static struct pgo_imp_maps *own_maps(
 		old->refs--;
 	}
 	p->maps = new;
-	p->last.len = p->before.len = 0;
 	return new;
 }
 
@@ -278,7 +279,7 @@ int pgo_imp_on_map(void *ctx, const struct pgo_rec_map *m, struct pgo_err *err)
 	maps = p != NULL ? own_maps(imp, p, err) : NULL;
 	if (maps == NULL)
 		return PGO_ENOMEM;
-	p->last.len = p->before.len = 0;
+	imp->changes++;
 	rc = cut_out(imp, maps, m->addr, m->len, err);
 	if (rc < 0 || !is_file(m->filename) || m->len > MAP_MAX)
 		return rc;
@@ -396,8 +397,9 @@ int pgo_imp_on_build_id(void *ctx, const char *filename, const char *build_id, s
 	return 0;
 }
 
-uint64_t pgo_imp_point_slow(struct pgo_imp_process *p, uint64_t addr)
+uint64_t pgo_imp_point_slow(const struct pgo_imp *imp, struct pgo_imp_view *v, uint64_t addr)
 {
+	const struct pgo_imp_maps *maps = imp->processes[v->process].maps;
 	size_t i;
 
 	if (addr == 0)
@@ -407,15 +409,31 @@ uint64_t pgo_imp_point_slow(struct pgo_imp_process *p, uint64_t addr)
 	if ((addr >> 55 & 1) != 0)
 		return POINT_KERNEL;
 	if (addr >> 56 != 0)
-		return pgo_imp_point(p, addr & (((uint64_t)1 << 56) - 1));
-	if (p->maps == NULL)
+		return pgo_imp_point(imp, v, addr & (((uint64_t)1 << 56) - 1));
+	if (maps == NULL)
 		return POINT_UNMAPPED;
-	i = find_map(p->maps, addr);
-	if (i == p->maps->n || addr < p->maps->map[i].start)
+	i = find_map(maps, addr);
+	if (i == maps->n || addr < maps->map[i].start)
 		return POINT_UNMAPPED;
-	p->before = p->last;
-	p->last = p->maps->map[i];
-	return addr + p->last.base;
+	v->before = v->last;
+	v->last = maps->map[i];
+	return addr + v->last.base;
+}
+
+struct pgo_imp_view *pgo_imp_view(const struct pgo_imp *imp, struct pgo_imp_lane *lane, int32_t pid)
+{
+	struct pgo_imp_view *v = &lane->views[(uint32_t)pid % PGO_IMP_VIEWS];
+	uint32_t i;
+
+	if (v->filled && v->pid == pid && v->changes == imp->changes)
+		return v;
+	i = pgo_map_find_key(
+		&imp->process_map, imp->processes, sizeof *imp->processes, &pid, sizeof pid);
+	if (i == PGO_MAP_NONE)
+		return NULL;
+	*v = (struct pgo_imp_view){
+		.pid = pid, .process = i, .changes = imp->changes, .filled = true};
+	return v;
 }
 
 struct pgo_imp_group *pgo_imp_group(

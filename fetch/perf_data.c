@@ -393,8 +393,14 @@ static struct pgo_perf *perf_new(
 	pgo_buf_init(&p->after, SECTION_MAX);
 	pgo_buf_init(&p->piece, PIECE_MAX);
 	pgo_map_init(&p->id_map);
-	p->branches = pgo_calloc(PGO_PERF_RECORD_MAX / 24 + 1, sizeof *p->branches);
-	p->chain = pgo_calloc(PGO_PERF_RECORD_MAX / 8 + 1, sizeof *p->chain);
+	p->n_lanes = sink->lanes > 1 ? sink->lanes : 1;
+	p->lanes = pgo_calloc(p->n_lanes, sizeof *p->lanes);
+	for (size_t i = 0; p->lanes != NULL && i < p->n_lanes; i++) {
+		p->lanes[i].branches =
+			pgo_calloc(PGO_PERF_RECORD_MAX / 24 + 1, sizeof *p->lanes[i].branches);
+		p->lanes[i].chain =
+			pgo_calloc(PGO_PERF_RECORD_MAX / 8 + 1, sizeof *p->lanes[i].chain);
+	}
 	return p;
 }
 
@@ -415,8 +421,12 @@ static void perf_free(struct pgo_perf *p)
 	pgo_free(p->ids);
 	pgo_free(p->items);
 	pgo_free(p->batch);
-	pgo_free(p->branches);
-	pgo_free(p->chain);
+	for (size_t i = 0; p->lanes != NULL && i < p->n_lanes; i++) {
+		pgo_free(p->lanes[i].branches);
+		pgo_free(p->lanes[i].chain);
+	}
+	pgo_free(p->lanes);
+	pgo_free(p->pids);
 	pgo_free(p);
 }
 
@@ -431,12 +441,20 @@ static int open_path(struct pgo_perf *p, const char *path, struct pgo_err *err)
 	return 0;
 }
 
+static bool has_lanes(const struct pgo_perf *p)
+{
+	for (size_t i = 0; p->lanes != NULL && i < p->n_lanes; i++)
+		if (p->lanes[i].branches == NULL || p->lanes[i].chain == NULL)
+			return false;
+	return p->lanes != NULL;
+}
+
 /* Takes `p`. */
 static int run(struct pgo_perf *p, const char *path, struct pgo_err *err)
 {
 	int rc = 0;
 
-	if (p == NULL || p->branches == NULL || p->chain == NULL)
+	if (p == NULL || !has_lanes(p))
 		rc = pgo_err_nomem(err);
 	else if (p->stream == NULL && p->memory == NULL)
 		rc = open_path(p, path, err);

@@ -207,18 +207,25 @@ int pgo_perf_add_id(struct pgo_perf *p, uint64_t id, uint32_t event, struct pgo_
 	return 0;
 }
 
+uint32_t pgo_perf_find_event(const struct pgo_perf *p, uint64_t id)
+{
+	uint32_t i = pgo_map_find_key(&p->id_map, p->ids, sizeof *p->ids, &id, sizeof id);
+
+	return i != PGO_MAP_NONE ? p->ids[i].event : UINT32_MAX;
+}
+
 uint32_t pgo_perf_event_of_id(struct pgo_perf *p, uint64_t id)
 {
-	uint32_t i;
+	uint32_t event;
 
 	if (id == p->last_id && p->last_event != UINT32_MAX)
 		return p->last_event;
-	i = pgo_map_find_key(&p->id_map, p->ids, sizeof *p->ids, &id, sizeof id);
-	if (i == PGO_MAP_NONE)
-		return UINT32_MAX;
-	p->last_id = id;
-	p->last_event = p->ids[i].event;
-	return p->last_event;
+	event = pgo_perf_find_event(p, id);
+	if (event != UINT32_MAX) {
+		p->last_id = id;
+		p->last_event = event;
+	}
+	return event;
 }
 
 int pgo_perf_check_layouts(struct pgo_perf *p, struct pgo_err *err)

@@ -135,6 +135,11 @@ struct pgo_perf_item { /* a record that is held */
 	bool change; /* of an address space; else a sample */
 };
 
+struct pgo_perf_lane { /* room for the largest record */
+	struct pgo_branch *branches;
+	uint64_t *chain;
+};
+
 struct pgo_perf {
 	const struct pgo_recording_sink *sink;
 	struct pgo_rec_info *info;
@@ -173,8 +178,10 @@ struct pgo_perf {
 	uint64_t last_round; /* and in those before */
 	uint64_t flushed;    /* everything up to this time has been handed on */
 
-	struct pgo_branch *branches; /* room for the largest record */
-	uint64_t *chain;
+	struct pgo_perf_lane *lanes; /* what each thread that hands on samples has of its own */
+	size_t n_lanes;
+	int32_t *pids; /* of a batch */
+	size_t pids_room;
 	char text[4352]; /* a file name or comm, NUL-terminated */
 };
 
@@ -230,7 +237,8 @@ int pgo_perf_attr(struct pgo_perf *p, const uint8_t *attr, size_t len, uint32_t 
 	struct pgo_err *err) PGO_MUST_CHECK;
 int pgo_perf_add_id(
 	struct pgo_perf *p, uint64_t id, uint32_t event, struct pgo_err *err) PGO_MUST_CHECK;
-/* The event of an id, or UINT32_MAX. */
+/* The event of an id, or UINT32_MAX; the second remembers the last one. */
+uint32_t pgo_perf_find_event(const struct pgo_perf *p, uint64_t id);
 uint32_t pgo_perf_event_of_id(struct pgo_perf *p, uint64_t id);
 /* Can the events' records be told apart?  Once, before the first record that needs it. */
 int pgo_perf_check_layouts(struct pgo_perf *p, struct pgo_err *err) PGO_MUST_CHECK;
@@ -270,6 +278,11 @@ int pgo_perf_room(
 /* The time of a record that an address space or a sample belongs to; 0 = it has none. */
 uint64_t pgo_perf_time(struct pgo_perf *p, const uint8_t *rec, uint32_t size);
 int pgo_perf_deliver(struct pgo_perf *p, const uint8_t *rec, struct pgo_err *err) PGO_MUST_CHECK;
+/* A sample, in a lane: changes nothing but that lane. */
+int pgo_perf_deliver_sample(const struct pgo_perf *p, unsigned lane, const uint8_t *rec,
+	struct pgo_err *err) PGO_MUST_CHECK;
+/* The process of a sample; -1: it has none. */
+int32_t pgo_perf_pid(const struct pgo_perf *p, const uint8_t *rec);
 /* Copies a string of at most `len` bytes, which need not end in NUL, to p->text. */
 const char *pgo_perf_text(struct pgo_perf *p, const uint8_t *at, size_t len);
 

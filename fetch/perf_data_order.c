@@ -6,6 +6,7 @@
  * sorted by time, and the samples are put by counting into the gaps between them.
  */
 #include "fetch/perf_data_impl.h"
+#include "pgo/core/parallel.h"
 #include "pgo/core/vec.h"
 
 #include <stdlib.h>
@@ -36,6 +37,48 @@ int pgo_perf_hold(struct pgo_perf *p, unsigned which, size_t offset, uint64_t ti
 static int deliver(struct pgo_perf *p, const struct pgo_perf_item *i, struct pgo_err *err)
 {
 	return pgo_perf_deliver(p, p->bytes[i->which].data + i->offset, err);
+}
+
+/* Fewer samples than this are not worth a second thread. */
+#define SHARE_MIN 256
+
+struct share {
+	const struct pgo_perf *p;
+	const struct pgo_perf_item *samples;
+	size_t n, lanes;
+};
+
+static int deliver_share(void *ctx, size_t lane, unsigned thread, struct pgo_err *err)
+{
+	const struct share *s = ctx;
+	size_t end = s->n * (lane + 1) / s->lanes;
+	int rc = 0;
+
+	(void)thread;
+	for (size_t i = s->n * lane / s->lanes; i < end && rc == 0; i++)
+		rc = pgo_perf_deliver_sample(s->p, (unsigned)lane,
+			s->p->bytes[s->samples[i].which].data + s->samples[i].offset, err);
+	return rc;
+}
+
+/* Samples with nothing between them. */
+static int deliver_samples(
+	struct pgo_perf *p, const struct pgo_perf_item *samples, size_t n, struct pgo_err *err)
+{
+	struct share s = {p, samples, n, p->n_lanes};
+	int rc = 0;
+
+	if (p->n_lanes == 1 || n < SHARE_MIN) {
+		for (size_t i = 0; i < n && rc == 0; i++)
+			rc = deliver(p, &samples[i], err);
+		return rc;
+	}
+	if (PGO_VEC_RESERVE(p->pids, p->pids_room, n) < 0)
+		return pgo_err_nomem(err);
+	for (size_t i = 0; i < n; i++)
+		p->pids[i] = pgo_perf_pid(p, p->bytes[samples[i].which].data + samples[i].offset);
+	rc = p->sink->prepare(p->sink->ctx, p->pids, n, err);
+	return rc < 0 ? rc : pgo_parallel(p->n_lanes, (unsigned)p->n_lanes, deliver_share, &s, err);
 }
 
 static int by_time(const void *a, const void *b)
@@ -100,8 +143,8 @@ static int deliver_mixed(struct pgo_perf *p, const struct pgo_perf_item *batch, 
 				batch[i];
 	/* Now starts[k] is where the samples after k changes end. */
 	for (size_t k = 0, i = 0; k <= n_changes && rc == 0; k++) {
-		for (; i < starts[k] && rc == 0; i++)
-			rc = deliver(p, &samples[i], err);
+		rc = deliver_samples(p, samples + i, starts[k] - i, err);
+		i = starts[k];
 		if (k < n_changes && rc == 0)
 			rc = deliver(p, &changes[k], err);
 	}
@@ -115,7 +158,6 @@ out:
 int pgo_perf_flush(struct pgo_perf *p, uint64_t until, struct pgo_err *err)
 {
 	size_t n_batch = 0, n_kept = 0, n_changes = 0;
-	int rc = 0;
 
 	if (p->n_items == 0)
 		return 0;
@@ -137,9 +179,7 @@ int pgo_perf_flush(struct pgo_perf *p, uint64_t until, struct pgo_err *err)
 	p->n_items = n_kept;
 	if (n_changes > 0)
 		return deliver_mixed(p, p->batch, n_batch, n_changes, err);
-	for (size_t i = 0; i < n_batch && rc == 0; i++)
-		rc = deliver(p, &p->batch[i], err);
-	return rc;
+	return deliver_samples(p, p->batch, n_batch, err);
 }
 
 int pgo_perf_round(struct pgo_perf *p, struct pgo_err *err)

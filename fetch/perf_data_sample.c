@@ -21,7 +21,7 @@ const char *pgo_perf_text(struct pgo_perf *p, const uint8_t *at, size_t len)
 }
 
 /* The event of a sample; UINT32_MAX if its id belongs to none. */
-static uint32_t sample_event(struct pgo_perf *p, const uint8_t *rec, uint32_t size)
+static uint32_t sample_event(const struct pgo_perf *p, const uint8_t *rec, uint32_t size)
 {
 	uint8_t at = p->identifier ? 8 : p->events[0].at_id;
 
@@ -29,7 +29,7 @@ static uint32_t sample_event(struct pgo_perf *p, const uint8_t *rec, uint32_t si
 		return 0;
 	if (size < at + 8u)
 		return UINT32_MAX;
-	return pgo_perf_event_of_id(p, pgo_perf_u64(p, rec + at));
+	return pgo_perf_find_event(p, pgo_perf_u64(p, rec + at));
 }
 
 /* The event whose layout the trailer of another record has. */
@@ -175,8 +175,9 @@ static const uint8_t *skip_raw(const struct pgo_perf *p, const uint8_t *at, cons
 }
 
 static const uint8_t *read_chain(
-	struct pgo_perf *p, const uint8_t *at, const uint8_t *end, struct pgo_rec_sample *s)
+	const struct pgo_perf *p, const uint8_t *at, const uint8_t *end, struct pgo_rec_sample *s)
 {
+	uint64_t *chain = p->lanes[s->lane].chain;
 	bool user = s->mode == PGO_MODE_USER;
 	uint64_t n;
 
@@ -192,11 +193,11 @@ static const uint8_t *read_chain(
 		if (ip >= CONTEXT_FIRST)
 			user = ip == CONTEXT_USER || ip == CONTEXT_USER_DEFERRED;
 		else if (user)
-			p->chain[s->n_chain++] = ip;
+			chain[s->n_chain++] = ip;
 		else
 			s->n_chain_kernel++;
 	}
-	s->chain = p->chain;
+	s->chain = chain;
 	return at + 8 * n;
 }
 
@@ -221,10 +222,10 @@ static inline uint64_t flags_of_big_endian(uint64_t f)
 	       (f >> 34 & 15) << 26 | (f >> 31 & 7) << 30;
 }
 
-static const uint8_t *read_ring(struct pgo_perf *p, const struct pgo_perf_event *e,
+static const uint8_t *read_ring(const struct pgo_perf *p, const struct pgo_perf_event *e,
 	const uint8_t *at, const uint8_t *end, struct pgo_rec_sample *s)
 {
-	struct pgo_branch *b = p->branches;
+	struct pgo_branch *b = p->lanes[s->lane].branches;
 	uint64_t n;
 
 	if (step(at, end, 8) == NULL)
@@ -277,12 +278,22 @@ static enum pgo_cpumode mode_of(uint32_t misc)
 	}
 }
 
-static int deliver_sample(
-	struct pgo_perf *p, const uint8_t *rec, uint32_t size, struct pgo_err *err)
+int32_t pgo_perf_pid(const struct pgo_perf *p, const uint8_t *rec)
 {
-	uint32_t event = sample_event(p, rec, size);
+	uint32_t size = pgo_perf_size(p, rec), event = sample_event(p, rec, size);
+	const struct pgo_perf_event *e = event != UINT32_MAX ? &p->events[event] : NULL;
+
+	if (e == NULL || e->at_tid == PGO_PERF_NO_FIELD || size < e->at_tid + 4u)
+		return -1;
+	return (int32_t)pgo_perf_u32(p, rec + e->at_tid);
+}
+
+int pgo_perf_deliver_sample(
+	const struct pgo_perf *p, unsigned lane, const uint8_t *rec, struct pgo_err *err)
+{
+	uint32_t size = pgo_perf_size(p, rec), event = sample_event(p, rec, size);
 	struct pgo_rec_sample s = {
-		.event = event, .mode = mode_of(pgo_perf_misc(p, rec)), .count = 1};
+		.event = event, .mode = mode_of(pgo_perf_misc(p, rec)), .count = 1, .lane = lane};
 	const uint8_t *end = rec + size, *at;
 	const struct pgo_perf_event *e;
 
@@ -323,7 +334,7 @@ int pgo_perf_deliver(struct pgo_perf *p, const uint8_t *rec, struct pgo_err *err
 
 	switch (pgo_perf_type(p, rec)) {
 	case REC_SAMPLE:
-		return deliver_sample(p, rec, size, err);
+		return pgo_perf_deliver_sample(p, 0, rec, err);
 	case REC_MMAP:
 	case REC_MMAP2:
 		return deliver_map(p, rec, size, err);

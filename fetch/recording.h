@@ -93,6 +93,7 @@ struct pgo_rec_sample {
 	const uint64_t *chain; /* user frames only: chain[0] is the leaf, then return addresses */
 	uint32_t n_chain;
 	uint32_t n_chain_kernel; /* kernel frames left out */
+	unsigned lane;           /* see struct pgo_recording_sink */
 	struct pgo_ring ring;
 };
 
@@ -124,6 +125,13 @@ struct pgo_recording_sink {
 	int (*sample)(void *ctx, const struct pgo_rec_sample *s, struct pgo_err *err);
 	/* At any time, also after the last sample: the file of that name had this build-id. */
 	int (*build_id)(void *ctx, const char *filename, const char *build_id, struct pgo_err *err);
+	/*
+	 * More than 1: samples between which nothing else happens may be handed on by several threads
+	 * at once, the lanes 0..lanes-1, after prepare() has named their processes from the caller's own
+	 * thread, and while nothing else is called.  Their order says nothing then.
+	 */
+	unsigned lanes;
+	int (*prepare)(void *ctx, const int32_t *pids, size_t n, struct pgo_err *err);
 };
 
 /* About the recording as a whole.  Readers fill it in as they go. */

@@ -371,7 +371,7 @@ static void estimate_fini(struct estimate *es)
 
 int pgo_imp_unbias(struct pgo_imp *imp, struct pgo_imported *ret, struct pgo_err *err)
 {
-	struct estimate es = {.imp = imp, .ret = ret, .u.rings = &imp->rings};
+	struct estimate es = {.imp = imp, .ret = ret, .u.rings = &imp->lanes[0].rings};
 	bool possible;
 	int rc = list_events(&es, &possible, err);
 

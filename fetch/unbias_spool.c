@@ -24,6 +24,10 @@ void pgo_spool_fini(struct pgo_spool *s)
 	pgo_free(s->in_file);
 	pgo_free(s->block);
 	pgo_free(s->scratch);
+	pgo_free(s->ids);
+	for (size_t i = 0; i < s->n_renumbered; i++)
+		pgo_free(s->renumbered[i]);
+	pgo_free(s->renumbered);
 	if (s->fd >= 0)
 		close(s->fd);
 	pgo_spool_init(s);
@@ -88,7 +92,7 @@ static int write_block(struct pgo_spool *s, struct pgo_err *err)
 /* The block is full: keep it in memory while there is room, else write it out. */
 static int put_away(struct pgo_spool *s, struct pgo_err *err)
 {
-	if (s->n_blocks >= PGO_SPOOL_MEMORY / PGO_SPOOL_BLOCK)
+	if (s->n_blocks >= PGO_SPOOL_MEMORY / PGO_SPOOL_BLOCK / (s->shares != 0 ? s->shares : 1))
 		return write_block(s, err);
 	if (PGO_VEC_RESERVE(s->blocks, s->blocks_room, s->n_blocks + 1) < 0 ||
 		PGO_VEC_RESERVE(s->in_memory, s->in_memory_room, s->n_blocks + 1) < 0)
@@ -139,6 +143,8 @@ void pgo_spool_rewind(struct pgo_spool *s)
 	s->at = s->end = NULL;
 	s->next = 0;
 	s->last = false;
+	if (s->more != NULL)
+		pgo_spool_rewind(s->more);
 }
 
 static int read_block(struct pgo_spool *s, size_t i, struct pgo_err *err)
@@ -185,12 +191,32 @@ static int next_block(struct pgo_spool *s, struct pgo_err *err)
 	return 1;
 }
 
+static int renumber(struct pgo_spool *s, const struct pgo_spool_ring *r, const uint32_t **ids,
+	struct pgo_err *err)
+{
+	const uint32_t *as = s->renumbered[r->group], *from = *ids;
+
+	if (s->ids == NULL)
+		s->ids = pgo_calloc(PGO_SPOOL_RING_MAX, sizeof *s->ids);
+	if (s->ids == NULL)
+		return pgo_err_nomem(err);
+	for (uint32_t i = 0; i < r->n; i++)
+		s->ids[i] =
+			(from[i] & PGO_SPOOL_GAP) != 0
+				? from[i]
+				: as[PGO_SPOOL_TRACE(from[i])] | (from[i] & PGO_SPOOL_MISPREDICTED);
+	*ids = s->ids;
+	return 1;
+}
+
 int pgo_spool_next(struct pgo_spool *s, struct pgo_spool_ring *ret, const uint32_t **ids,
 	const uint16_t **cycles, struct pgo_err *err)
 {
 	while (s->at == s->end) {
 		int rc = next_block(s, err);
 
+		if (rc == 0 && s->more != NULL)
+			return pgo_spool_next(s->more, ret, ids, cycles, err);
 		if (rc <= 0)
 			return rc;
 	}
@@ -198,5 +224,5 @@ int pgo_spool_next(struct pgo_spool *s, struct pgo_spool_ring *ret, const uint32
 	*ids = (const uint32_t *)(s->at + sizeof *ret);
 	*cycles = (const uint16_t *)(s->at + sizeof *ret + (size_t)ret->n * 4);
 	s->at += ring_size(ret);
-	return 1;
+	return s->renumbered != NULL ? renumber(s, ret, ids, err) : 1;
 }

@@ -47,11 +47,18 @@ struct pgo_spool {
 	size_t in_memory_room;
 	int fd; /* -1 = none yet */
 	uint64_t n_rings;
+	unsigned shares; /* so many spools share the memory; 0 = 1 */
+	/* If it was filled beside others: the numbers its traces have got since, by group; and the
+	 * spool whose rings come after its own, borrowed. */
+	uint32_t **renumbered;
+	size_t n_renumbered;
+	struct pgo_spool *more;
 	/* reading */
 	const uint8_t *at, *end;
 	size_t next;
 	bool last;
 	uint8_t *scratch;
+	uint32_t *ids; /* of one ring, with other numbers */
 };
 
 void pgo_spool_init(struct pgo_spool *s);

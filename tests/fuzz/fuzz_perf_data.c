@@ -65,7 +65,7 @@ static int add_build_id(void *ctx, const char *file, const char *id, struct pgo_
 static int read_once(const uint8_t *data, size_t size, bool as_stream, struct sums *sums)
 {
 	struct pgo_recording_sink sink = {
-		sums, add_event, add_map, add_task, add_sample, add_build_id};
+		sums, add_event, add_map, add_task, add_sample, add_build_id, 1, NULL};
 	struct pgo_err err = PGO_ERR_INIT;
 	struct pgo_rec_info info = {0};
 	struct pgo_stream *stream;

@@ -63,7 +63,8 @@ static int log_build_id(void *ctx, const char *file, const char *id, struct pgo_
 
 struct pgo_recording_sink reclog_sink(struct pgo_buf *log)
 {
-	struct pgo_recording_sink s = {log, log_event, log_map, log_task, log_sample, log_build_id};
+	struct pgo_recording_sink s = {
+		log, log_event, log_map, log_task, log_sample, log_build_id, 1, NULL};
 
 	pgo_buf_init(log, (size_t)16 << 20);
 	return s;

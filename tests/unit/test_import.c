@@ -242,6 +242,89 @@ static void equal_traces_of_all_processes_and_load_addresses_are_summed(void **s
 	pgo_imported_fini(&in);
 }
 
+/* A busy recording: processes that come and map while others are sampled. */
+static struct perfbytes busy(void)
+{
+	struct perfbytes p = started();
+	uint64_t x = 88172645463325252u;
+
+	for (unsigned n = 0; n < 6000; n++) {
+		struct perfbytes_branch ring[32];
+		unsigned pid = 20 + n / 1500 * 10 + n % 7;
+		uint64_t app = APP + pid * 0x10000000u, lib = LIB + pid * 0x100000u;
+		struct perfbytes_sample s = {.ip = app + 0x20,
+			.time = 10 + n,
+			.pid = pid,
+			.period = 1000 + n % 3,
+			.branch = ring,
+			.n_branches = 32};
+
+		if (n % 1500 < 7) {
+			perfbytes_comm(&p, pid, pid % 2 != 0 ? "app" : "other", true, 9 + n);
+			perfbytes_mmap2(&p, pid, app, 0x200000, 0x1000, ID_APP, "/opt/app", 9 + n);
+			perfbytes_mmap2(&p, pid, lib, 0x2000, 0, ID_LIB, "/lib/libx.so", 9 + n);
+		}
+		for (unsigned k = 0; k < 32; k++) {
+			uint64_t to;
+
+			x ^= x << 13;
+			x ^= x >> 7;
+			x ^= x << 17;
+			to = (x & 15) == 0 ? KERNEL : (x & 7) == 0 ? lib + 0x100 : app;
+			ring[k] = (struct perfbytes_branch){.from = app + (x >> 8 & 0xfff),
+				.to = to + (x >> 20 & 0x7ff),
+				.mispredicted = (x >> 32 & 3) == 0,
+				.cycles = 1 + (x >> 34 & 31)};
+		}
+		perfbytes_sample(&p, &s);
+	}
+	return p;
+}
+
+static void assert_threads_do_not_show(const struct pgo_import_options *o)
+{
+	struct pgo_import_stats stats = {0};
+	struct pgo_buf first, out;
+
+	pgo_buf_init(&first, (size_t)1 << 26);
+	for (unsigned n = 1; n <= 4; n++) {
+		struct pgo_imported in;
+		struct perfbytes p = busy();
+		char threads[4];
+
+		snprintf(threads, sizeof threads, "%u", n);
+		setenv("PGO_THREADS", threads, 1);
+		in = import_with(&p, o);
+		pgo_buf_init(&out, (size_t)1 << 26);
+		for (size_t i = 0; i < in.n; i++)
+			put_profile(n == 1 ? &first : &out, in.profiles[i]);
+		if (n == 1) {
+			stats = in.stats;
+			assert_true(in.n == 2 && stats.samples == 6000 && first.len > 10000);
+		} else {
+			assert_memory_equal(&stats, &in.stats, sizeof stats);
+			assert_string_equal(out.data, first.data);
+		}
+		pgo_buf_fini(&out);
+		pgo_imported_fini(&in);
+	}
+	unsetenv("PGO_THREADS");
+	pgo_buf_fini(&first);
+}
+
+static void the_number_of_threads_does_not_show(void **state)
+{
+	static const struct pgo_import_options estimated = {.ignore_paths = true,
+						       .split_processes = true},
+					       raw = {.ignore_paths = true,
+						       .split_processes = true,
+						       .no_unbias = true};
+
+	(void)state;
+	assert_threads_do_not_show(&raw);
+	assert_threads_do_not_show(&estimated);
+}
+
 static void an_interrupt_does_not_cut_the_run_around_it(void **state)
 {
 	RING(E(APP + 0x90, APP + 0x10), E(KERNEL + 8, APP + 0x50), E(KERNEL, KERNEL + 4),
@@ -1043,6 +1126,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_ring_becomes_branches_and_the_runs_between_them),
 		cmocka_unit_test(equal_traces_of_all_processes_and_load_addresses_are_summed),
+		cmocka_unit_test(the_number_of_threads_does_not_show),
 		cmocka_unit_test(an_interrupt_does_not_cut_the_run_around_it),
 		cmocka_unit_test(a_return_from_the_kernel_to_elsewhere_is_a_branch_from_outside),
 		cmocka_unit_test(a_lone_return_from_the_kernel_leaves_the_older_end_unknown),
