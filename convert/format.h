@@ -59,6 +59,7 @@ const struct pgo_format *pgo_format_probe(const void *head, size_t len);
  *		too and lets the last of equal records win
  *	5..12	GCC looks up with discriminator 0: positions of one line become their maximum,
  *		inlined bodies of one callee on one line are merged the same way
+ *	10, 11	no call targets: these read past the end of what they make of them, and crash or not
  *	13..15	position discriminators stay; inlined bodies move to discriminator 0, where the
  *		annotation looks, and are repeated under their own discriminator, where the early
  *		inliner's test of hotness looks

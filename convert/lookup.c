@@ -24,6 +24,7 @@ struct prober {
 	struct place *places;
 	size_t n, room;
 	struct pgo_lookup *l;
+	uint64_t targets;
 	uint64_t *names; /* by string: hash of what the consumer asks for; 0 = not yet */
 };
 
@@ -84,6 +85,8 @@ static int probe(struct prober *b, const struct pgo_fn *f, uint64_t key, uint64_
 		const struct pgo_fn_pos *x = &f->pos[i];
 		struct place *p;
 
+		for (uint32_t t = 0; t < x->n_targets; t++)
+			b->targets = pgo_sat_add(b->targets, x->targets[t].count);
 		if (x->count == 0)
 			continue;
 		p = PGO_VEC_PUSH(b->places, b->n, b->room);
@@ -241,6 +244,7 @@ int pgo_lookup_check(const struct pgo_fnprof *p, const struct pgo_fnprof *writte
 		count_key(ret, &had.places[i], end - i, has_key(&has, had.places[i].key));
 	}
 	count_foreign(&had);
+	ret->targets = has.targets == 0 ? had.targets : 0;
 out:
 	pgo_free(had.places);
 	pgo_free(has.places);
@@ -270,6 +274,11 @@ void pgo_lookup_text(const struct pgo_lookup *l, struct pgo_buf *out)
 	line(l, l->shared_names,
 		"are of functions with the name of another, from which it cannot tell them", out);
 	line(l, l->lost, "are where no look-up of the compiler leads", out);
+	if (l->targets != 0)
+		pgo_buf_printf(out,
+			"    the targets of %" PRIu64
+			" calls are left out: this gcc would crash on them\n",
+			l->targets);
 	line(l, l->foreign, "are in functions with names of another language", out);
 }
 
@@ -284,4 +293,5 @@ void pgo_lookup_json(const struct pgo_lookup *l, struct pgo_json *j)
 	pgo_json_kv_u64(j, "lost", l->lost);
 	pgo_json_kv_u64(j, "foreign", l->foreign);
 	pgo_json_kv_u64(j, "foreign_functions", l->foreign_fns);
+	pgo_json_kv_u64(j, "targets_left_out", l->targets);
 }

@@ -36,6 +36,7 @@ struct pgo_lookup {
 	uint64_t foreign;      /* in functions with names that no C or C++ compiler makes: Rust (gcc
 				  only), Go */
 	uint64_t foreign_fns;
+	uint64_t targets; /* calls whose target is known, and left out: gcc 10 and 11 */
 };
 
 /* `p` is what the conversion made, `written` what the consumer gets of it (gcc_release 0: clang). */

@@ -404,6 +404,15 @@ static int build_heads(struct pgo_positions *s, struct pgo_fn **made)
 	return 0;
 }
 
+/* Did the code at the symbol run?  It may be another name's: an alias, or a function that the linker
+ * found to be the same and folded. */
+static bool code_ran(const struct pgo_pass *p, const struct pgo_symbol *sym)
+{
+	uint32_t fn = pgo_codefns_find(p->fns, sym->addr);
+
+	return fn != UINT32_MAX && p->executed[2 * fn] != 0;
+}
+
 /* Functions that are there and never ran: a compiler may treat those as cold, others as new. */
 static int build_cold(struct pgo_positions *s, const struct pgo_pass *p)
 {
@@ -418,7 +427,7 @@ static int build_cold(struct pgo_positions *s, const struct pgo_pass *p)
 		uint32_t name;
 
 		if (!sym->function || sym->size == 0 || pgo_codefn_is_part(sym->name) ||
-			!pgo_elf_is_code(p->symbols, sym->addr))
+			!pgo_elf_is_code(p->symbols, sym->addr) || code_ran(p, sym))
 			continue;
 		name = pgo_strtab_add(&s->prof->strs, sym->name, pgo_codefn_base_len(sym->name));
 		if (name == PGO_STR_NONE)

@@ -18,6 +18,7 @@ struct rules {
 	bool cut_at_dot;        /* 5..15 */
 	bool no_discriminators; /* 5..12 */
 	bool two_call_keys;     /* 13..15 */
+	bool no_targets;        /* 10, 11 */
 	struct pgo_fnprof *to;
 	const struct pgo_fnprof *from;
 	char *text; /* room for one name */
@@ -68,7 +69,7 @@ static int rewrite_positions(struct rules *r, struct pgo_fn *to, const struct pg
 			return PGO_ENOMEM;
 		if (x->count > y->count)
 			y->count = x->count;
-		for (uint32_t t = 0; t < x->n_targets; t++) {
+		for (uint32_t t = 0; t < x->n_targets && !r->no_targets; t++) {
 			uint32_t name = gcc_name(r, x->targets[t].name);
 			struct pgo_fn_target one = {name, x->targets[t].count};
 
@@ -348,6 +349,7 @@ struct pgo_fnprof *pgo_rules_gcc(
 	r.release = gcc_release == 0 ? 16 : gcc_release;
 	r.cut_at_dot = r.release <= 15;
 	r.no_discriminators = r.release <= 12;
+	r.no_targets = r.release == 10 || r.release == 11;
 	r.two_call_keys = r.release >= 13 && r.release <= 15;
 	r.to = pgo_fnprof_new(err);
 	if (r.to != NULL && apply(&r) < 0) {

@@ -64,6 +64,16 @@ static void test_places_of_a_line_are_one_to_gcc_12(void **state)
 	assert_int_equal(look(text, 0).shared_lines, 0);
 }
 
+static void test_targets_that_are_left_out_are_counted(void **state)
+{
+	static const char text[] = "f:900:5\n 1: 100 g:70 h:20\n";
+
+	(void)state;
+	assert_int_equal(look(text, 11).targets, 90);
+	assert_int_equal(look(text, 12).targets, 0);
+	assert_int_equal(look(text, 0).targets, 0);
+}
+
 static void test_clones_add_up_and_are_all_found(void **state)
 {
 	static const char text[] =
@@ -182,6 +192,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_every_consumer_finds_everything_of_plain_code),
 		cmocka_unit_test(test_places_of_a_line_are_one_to_gcc_12),
+		cmocka_unit_test(test_targets_that_are_left_out_are_counted),
 		cmocka_unit_test(test_clones_add_up_and_are_all_found),
 		cmocka_unit_test(test_functions_of_one_name_are_told_apart_by_gcc_16_only),
 		cmocka_unit_test(test_what_is_not_in_the_file_or_under_another_key_is_lost),

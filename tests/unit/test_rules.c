@@ -57,6 +57,15 @@ static void test_gcc_12_gets_one_position_a_line_with_the_largest_count(void **s
 		"f:51:3\n 2: 50 a:25 b:7\n 3: 1\n");
 }
 
+static void test_gcc_10_and_11_get_no_call_targets(void **state)
+{
+	(void)state;
+	expect_gcc("f:100:3\n 2: 30 a:20\n", 9, "f:30:3\n 2: 30 a:20\n");
+	expect_gcc("f:100:3\n 2: 30 a:20\n", 10, "f:30:3\n 2: 30\n");
+	expect_gcc("f:100:3\n 2: 30 a:20\n", 11, "f:30:3\n 2: 30\n");
+	expect_gcc("f:100:3\n 2: 30 a:20\n", 12, "f:30:3\n 2: 30 a:20\n");
+}
+
 static void test_gcc_12_gets_inlined_bodies_without_discriminator(void **state)
 {
 	(void)state;
@@ -412,6 +421,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_gcc_12_gets_one_position_a_line_with_the_largest_count),
+		cmocka_unit_test(test_gcc_10_and_11_get_no_call_targets),
 		cmocka_unit_test(test_gcc_12_gets_inlined_bodies_without_discriminator),
 		cmocka_unit_test(
 			test_gcc_13_gets_bodies_at_0_and_their_totals_at_the_discriminator),
