@@ -70,7 +70,7 @@ for how in clang-sample clang-instr gcc-auto; do
 	echo "$how: the second profile against the exact counts: positions $positions %, targets $targets %"
 	# The measure takes two static functions of one name for one, and knows gcc's lambdas by another name.
 	case $how in clang*) least=94 ;; gcc*) least=90 ;; esac
-	expect "$how: lines are right" at_least "$positions" $least
+	expect "$how: lines are right" at_least "$positions" "$least"
 	expect "$how: calls are right" at_least "$targets" 95
 	[ $how != clang-sample ] && [ $how != gcc-auto ] && continue
 	expect "$how: built with the second profile" build_with $how "$w/b2" "$w/two"
