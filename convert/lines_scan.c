@@ -329,10 +329,12 @@ static bool is_entered(unsigned tag)
 static int note_function(struct pgo_dw_scan *s, const struct entry *e, uint64_t offset,
 	pgo_dw_wanted *wanted, const void *ctx)
 {
-	uint64_t high = e->high_is_length ? e->low + e->high : e->high;
 	struct pgo_dw_found *f;
 
-	if (!e->ranges && !(e->has_low && e->has_high && wanted(ctx, e->low, high)))
+	/* What an entry does not say is not set either. */
+	if (!e->ranges &&
+		!(e->has_low && e->has_high &&
+			wanted(ctx, e->low, e->high_is_length ? e->low + e->high : e->high)))
 		return 0;
 	f = PGO_VEC_PUSH(s->found, s->n_found, s->found_room);
 	if (f == NULL)
