@@ -82,6 +82,48 @@ static int wanted_addresses(const struct pgo_convert_part *part, uint64_t **ret,
 	return 0;
 }
 
+/* llvm-bolt gives what it makes the build-id of what it was made from, with the last bit changed. */
+static bool is_rewritten(const struct pgo_elf *e, const struct pgo_elf *of)
+{
+	static const char digits[] = "0123456789abcdef";
+	size_t n = strlen(e->build_id);
+	const char *a, *b;
+
+	if (n < 2 || strlen(of->build_id) != n || memcmp(e->build_id, of->build_id, n - 1) != 0)
+		return false;
+	a = strchr(digits, e->build_id[n - 1]);
+	b = strchr(digits, of->build_id[n - 1]);
+	return a != NULL && b != NULL && ((a - digits) ^ (b - digits)) == 1;
+}
+
+/* The program that a rewritten one was made from, or (`back`) the other way round; NULL: not given. */
+static const struct pgo_convert_part *relative_of(
+	const struct pgo_convert *c, const struct pgo_convert_part *part, bool back)
+{
+	for (size_t i = 0; i < c->n_parts; i++) {
+		const struct pgo_convert_part *other = c->parts[i];
+
+		if (is_rewritten(part->elf, other->elf) && pgo_elf_is_bolted(other->elf) == back &&
+			pgo_elf_is_bolted(part->elf) != back)
+			return other;
+	}
+	return NULL;
+}
+
+/* Debug information of the program that this one was rewritten from, if both are at hand. */
+static struct pgo_lines *lines_of_original(struct pgo_convert *c, struct pgo_convert_part *part,
+	const uint64_t *wanted, size_t n, struct pgo_err *why)
+{
+	const struct pgo_convert_part *original =
+		part->bat != NULL ? relative_of(c, part, false) : NULL;
+
+	if (original == NULL || why->code != PGO_ENOTFOUND)
+		return NULL;
+	pgo_err_clear(why);
+	return pgo_lines_open_moved(part->fns.symbols, part->bat, original->elf, &c->o.where,
+		wanted, n, &c->fnprof->strs, why);
+}
+
 static int open_lines(struct pgo_convert *c, struct pgo_convert_part *part, struct pgo_err *err)
 {
 	struct pgo_err why = PGO_ERR_INIT;
@@ -91,6 +133,8 @@ static int open_lines(struct pgo_convert *c, struct pgo_convert_part *part, stru
 	if (wanted_addresses(part, &wanted, &n) < 0)
 		return pgo_err_nomem(err);
 	part->lines = pgo_lines_open(part->elf, &c->o.where, wanted, n, &c->fnprof->strs, &why);
+	if (part->lines == NULL)
+		part->lines = lines_of_original(c, part, wanted, n, &why);
 	pgo_free(wanted);
 	if (part->lines != NULL) {
 		part->account.debug_file = pgo_lines_debug_file(part->lines);
@@ -365,7 +409,7 @@ static int run_parts(struct pgo_convert *c, struct pgo_err *why, struct pgo_err 
 		int rc;
 
 		if (!has_samples(c, part)) {
-			if (!part->found)
+			if (!part->found && relative_of(c, part, true) == NULL)
 				pgo_warn("no sample of the profile belongs to %s", part->elf->path);
 			continue;
 		}

@@ -205,7 +205,9 @@ char *pgo_debugfile_find(
 				elf->path, s.places.data,
 				pgo_elf_is_bolted(elf)
 					? "llvm-bolt drops it unless it is told "
-					  "--update-debug-sections"
+					  "--update-debug-sections; or, if it was told "
+					  "--enable-bat, give the program it was made from with "
+					  "--binary as well"
 					: "name it with --debug, or rebuild with -g (clang: -gmlt "
 					  "-fdebug-info-for-profiling at least)");
 	}

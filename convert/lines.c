@@ -3,6 +3,7 @@
 
 #include "convert/debugfile.h"
 #include "convert/lines_file.h"
+#include "convert/lines_impl.h"
 #include "convert/lines_rows.h"
 #include "convert/lines_scan.h"
 #include "convert/lines_split.h"
@@ -26,14 +27,6 @@
 #define MAX_ORIGINS 8
 /* Deeper nesting than any compiler makes is taken for damage. */
 #define MAX_DEPTH 1024
-
-struct pgo_lines {
-	struct pgo_linetab tab;
-	const struct pgo_elf *elf; /* borrowed while loading, as the next */
-	const struct pgo_debug_places *where;
-	char *debug_file, *split_file;
-	uint64_t n_split, n_split_missing;
-};
 
 /* What an inlined body's origin says, looked up once. */
 struct origin {

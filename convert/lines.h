@@ -80,6 +80,14 @@ struct pgo_lines;
 struct pgo_debug_places;
 struct pgo_lines *pgo_lines_open(const struct pgo_elf *elf, const struct pgo_debug_places *where,
 	const uint64_t *wanted, size_t n_wanted, struct pgo_strtab *strs, struct pgo_err *err);
+/*
+ * The same for a program that was rewritten (convert/bat.h) from `original`, by the debug
+ * information of the latter: `wanted` are addresses of `moved`, and so are all that the object knows.
+ */
+struct pgo_bat;
+struct pgo_lines *pgo_lines_open_moved(const struct pgo_elf *moved, const struct pgo_bat *bat,
+	const struct pgo_elf *original, const struct pgo_debug_places *where,
+	const uint64_t *wanted, size_t n_wanted, struct pgo_strtab *strs, struct pgo_err *err);
 void pgo_lines_close(struct pgo_lines *l);
 const char *pgo_lines_debug_file(const struct pgo_lines *l);
 /* Of split DWARF: how many units were found and how many not; the first file used, or NULL. */

@@ -4,6 +4,7 @@
 #include "pgo/core/vec.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 void pgo_linetab_fini(struct pgo_linetab *t)
 {
@@ -284,4 +285,116 @@ void pgo_linetab_find(const struct pgo_linetab *t, uint64_t vaddr, struct pgo_li
 	ret->line = t->rows[row - 1].line & PGO_ROW_MAX_LINE;
 	pgo_disc_decode(t->rows[row - 1].line >> PGO_ROW_ENC_SHIFT & 3, t->rows[row - 1].raw_disc,
 		&ret->disc, &ret->factor, &ret->copy);
+}
+
+/* ------------------------------------------------------------------ moving */
+
+/* The row that holds at `addr`, as one that starts at `to`. */
+static struct pgo_linetab_row row_moved(const struct pgo_linetab *t, uint64_t addr, uint64_t to)
+{
+	size_t row = row_at(t, addr);
+
+	if (row == 0)
+		return (struct pgo_linetab_row){to, PGO_ROW_END, 0};
+	return (struct pgo_linetab_row){to, t->rows[row - 1].line, t->rows[row - 1].raw_disc};
+}
+
+static int push_row(struct pgo_linetab *t, struct pgo_linetab_row row)
+{
+	struct pgo_linetab_row *r = PGO_VEC_PUSH(t->rows, t->n_rows, t->rows_room);
+
+	if (r == NULL)
+		return -1;
+	*r = row;
+	return 0;
+}
+
+/* One piece of code: its rows and intervals, and where functions begin in it. */
+static int move_piece(
+	const struct pgo_linetab *t, const struct pgo_linetab_move *m, struct pgo_linetab *to)
+{
+	uint64_t delta = m->lo - m->from;
+
+	for (uint64_t a = m->from, end = m->from + (m->hi - m->lo); a < end;) {
+		struct pgo_lines_hit hit;
+		struct pgo_linetab_interval *r;
+		uint32_t fn;
+
+		pgo_linetab_find(t, a, &hit);
+		hit.end = hit.end < end ? hit.end : end;
+		if (push_row(to, row_moved(t, a, a + delta)) < 0)
+			return -1;
+		if (hit.node != UINT32_MAX) {
+			fn = t->nodes[hit.node].fn;
+			if (t->fns[fn].entry == a)
+				to->fns[fn].entry = a + delta;
+			r = PGO_VEC_PUSH(to->ranges, to->n_ranges, to->ranges_room);
+			if (r == NULL || pgo_linetab_add_interval(
+						 to, a + delta, hit.end + delta, hit.node, 0) < 0)
+				return -1;
+			*r = (struct pgo_linetab_interval){a + delta, hit.end + delta, fn, 0};
+		}
+		a = hit.end;
+	}
+	return push_row(to, (struct pgo_linetab_row){m->hi, PGO_ROW_END, 0});
+}
+
+static int compare_ranges(const void *pa, const void *pb)
+{
+	const struct pgo_linetab_interval *a = pa, *b = pb;
+
+	if (a->node != b->node)
+		return a->node < b->node ? -1 : 1;
+	return a->lo < b->lo ? -1 : a->lo > b->lo;
+}
+
+/* Groups the ranges by function, and joins neighbours. */
+static void group_ranges(struct pgo_linetab *t)
+{
+	size_t n = 0;
+
+	if (t->n_ranges != 0)
+		qsort(t->ranges, t->n_ranges, sizeof *t->ranges, compare_ranges);
+	for (size_t i = 0; i < t->n_ranges; i++) {
+		if (n != 0 && t->ranges[n - 1].node == t->ranges[i].node &&
+			t->ranges[n - 1].hi == t->ranges[i].lo)
+			t->ranges[n - 1].hi = t->ranges[i].hi;
+		else
+			t->ranges[n++] = t->ranges[i];
+	}
+	t->n_ranges = n;
+	for (size_t i = 0; i < t->n_fns; i++)
+		t->fns[i].first_range = t->fns[i].n_ranges = 0;
+	for (size_t i = n; i-- > 0;) {
+		t->fns[t->ranges[i].node].first_range = (uint32_t)i;
+		t->fns[t->ranges[i].node].n_ranges++;
+	}
+}
+
+int pgo_linetab_move(struct pgo_linetab *t, const struct pgo_linetab_move *m, size_t n)
+{
+	struct pgo_linetab to = {0};
+
+	to.fns = pgo_calloc(t->n_fns + 1, sizeof *to.fns);
+	if (to.fns == NULL)
+		return -1;
+	memcpy(to.fns, t->fns, t->n_fns * sizeof *to.fns);
+	to.n_fns = t->n_fns;
+	to.fns_room = t->n_fns + 1;
+	for (size_t i = 0; i < t->n_fns; i++)
+		to.fns[i].entry = UINT64_MAX;
+	for (size_t i = 0; i < n; i++) {
+		if (move_piece(t, &m[i], &to) < 0) {
+			pgo_linetab_fini(&to);
+			return -1;
+		}
+	}
+	group_ranges(&to);
+	to.nodes = t->nodes;
+	to.n_nodes = t->n_nodes;
+	to.nodes_room = t->nodes_room;
+	t->nodes = NULL;
+	pgo_linetab_fini(t);
+	*t = to;
+	return 0;
 }

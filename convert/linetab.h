@@ -44,6 +44,15 @@ int pgo_linetab_add_row(struct pgo_linetab *t, uint64_t addr, uint32_t line, uin
 int pgo_linetab_add_interval(
 	struct pgo_linetab *t, uint64_t lo, uint64_t hi, uint32_t node, uint32_t depth);
 int pgo_linetab_finish(struct pgo_linetab *t);
+/* Code that was moved: [lo, hi) is what began at `from`. */
+struct pgo_linetab_move {
+	uint64_t lo, hi, from;
+};
+/*
+ * After finishing: makes the table one of the addresses after the move (`m` sorted, disjoint); what
+ * was not moved is gone.  A function's entry is where its first byte went.
+ */
+int pgo_linetab_move(struct pgo_linetab *t, const struct pgo_linetab_move *m, size_t n);
 void pgo_linetab_find(const struct pgo_linetab *t, uint64_t vaddr, struct pgo_lines_hit *ret);
 
 #endif

@@ -59,6 +59,15 @@ for name in menagerie-clang-pie quarry-gcc-pie menagerie-gcc-fixed; do
 	expect "$name: the same lines" at_least "$(awk '{ print $2 }' <<<"$overlap")" 93
 	expect "$name: the same calls" at_least "$(awk '{ print $4 }' <<<"$overlap")" 93
 
+	# ------------------------------------------------------------ for the compilers, by that of the program as it was
+	expect "$name: pgo converts by both" "$PGO" convert "$w/perf.data" --binary "$w/bat" --binary "$plain" --clang "$w/moved.prof" \
+		--clang-format text
+	overlap=$(python3 tests/truth/positions.py overlap "$w/bolted.prof" llvm "$w/moved.prof")
+	overlap=${overlap% /*}
+	echo "$name: by the table and the program as it was, against llvm-bolt's own debug information: $overlap"
+	expect "$name: lines as llvm-bolt translates them" at_least "$(awk '{ print $2 }' <<<"$overlap")" 99
+	expect "$name: calls as llvm-bolt translates them" at_least "$(awk '{ print $4 }' <<<"$overlap")" 99
+
 	# ------------------------------------------------------------ refused
 	# code is where it was in `both`, so its recording is as good for the others
 	id() { readelf -n "$1" | sed -n 's/.*Build ID: //p'; }
@@ -68,7 +77,7 @@ for name in menagerie-clang-pie quarry-gcc-pie menagerie-gcc-fixed; do
 	expect "$name: which names the remedy" grep -e --enable-bat "$w/said"
 	"$PGO" convert "$w/perf.data" --binary "$w/bat" --clang "$w/x" >"$w/said" 2>&1
 	expect "$name: without debug information: an error" test $? = 3
-	expect "$name: which names that remedy" grep -e --update-debug-sections "$w/said"
+	expect "$name: which names that remedy" grep -e '--update-debug-sections.*with --binary as well' "$w/said"
 	head -c 60 /dev/urandom >"$w/note"
 	expect "$name: a table is damaged" objcopy --update-section .note.bolt_bat="$w/note" "$w/both" "$w/damaged"
 	"$PGO" convert "$w/perf.data" --binary "$w/damaged" --bolt "$w/x" >"$w/said" 2>&1
