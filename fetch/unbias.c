@@ -94,36 +94,11 @@ static int estimate(struct pgo_unbias_work *w, double *factor, struct pgo_unbias
 	return rc;
 }
 
-int pgo_unbias_run(const struct pgo_unbias *u, const struct pgo_unbias_event *e,
-	struct pgo_unbias_result *ret, struct pgo_err *err)
+static void work_free(struct pgo_unbias_work *w)
 {
-	struct pgo_unbias_work *w = pgo_calloc(1, sizeof *w);
-	size_t n = u->n_targets;
-	double *factor = pgo_calloc(n, sizeof *factor);
-	int rc = 0;
-
-	memset(ret, 0, sizeof *ret);
-	if (w == NULL || factor == NULL) {
-		rc = pgo_err_nomem(err);
-		goto out;
-	}
-	w->u = u;
-	w->e = e;
-	w->ahead = e->depth >= 4 ? e->depth / 2 : 1;
-	w->target = pgo_calloc(n, sizeof *w->target);
-	w->count = pgo_calloc(n, sizeof *w->count);
-	w->newest = pgo_calloc(n, sizeof *w->newest);
-	w->branch_effect = pgo_calloc(n, sizeof *w->branch_effect);
-	w->mispredict_effect = pgo_calloc(n, sizeof *w->mispredict_effect);
-	w->lambda = pgo_calloc(n, sizeof *w->lambda);
-	w->gamma = pgo_calloc(n, sizeof *w->gamma);
-	w->span_cut = pgo_calloc(n, sizeof *w->span_cut);
-	if (w->target == NULL || w->count == NULL || w->newest == NULL ||
-		w->branch_effect == NULL || w->mispredict_effect == NULL || w->lambda == NULL ||
-		w->gamma == NULL || w->span_cut == NULL)
-		rc = pgo_err_nomem(err);
-	else
-		rc = estimate(w, factor, ret, err);
+	for (size_t g = 0; w->lengths != NULL && g < w->u->n_groups; g++)
+		pgo_free(w->lengths[g]);
+	pgo_free(w->lengths);
 	pgo_free(w->target);
 	pgo_free(w->count);
 	pgo_free(w->newest);
@@ -132,8 +107,56 @@ int pgo_unbias_run(const struct pgo_unbias *u, const struct pgo_unbias_event *e,
 	pgo_free(w->lambda);
 	pgo_free(w->gamma);
 	pgo_free(w->span_cut);
-out:
 	pgo_free(w);
+}
+
+static struct pgo_unbias_work *work_new(
+	const struct pgo_unbias *u, const struct pgo_unbias_event *e)
+{
+	struct pgo_unbias_work *w = pgo_calloc(1, sizeof *w);
+	size_t n = u->n_targets;
+	bool failed = false;
+
+	if (w == NULL)
+		return NULL;
+	w->u = u;
+	w->e = e;
+	w->ahead = e->depth >= 4 ? e->depth / 2 : 1;
+	w->lengths = pgo_calloc(u->n_groups, sizeof(struct pgo_unbias_length *));
+	for (size_t g = 0; w->lengths != NULL && g < u->n_groups; g++) {
+		w->lengths[g] = pgo_calloc(u->groups[g].n, sizeof **w->lengths);
+		failed |= w->lengths[g] == NULL;
+	}
+	w->target = pgo_calloc(n, sizeof *w->target);
+	w->count = pgo_calloc(n, sizeof *w->count);
+	w->newest = pgo_calloc(n, sizeof *w->newest);
+	w->branch_effect = pgo_calloc(n, sizeof *w->branch_effect);
+	w->mispredict_effect = pgo_calloc(n, sizeof *w->mispredict_effect);
+	w->lambda = pgo_calloc(n, sizeof *w->lambda);
+	w->gamma = pgo_calloc(n, sizeof *w->gamma);
+	w->span_cut = pgo_calloc(n, sizeof *w->span_cut);
+	if (!failed && w->lengths != NULL && w->target != NULL && w->count != NULL &&
+		w->newest != NULL && w->branch_effect != NULL && w->mispredict_effect != NULL &&
+		w->lambda != NULL && w->gamma != NULL && w->span_cut != NULL)
+		return w;
+	work_free(w);
+	return NULL;
+}
+
+int pgo_unbias_run(const struct pgo_unbias *u, const struct pgo_unbias_event *e,
+	struct pgo_unbias_result *ret, struct pgo_err *err)
+{
+	struct pgo_unbias_work *w = work_new(u, e);
+	double *factor = pgo_calloc(u->n_targets, sizeof *factor);
+	int rc;
+
+	memset(ret, 0, sizeof *ret);
+	if (w == NULL || factor == NULL)
+		rc = pgo_err_nomem(err);
+	else
+		rc = estimate(w, factor, ret, err);
+	if (w != NULL)
+		work_free(w);
 	pgo_free(factor);
 	return rc;
 }

@@ -22,6 +22,10 @@ struct pgo_unbias_model {
 	double branch, code, mispredict;
 };
 
+struct pgo_unbias_length { /* of a trace's run, its branch having been predicted or not */
+	uint32_t target, length[2];
+};
+
 struct pgo_unbias_work {
 	const struct pgo_unbias *u;
 	const struct pgo_unbias_event *e;
@@ -31,6 +35,7 @@ struct pgo_unbias_work {
 	bool modelled; /* lengths are those of the model */
 	bool fitting;  /* so what follows of the model is wanted */
 	unsigned __int128 sum_count, sum_code, sum_mispredict; /* of all counted */
+	struct pgo_unbias_length **lengths; /* by group and trace, during a pass */
 	uint64_t rings, observations1, observations2;
 	/* by target: sums of a pass */
 	struct pgo_unbias_target *target;

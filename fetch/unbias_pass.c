@@ -23,63 +23,77 @@ static uint32_t code_length(const struct pgo_unbias *u, uint32_t id)
 	return n > UINT32_MAX ? UINT32_MAX : (uint32_t)n;
 }
 
-static uint64_t modelled(const struct pgo_unbias_model *m, uint64_t code, bool mispredicted)
-{
-	double own = m->branch + (mispredicted ? m->mispredict : 0);
-	double n = own * (double)PGO_UNBIAS_LENGTH_ONE + m->code * (double)code + 0.5;
-
-	return n > LENGTH_MAX ? (uint64_t)LENGTH_MAX : (uint64_t)n;
-}
-
-static uint32_t plain_code(
-	const struct pgo_unbias_work *w, const struct pgo_unbias_group *g, uint32_t id)
-{
-	return (id & PGO_SPOOL_GAP) != 0 ? code_length(w->u, id)
-					 : g->traces[PGO_SPOOL_TRACE(id)].length;
-}
-
 static bool mispredicted(uint32_t id)
 {
 	return (id & (PGO_SPOOL_GAP | PGO_SPOOL_MISPREDICTED)) == PGO_SPOOL_MISPREDICTED;
 }
 
-static uint64_t code_of(
-	const struct pgo_unbias_work *w, const struct pgo_unbias_group *g, uint32_t id)
+/* A run of this unit's length or code, as it is thought to be now. */
+static uint32_t length_now(
+	const struct pgo_unbias_work *w, uint32_t target, uint32_t code, bool missed)
 {
-	uint32_t code = plain_code(w, g, id);
+	double n = w->unit == PGO_UNBIAS_ONE ? (double)PGO_UNBIAS_LENGTH_ONE : code;
 
-	return w->modelled ? modelled(&w->model, code, mispredicted(id)) : code;
+	if (w->modelled)
+		n = (w->model.branch + (missed ? w->model.mispredict : 0)) *
+			    (double)PGO_UNBIAS_LENGTH_ONE +
+		    w->model.code * n;
+	if (w->factor != NULL)
+		n *= w->factor[target];
+	return n + 0.5 > LENGTH_MAX ? (uint32_t)LENGTH_MAX : (uint32_t)(n + 0.5);
 }
 
-static uint64_t scaled(const struct pgo_unbias_work *w, uint32_t target, uint64_t length)
+/* Once for each pass: lengths of all traces, so that entries need only look them up. */
+static void set_lengths(struct pgo_unbias_work *w)
 {
-	double n;
+	for (size_t g = 0; g < w->u->n_groups; g++)
+		for (size_t i = 0; i < w->u->groups[g].n; i++) {
+			const struct pgo_unbias_trace *t = &w->u->groups[g].traces[i];
+			struct pgo_unbias_length *l = &w->lengths[g][i];
 
-	if (w->factor == NULL)
-		return length;
-	n = (double)length * w->factor[target] + 0.5;
-	return n > LENGTH_MAX ? (uint64_t)LENGTH_MAX : (uint64_t)n;
+			l->target = t->target;
+			l->length[0] = length_now(w, t->target, t->length, false);
+			l->length[1] = length_now(w, t->target, t->length, true);
+		}
 }
 
 /* Looks up targets and adds lengths up. */
-static void unfold(struct pgo_unbias_work *w, const struct pgo_spool_ring *r, const uint32_t *ids,
-	const uint16_t *cycles)
+static void unfold(struct pgo_unbias_work *w, const struct pgo_spool_ring *r, const uint32_t *ids)
 {
-	const struct pgo_unbias_group *g = &w->u->groups[r->group];
+	const struct pgo_unbias_length *lengths = w->lengths[r->group];
 	uint64_t sum = 0;
 
 	for (uint32_t i = 0; i < r->n; i++) {
-		bool gap = (ids[i] & PGO_SPOOL_GAP) != 0;
-		uint64_t length = PGO_UNBIAS_LENGTH_ONE;
+		uint32_t id = ids[i];
 
-		w->at[i] = gap ? 0 : g->traces[PGO_SPOOL_TRACE(ids[i])].target;
-		if (i > 0) {
-			if (w->unit == PGO_UNBIAS_CODE)
-				length = code_of(w, g, ids[i]);
-			else if (w->unit == PGO_UNBIAS_CYCLES)
-				length = (uint64_t)cycles[i - 1] << PGO_UNBIAS_LENGTH_BITS;
-			sum += scaled(w, w->at[i], length);
+		if ((id & PGO_SPOOL_GAP) == 0) {
+			const struct pgo_unbias_length *l = &lengths[PGO_SPOOL_TRACE(id)];
+
+			w->at[i] = l->target;
+			sum += i > 0 ? l->length[(id & PGO_SPOOL_MISPREDICTED) != 0] : 0;
+		} else {
+			w->at[i] = 0;
+			sum += i > 0 ? length_now(w, 0, code_length(w->u, id), false) : 0;
 		}
+		w->sum[i] = sum;
+	}
+}
+
+/* The same where entries say how long they took: the cycles of the next newer one. */
+static void unfold_cycles(struct pgo_unbias_work *w, const struct pgo_spool_ring *r,
+	const uint32_t *ids, const uint16_t *cycles)
+{
+	const struct pgo_unbias_length *lengths = w->lengths[r->group];
+	uint64_t sum = 0;
+
+	for (uint32_t i = 0; i < r->n; i++) {
+		uint32_t code = i > 0 ? (uint32_t)cycles[i - 1] << PGO_UNBIAS_LENGTH_BITS : 0;
+		uint32_t at = 0;
+
+		if ((ids[i] & PGO_SPOOL_GAP) == 0)
+			at = lengths[PGO_SPOOL_TRACE(ids[i])].target;
+		w->at[i] = at;
+		sum += w->factor == NULL ? code : length_now(w, at, code, false);
 		w->sum[i] = sum;
 	}
 }
@@ -98,7 +112,10 @@ static int next_ring(struct pgo_unbias_work *w, struct pgo_spool_ring *r, const 
 			++*without_cycles;
 			continue;
 		}
-		unfold(w, r, *ids, cycles);
+		if (w->unit == PGO_UNBIAS_CYCLES)
+			unfold_cycles(w, r, *ids, cycles);
+		else
+			unfold(w, r, *ids);
 		return 1;
 	}
 	return rc;
@@ -240,6 +257,7 @@ int pgo_unbias_measure(struct pgo_unbias_work *w, struct pgo_err *err)
 	memset(w->target, 0, w->u->n_targets * sizeof *w->target);
 	memset(w->spans, 0, sizeof w->spans);
 	w->observations1 = w->observations2 = 0;
+	set_lengths(w);
 	pgo_spool_rewind(w->u->rings);
 	while ((rc = next_ring(w, &r, &ids, &unused, err)) > 0) {
 		add_means(w, &r, true);
@@ -254,7 +272,8 @@ int pgo_unbias_measure(struct pgo_unbias_work *w, struct pgo_err *err)
 
 static uint64_t quantised(double v)
 {
-	return v >= (double)((uint64_t)1 << 63) ? (uint64_t)1 << 63 : (uint64_t)(v + 0.5);
+	/* Signed, which is what processors convert to. */
+	return v >= 0x1p62 ? (uint64_t)1 << 62 : (uint64_t)(int64_t)(v + 0.5);
 }
 
 /* Mispredictions of the ring's complete runs. */
@@ -269,44 +288,46 @@ static uint32_t count_mispredictions(const struct pgo_spool_ring *r, const uint3
 
 /*
  * What a unit more for each branch, and for each misprediction, would do: the run takes longer by
- * its own, and its count becomes less as its window takes longer, of which the whole ring tells.
+ * its own, and its count becomes less as its window takes longer, of which the whole ring tells:
+ * there are `branches` and `missed` of them for each unit of length.
  */
-static void add_effects(struct pgo_unbias_work *w, const struct pgo_spool_ring *r,
-	const uint32_t *ids, uint32_t i, uint32_t missed, uint64_t count)
+static void add_effects(struct pgo_unbias_work *w, const struct pgo_spool_ring *r, uint32_t id,
+	uint32_t i, double branches, double missed, uint64_t count)
 {
-	double length = (double)(w->sum[i] - w->sum[i - 1]), n = (double)count;
-	double part = w->sum[r->n - 1] > 0 ? length / (double)w->sum[r->n - 1] : 0;
+	const struct pgo_unbias_group *g = &w->u->groups[r->group];
+	double length = (double)(int64_t)(w->sum[i] - w->sum[i - 1]), n = (double)(int64_t)count;
+	uint64_t code = (id & PGO_SPOOL_GAP) != 0 ? code_length(w->u, id)
+						  : g->traces[PGO_SPOOL_TRACE(id)].length;
 	uint32_t at = w->at[i];
 
-	w->branch_effect[at] += (int64_t)(n * (1 - part * (double)(r->n - 1)));
-	w->mispredict_effect[at] += (int64_t)(n * (mispredicted(ids[i]) - part * (double)missed));
+	w->branch_effect[at] += (int64_t)(n * (1 - length * branches));
+	w->mispredict_effect[at] += (int64_t)(n * (mispredicted(id) - length * missed));
 	w->sum_count += count;
-	w->sum_code +=
-		count * plain_code(w, &w->u->groups[r->group], ids[i]) >> PGO_UNBIAS_LENGTH_BITS;
-	if (mispredicted(ids[i]))
+	w->sum_code += count * code >> PGO_UNBIAS_LENGTH_BITS;
+	if (mispredicted(id))
 		w->sum_mispredict += count;
 }
 
 /* How much of the cut run lies within the horizon of what ended `after` before it began. */
 static double part_within(const struct pgo_unbias_work *w, double after, double lambda)
 {
-	double left = (double)w->horizon - after;
+	double left = (double)(int64_t)w->horizon - after;
 
 	return left <= 0 ? 0 : left >= lambda ? 1 : left / lambda;
 }
 
-/* Adds an entry's period / window; beyond the horizon nothing. */
-static void weigh_entry(const struct pgo_unbias_work *w, uint64_t *weight, double numerator,
-	double window, uint32_t i, double lambda, struct pgo_unbias_result *ret)
+/* Adds period / window to each trace; beyond the horizon nothing. */
+static void weigh_entry(const struct pgo_unbias_work *w, uint64_t *weight, double period,
+	double window, uint64_t after, double lambda, struct pgo_unbias_result *ret)
 {
 	uint64_t n;
 
 	if (w->horizon != 0) {
-		numerator *= part_within(w, (double)w->sum[i - 1], lambda);
-		if (window > (double)w->horizon)
-			window = (double)w->horizon;
+		period *= part_within(w, (double)(int64_t)after, lambda);
+		if (window > (double)(int64_t)w->horizon)
+			window = (double)(int64_t)w->horizon;
 	}
-	n = quantised(numerator / window);
+	n = quantised(period / window);
 	*weight = pgo_unbias_add(*weight, n);
 	ret->weight += n;
 	ret->entries++;
@@ -317,30 +338,34 @@ static void weigh_ring(struct pgo_unbias_work *w, const struct pgo_spool_ring *r
 	const uint32_t *ids, struct pgo_unbias_result *ret)
 {
 	static const double one = (double)PGO_UNBIAS_LENGTH_ONE;
+	static const double count_one = one * (double)((uint64_t)1 << COUNT_BITS);
 	uint64_t *weights = w->u->groups[r->group].weights;
 	uint64_t period = r->period != 0 ? r->period : w->e->period != 0 ? w->e->period : 1;
 	double numerator = (double)period * (double)((uint64_t)1 << PGO_UNBIAS_WEIGHT_BITS) * one;
 	double lambda = w->span_cut[w->at[0]] * one, gamma = w->gamma[w->at[0]] * one;
-	double places = (double)depth_of(w, r) - 1;
-	uint32_t missed = 0;
+	double rest = lambda + ((double)depth_of(w, r) - 1) * gamma;
+	double branches = 0, missed = 0;
 
-	if (w->fitting)
-		missed = count_mispredictions(r, ids);
+	if (w->fitting && w->sum[r->n - 1] > 0) {
+		branches = (double)(r->n - 1) / (double)w->sum[r->n - 1];
+		missed = (double)count_mispredictions(r, ids) / (double)w->sum[r->n - 1];
+	}
 	w->newest[w->at[0]]++;
 	w->rings++;
 	for (uint32_t i = 1; i < r->n; i++) {
-		double window = (double)w->sum[i - 1] + lambda + (places - i) * gamma;
+		double window =
+			(double)(int64_t)w->sum[i - 1] + (rest - (double)(int32_t)i * gamma);
 		uint64_t count;
 
 		if (window < 1)
 			window = 1;
-		count = (uint64_t)(one * (double)((uint64_t)1 << COUNT_BITS) / window + 0.5);
+		count = (uint64_t)(int64_t)(count_one / window + 0.5);
 		w->count[w->at[i]] += count;
 		if (w->fitting)
-			add_effects(w, r, ids, i, missed, count);
+			add_effects(w, r, ids[i], i, branches, missed, count);
 		if (ret != NULL && (ids[i] & PGO_SPOOL_GAP) == 0)
-			weigh_entry(w, &weights[PGO_SPOOL_TRACE(ids[i])], numerator, window, i,
-				lambda, ret);
+			weigh_entry(w, &weights[PGO_SPOOL_TRACE(ids[i])], numerator, window,
+				w->sum[i - 1], lambda, ret);
 	}
 }
 
@@ -363,6 +388,7 @@ int pgo_unbias_weigh(
 	w->rings = 0;
 	for (uint32_t i = 0; i < w->u->n_targets; i++)
 		w->span_cut[i] = w->lambda[i] * (w->factor != NULL ? w->factor[i] : 1);
+	set_lengths(w);
 	pgo_spool_rewind(w->u->rings);
 	while ((rc = next_ring(w, &r, &ids, &without_cycles, err)) > 0) {
 		weigh_ring(w, &r, ids, ret);

@@ -10,7 +10,7 @@
 /* Targets are asked how often they were newest if that should have been so often. */
 #define EXPECTED_LEAST 5
 #define ROUNDS 3
-#define FIT_ROUNDS 6
+#define FIT_ROUNDS 4
 #define FIT_ENOUGH 0.02 /* of all time, between two rounds */
 #define COST_MAX 1e6
 
