@@ -233,6 +233,19 @@ static void counts_text(const struct pgo_account *a, struct pgo_buf *out)
 			a->unestimated);
 }
 
+static void go_text(const struct pgo_account *a, struct pgo_buf *out)
+{
+	static const uint64_t none[PGO_N_LOSSES];
+	const struct row row = {"unnamed", "in no known function", a->go.unnamed};
+
+	if (!a->go.wanted)
+		return;
+	flow_text(out, a->lbr ? "branches for Go" : "stacks for Go", a->go.read, a->go.used, none,
+		&row, 1);
+	if (a->go.no_start != 0)
+		count_row(out, "of the used: without a first line", a->go.no_start, a->go.read);
+}
+
 void pgo_account_text(const struct pgo_account *a, struct pgo_buf *out)
 {
 	struct row bogus[N_BOGUS], stray[N_STRAY];
@@ -241,8 +254,10 @@ void pgo_account_text(const struct pgo_account *a, struct pgo_buf *out)
 	stray_rows(a, stray);
 	pgo_buf_printf(out, "%" PRIu64 " input%s, %" PRIu64 " distinct samples, %s\n", a->inputs,
 		a->inputs == 1 ? "" : "s", a->samples_read,
-		a->lbr ? "with branch records"
-		       : "without branch records: block counts are estimates");
+		a->lbr                               ? "with branch records"
+		: a->go.wanted && a->executions == 0 ? "call stacks"
+						     : "without branch records: block counts are "
+						       "estimates");
 	if (a->plain_unused != 0)
 		pgo_buf_printf(out,
 			"    (%" PRIu64 " inputs have no branch records: their %" PRIu64
@@ -261,6 +276,9 @@ void pgo_account_text(const struct pgo_account *a, struct pgo_buf *out)
 	flow_text(out, "instruction samples", a->plain_read, a->plain_used, a->plain_loss, stray,
 		N_STRAY);
 	symbolic_text(&a->symbolic, out);
+	go_text(a, out);
+	if (a->go.wanted && a->executions == 0) /* nothing else was made */
+		return;
 	estimate_text(a, out);
 	pgo_buf_printf(out,
 		"  %.2f%% mapped; %zu functions, %zu hold 99%% of %" PRIu64
@@ -358,11 +376,24 @@ static void missing_json(const struct pgo_account *a, struct pgo_json *j)
 	pgo_json_end_array(j);
 }
 
+static void go_json(const struct pgo_account *a, struct pgo_json *j)
+{
+	pgo_json_key(j, "go");
+	pgo_json_object(j);
+	pgo_json_kv_u64(j, "read", a->go.read);
+	pgo_json_kv_u64(j, "used", a->go.used);
+	pgo_json_kv_u64(j, "unnamed", a->go.unnamed);
+	pgo_json_kv_u64(j, "no_start", a->go.no_start);
+	pgo_json_end_object(j);
+}
+
 void pgo_account_json(const struct pgo_account *a, struct pgo_json *j)
 {
 	pgo_json_object(j);
 	members_json(a, j);
 	missing_json(a, j);
+	if (a->go.wanted)
+		go_json(a, j);
 	pgo_trim_json(&a->trim, j);
 	pgo_stale_json(&a->stale, j);
 	pgo_json_key(j, "binaries");

@@ -29,7 +29,8 @@ struct pgo_convert *pgo_convert_new(const struct pgo_convert_options *o, struct 
 	pgo_map_init(&c->other_map);
 	if (pgo_strtab_init(&c->names, MAX_NAMES) < 0 || pgo_strtab_init(&c->sought, MAX_NAMES) < 0)
 		pgo_err_nomem(err);
-	else if (pgo_convert_open_parts(c, err) == 0)
+	else if ((!o->want_go || (c->go = pgo_gopgo_new(err)) != NULL) &&
+		 pgo_convert_open_parts(c, err) == 0)
 		return c;
 	pgo_convert_free(c);
 	return NULL;
@@ -42,6 +43,7 @@ void pgo_convert_free(struct pgo_convert *c)
 	pgo_stale_fini(&c->account.stale);
 	pgo_convert_free_parts(c);
 	pgo_fnprof_free(c->fnprof);
+	pgo_gopgo_free(c->go);
 	pgo_strtab_fini(&c->names);
 	pgo_strtab_fini(&c->sought);
 	pgo_map_fini(&c->other_map);
@@ -385,7 +387,7 @@ static int look_at_samples(struct pgo_convert *c, struct pgo_err *err)
 	for (size_t i = 0; i < c->n_parts; i++) {
 		any = any || c->parts[i]->ranges.n_ips != 0;
 	}
-	if (!a->lbr && !any)
+	if (!a->lbr && !any && !c->o.only_go)
 		return pgo_convert_nothing_fits(c, err);
 	if (a->lbr) {
 		a->plain_unused = c->plain_alone;
@@ -453,6 +455,38 @@ static int check_lines(const struct pgo_convert *c, struct pgo_err *err)
 		a->debug_file != NULL ? a->debug_file : c->parts[0]->elf->path);
 }
 
+/* From stacks, or from branches where there are any. */
+static int finish_go(struct pgo_convert *c, struct pgo_err *err)
+{
+	struct pgo_account *a = &c->account;
+	const struct pgo_go_stats *s = pgo_gopgo_stats(c->go);
+	int rc = 0;
+
+	for (size_t i = 0; i < c->n_parts && rc == 0 && a->lbr; i++) {
+		const struct pgo_convert_part *part = c->parts[i];
+
+		if (part->account.executions != 0)
+			rc = pgo_gopgo_branches(
+				c->go, part->number, part->elf, &part->fns, &part->ranges, err);
+	}
+	for (size_t i = 0; i < c->n_parts && rc == 0; i++)
+		rc = pgo_gopgo_look_up(
+			c->go, c->parts[i]->elf, c->parts[i]->number, &c->o.where, err);
+	if (rc == 0)
+		rc = pgo_gopgo_finish(c->go, err);
+	a->go.wanted = true;
+	a->go.read = s->read;
+	a->go.used = s->used;
+	a->go.unnamed = s->unnamed;
+	a->go.no_start = s->no_start;
+	if (rc == 0 && s->no_start != 0)
+		pgo_warn("%.1f%% of the samples are in functions whose first line is not known, "
+			 "and Go's compiler will not match them; name the program that was "
+			 "profiled with --binary",
+			100.0 * (double)s->no_start / (double)s->used);
+	return rc;
+}
+
 int pgo_convert_run(struct pgo_convert *c, struct pgo_err *err)
 {
 	struct pgo_err why = PGO_ERR_INIT;
@@ -462,6 +496,8 @@ int pgo_convert_run(struct pgo_convert *c, struct pgo_err *err)
 	rc = look_at_samples(c, err);
 	if (rc < 0)
 		return rc;
+	if (c->o.only_go && !c->account.lbr)
+		return finish_go(c, err);
 	if (c->o.want_fnprof) {
 		c->fnprof = pgo_fnprof_new(err);
 		if (c->fnprof == NULL)
@@ -482,7 +518,7 @@ int pgo_convert_run(struct pgo_convert *c, struct pgo_err *err)
 		rc = pgo_trim(c->fnprof, &c->o.trim, &c->account.trim, err);
 	if (rc == 0 && c->fnprof != NULL && c->o.target != NULL)
 		rc = pgo_stale_find(&c->account.stale, c->fnprof, c->o.target, &c->o.where, err);
-	return rc;
+	return rc == 0 && c->go != NULL ? finish_go(c, err) : rc;
 }
 
 size_t pgo_convert_n_binaries(const struct pgo_convert *c)
@@ -498,6 +534,11 @@ const struct pgo_elf *pgo_convert_binary(const struct pgo_convert *c, size_t i)
 const struct pgo_fnprof *pgo_convert_fnprof(const struct pgo_convert *c)
 {
 	return c->fnprof;
+}
+
+const struct pgo_gopgo *pgo_convert_go(const struct pgo_convert *c)
+{
+	return c->go;
 }
 
 struct pgo_fdata *pgo_convert_fdata(const struct pgo_convert *c, size_t i)

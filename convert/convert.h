@@ -48,10 +48,12 @@ struct pgo_convert_options {         /* all borrowed for as long as the conversi
 	struct pgo_debug_places where; /* of debug information */
 	bool want_fnprof;              /* for --gcc and --clang */
 	bool want_fdata;               /* for --bolt */
-	bool no_unbias;                /* count records, even if executions were estimated */
-	struct pgo_trim_options trim;  /* of the source-level profile */
-	const char *target;            /* a newer build to compare that with, or NULL */
-	bool allow_symbolic;           /* use samples that have names and lines only */
+	bool want_go;                  /* for --go and --go-preprofile */
+	bool only_go;   /* and nothing else: then there need be neither binaries nor addresses */
+	bool no_unbias; /* count records, even if executions were estimated */
+	struct pgo_trim_options trim; /* of the source-level profile */
+	const char *target;           /* a newer build to compare that with, or NULL */
+	bool allow_symbolic;          /* use samples that have names and lines only */
 };
 
 struct pgo_convert_missing {  /* a file that was profiled and not given */
@@ -82,6 +84,13 @@ struct pgo_estimate {
  * all together.
  */
 struct pgo_account {
+	struct { /* of --go: stacks, or branches, by weight */
+		bool wanted;
+		uint64_t read, used;
+		uint64_t unnamed; /* lost: in no function that is known */
+		uint64_t
+			no_start; /* of the used: a function has no first line, and will not match */
+	} go;
 	const char *name;     /* base name of the binary; NULL: of several */
 	const char *build_id; /* likewise */
 	bool lbr;             /* made from branch records */
@@ -152,6 +161,9 @@ size_t pgo_convert_n_binaries(const struct pgo_convert *c);
 const struct pgo_elf *pgo_convert_binary(const struct pgo_convert *c, size_t i);
 /* Borrowed; NULL unless asked for. Sorted. */
 const struct pgo_fnprof *pgo_convert_fnprof(const struct pgo_convert *c);
+/* What Go's compiler wants (convert/gopgo.h), or NULL; borrowed. */
+struct pgo_gopgo;
+const struct pgo_gopgo *pgo_convert_go(const struct pgo_convert *c);
 /* Of binary i; NULL as well if nothing in it ran. */
 struct pgo_fdata *pgo_convert_fdata(const struct pgo_convert *c, size_t i);
 /* What outputs are made from that need neither lines nor blocks of the pass, of binary i;

@@ -9,6 +9,7 @@
 #include "convert/bat.h"
 #include "convert/callstack.h"
 #include "convert/convert.h"
+#include "convert/gopgo.h"
 #include "convert/pass.h"
 
 struct pgo_heat {      /* of one function */
@@ -32,6 +33,7 @@ struct pgo_convert_part {
 	struct pgo_heat *heat;      /* by name */
 	size_t n_heat;
 	char other_build[129]; /* a build-id that a file of the binary's name had */
+	uint32_t number;       /* in the order of opening: its index while profiles are read */
 	bool found;            /* in a directory, by its build-id; else the user named it */
 };
 
@@ -53,6 +55,7 @@ struct pgo_convert {
 	size_t n_parts, parts_room;
 	struct pgo_strtab names;             /* of functions and files, for the account */
 	struct pgo_fnprof *fnprof;           /* of all parts */
+	struct pgo_gopgo *go;                /* likewise */
 	struct pgo_account account;          /* the sum */
 	const struct pgo_account **accounts; /* of the parts */
 	struct pgo_convert_other *others;

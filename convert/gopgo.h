@@ -23,6 +23,7 @@
 #define PGO_CONVERT_GOPGO_H
 
 #include "convert/codefns.h"
+#include "convert/debugfile.h"
 #include "convert/goprofile.h"
 #include "convert/ranges.h"
 #include "pgo/core/elf.h"
@@ -64,7 +65,7 @@ int pgo_gopgo_branches(struct pgo_gopgo *g, uint32_t part, const struct pgo_elf 
 	struct pgo_err *err) PGO_MUST_CHECK;
 /* Fills in what is missing and is in this binary; one without debug information is fine. */
 int pgo_gopgo_look_up(struct pgo_gopgo *g, const struct pgo_elf *elf, uint32_t part,
-	const char *debug, struct pgo_err *err) PGO_MUST_CHECK;
+	const struct pgo_debug_places *where, struct pgo_err *err) PGO_MUST_CHECK;
 /* PGO_EEMPTY if no sample is left, PGO_EMISMATCH if no function has a first line. */
 int pgo_gopgo_finish(struct pgo_gopgo *g, struct pgo_err *err) PGO_MUST_CHECK;
 const struct pgo_go_stats *pgo_gopgo_stats(const struct pgo_gopgo *g);

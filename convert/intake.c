@@ -451,6 +451,20 @@ static int add_plain(struct intake *in, const struct pgo_sample *s)
 	return 0;
 }
 
+static struct pgo_go_place go_place(const void *ctx, uint32_t location)
+{
+	const struct place *at = &((const struct intake *)ctx)->at[location];
+
+	return (struct pgo_go_place){at->vaddr, at->loss == PGO_LOSS_NONE ? at->part : PGO_NONE};
+}
+
+static int add_go(struct intake *in, const struct pgo_sample *s, struct pgo_err *err)
+{
+	if (in->c->go == NULL || in->plain == PGO_NONE || s->value[in->plain] <= 0)
+		return 0;
+	return pgo_gopgo_sample(in->c->go, s, (uint64_t)s->value[in->plain], go_place, in, err);
+}
+
 static int add_samples(struct intake *in, struct pgo_reader *r, struct pgo_err *err)
 {
 	struct pgo_sample s;
@@ -469,6 +483,9 @@ static int add_samples(struct intake *in, struct pgo_reader *r, struct pgo_err *
 			return rc;
 		if (add_plain(in, &s) < 0)
 			return pgo_err_nomem(err);
+		rc = add_go(in, &s, err);
+		if (rc < 0)
+			return rc;
 		if (!in->has_lbr && in->plain != PGO_NONE && s.n_loc > 1 &&
 			s.value[in->plain] > 0) {
 			rc = add_stack(in, &s, (uint64_t)s.value[in->plain], err);
@@ -543,7 +560,9 @@ int pgo_convert_add(struct pgo_convert *c, struct pgo_reader *r, struct pgo_err 
 		c->unit_is_time = true;
 	c->account.inputs++;
 	c->account.inputs_plain += !in.has_lbr;
-	rc = add_samples(&in, r, err);
+	rc = c->go != NULL ? pgo_gopgo_begin(c->go, in.p, err) : 0;
+	if (rc == 0)
+		rc = add_samples(&in, r, err);
 	if (rc == 0 && keep_others(&in) < 0)
 		rc = pgo_err_nomem(err);
 out:

@@ -34,6 +34,9 @@ static const struct pgo_output_type types[PGO_N_OUTPUT_KINDS] = {
 		pgo_encode_symbol_order, ".order"},
 	[PGO_OUTPUT_CALL_GRAPH] = {"call_graph", "--call-graph", "lld --call-graph-ordering-file",
 		"calls", pgo_encode_call_graph, ".calls"},
+	[PGO_OUTPUT_GO] = {"go", "--go", "go build -pgo", "stacks", pgo_encode_go, NULL},
+	[PGO_OUTPUT_GO_PREPROFILE] = {"go_preprofile", "--go-preprofile",
+		"go tool compile -pgoprofile", "calls", pgo_encode_go_preprofile, NULL},
 };
 
 const struct pgo_output_type *pgo_output_type(enum pgo_output_kind kind)
@@ -211,6 +214,8 @@ int pgo_outputs_init(struct pgo_outputs *o, const struct pgo_outputs_wanted *w, 
 			out->variant = clang->full;
 			break;
 		case PGO_OUTPUT_BOLT:
+		case PGO_OUTPUT_GO:
+		case PGO_OUTPUT_GO_PREPROFILE:
 		case PGO_N_OUTPUT_KINDS:
 			break;
 		}
@@ -243,6 +248,25 @@ bool pgo_outputs_want_fdata(const struct pgo_outputs *o)
 		if (o->of[i].kind == PGO_OUTPUT_BOLT)
 			return true;
 	return false;
+}
+
+static size_t n_go(const struct pgo_outputs *o)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < o->n; i++)
+		n += o->of[i].kind == PGO_OUTPUT_GO || o->of[i].kind == PGO_OUTPUT_GO_PREPROFILE;
+	return n;
+}
+
+bool pgo_outputs_want_go(const struct pgo_outputs *o)
+{
+	return n_go(o) != 0;
+}
+
+bool pgo_outputs_only_go(const struct pgo_outputs *o)
+{
+	return n_go(o) == o->n;
 }
 
 struct encoding {

@@ -22,6 +22,8 @@ enum pgo_output_kind {
 	PGO_OUTPUT_PROPELLER_ORDER,
 	PGO_OUTPUT_SYMBOL_ORDER,
 	PGO_OUTPUT_CALL_GRAPH,
+	PGO_OUTPUT_GO,
+	PGO_OUTPUT_GO_PREPROFILE,
 	PGO_N_OUTPUT_KINDS /* not a kind */
 };
 
@@ -84,6 +86,8 @@ void pgo_outputs_fini(struct pgo_outputs *o);
 /* What the conversion must compute for them. */
 bool pgo_outputs_want_fnprof(const struct pgo_outputs *o);
 bool pgo_outputs_want_fdata(const struct pgo_outputs *o);
+bool pgo_outputs_want_go(const struct pgo_outputs *o);
+bool pgo_outputs_only_go(const struct pgo_outputs *o);
 /*
  * Some outputs are of one binary (pgo_output_type.ending).  The path the user gave may hold %b (base
  * name of the binary) and %i (its build-id; %% is a %), or be a directory: then it means

@@ -16,6 +16,7 @@ pgo_output_encoder pgo_encode_fnprof, pgo_encode_fdata; /* output_encode.c */
 /* output_layout.c */
 pgo_output_encoder pgo_encode_preagg, pgo_encode_propeller, pgo_encode_propeller_order,
 	pgo_encode_symbol_order, pgo_encode_call_graph;
+pgo_output_encoder pgo_encode_go, pgo_encode_go_preprofile; /* output_go.c */
 
 /* PGO_EFORMAT: what was read back is something else. */
 int pgo_output_unreadable(const struct pgo_output *o, const char *what, struct pgo_err *err);

@@ -34,6 +34,7 @@ static struct pgo_convert_part *add_part(
 	}
 	*slot = part;
 	part->elf = elf;
+	part->number = (uint32_t)(c->n_parts - 1);
 	part->account.name = pgo_path_base(elf->path);
 	part->account.build_id = elf->build_id;
 	pgo_ranges_init(&part->ranges);

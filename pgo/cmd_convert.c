@@ -80,6 +80,11 @@ static const struct pgo_opt opts[] = {
 		AT(order_format)},
 	{"call-graph", 0, "OUT", "write calls for lld --call-graph-ordering-file", PGO_OPT_STR,
 		AT(output[PGO_OUTPUT_CALL_GRAPH])},
+	{"Go", 0, NULL, NULL, PGO_OPT_GROUP, 0},
+	{"go", 0, "OUT", "write a profile for go build -pgo (default.pgo)", PGO_OPT_STR,
+		AT(output[PGO_OUTPUT_GO])},
+	{"go-preprofile", 0, "OUT", "write what `go tool preprofile` makes of it", PGO_OPT_STR,
+		AT(output[PGO_OUTPUT_GO_PREPROFILE])},
 	{"What to leave out of profiles for gcc and clang", 0, NULL, NULL, PGO_OPT_GROUP, 0},
 	{"min-count", 0, "N", "functions whose counts add up to less than N", PGO_OPT_U64,
 		AT(min_count)},
@@ -133,7 +138,11 @@ static void warn_of_trim(const struct pgo_account *a, const struct pgo_outputs *
 
 static int check_usage(const struct convert_values *o, int n_inputs, struct pgo_err *err)
 {
-	if (o->binaries.n == 0 && o->binary_dirs.n == 0)
+	bool code = false; /* is a program needed, as it is by all but Go's outputs? */
+
+	for (size_t i = 0; i < PGO_N_OUTPUT_KINDS; i++)
+		code |= o->output[i] != NULL && i != PGO_OUTPUT_GO && i != PGO_OUTPUT_GO_PREPROFILE;
+	if (o->binaries.n == 0 && o->binary_dirs.n == 0 && code)
 		return pgo_err_set(err, PGO_EUSAGE,
 			"no program; give the one that was profiled with --binary APP, or where it "
 			"can be found with --binary-dir DIR");
@@ -218,7 +227,7 @@ static int print(const struct pgo_opt_globals *g, const struct pgo_account *a,
 	struct pgo_buf out;
 	int code;
 
-	if (a->mapped_share < MAPPED_WARN)
+	if (a->mapped_share < MAPPED_WARN && a->executions != 0)
 		pgo_warn("only %.1f%% of the profile belongs to the program; the account names "
 			 "where the rest went",
 			a->mapped_share * 100);
@@ -269,6 +278,8 @@ static int run(int argc, char **argv)
 		.no_unbias = o.no_unbias,
 		.want_fnprof = pgo_outputs_want_fnprof(&outputs),
 		.want_fdata = pgo_outputs_want_fdata(&outputs),
+		.want_go = pgo_outputs_want_go(&outputs),
+		.only_go = pgo_outputs_only_go(&outputs),
 		.trim = trim_of(&o),
 		.target = o.target,
 		.allow_symbolic = o.allow_symbolic,

@@ -217,6 +217,8 @@ int pgo_conf_load(const char *path, struct pgo_conf *ret, struct pgo_err *err)
 		CFG_STR("symbol_order", "", CFGF_NONE),
 		CFG_STR("order_format", "lld", CFGF_NONE),
 		CFG_STR("call_graph", "", CFGF_NONE),
+		CFG_STR("go", "", CFGF_NONE),
+		CFG_STR("go_preprofile", "", CFGF_NONE),
 		CFG_END(),
 	};
 	cfg_opt_t opts[] = {

@@ -98,7 +98,9 @@
  *	callgraph, linkorder   who calls whom; orders of functions for linkers
  *	bbaddrmap, exttsp, propeller, propeller_file
  *	                       clang's blocks by address; their order; Propeller's clusters
- *	output, output_each, output_encode, output_layout, output_impl
+ *	gopgo, gopclntab, goprofile
+ *	                       calls for Go: first lines of its functions; as text
+ *	output, output_each, output_encode, output_layout, output_go, output_impl
  *	                       encode, read back, compare, then write all or none
  *
  * verify/: before against after

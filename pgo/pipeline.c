@@ -318,6 +318,8 @@ static int convert(struct run *r, struct pgo_err *err)
 		.where = {.debug = &debug, .n_debug = debug[0] != '\0', .sole = true},
 		.want_fnprof = pgo_outputs_want_fnprof(&r->outputs),
 		.want_fdata = pgo_outputs_want_fdata(&r->outputs),
+		.want_go = pgo_outputs_want_go(&r->outputs),
+		.only_go = pgo_outputs_only_go(&r->outputs),
 	};
 	struct pgo_reader *reader;
 	const struct pgo_account *a;

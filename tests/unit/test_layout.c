@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Orders of blocks and functions, and the files that carry them. */
+/* Orders of blocks and functions, calls for Go, and the files that carry them. */
 #include "convert/bbaddrmap.h"
 #include "convert/callgraph.h"
 #include "convert/exttsp.h"
+#include "convert/gopgo.h"
 #include "convert/linkorder.h"
 #include "convert/preagg.h"
 #include "convert/propeller.h"
@@ -492,6 +493,99 @@ static void damaged_records_are_refused_by_line(void **state)
 	}
 }
 
+/* ------------------------------------------------------------------ Go */
+
+static uint32_t go_fn(struct pgo_profile *p, const char *name, int64_t start)
+{
+	struct pgo_function f = {.name = pgo_strtab_puts(&p->strs, name), .start_line = start};
+
+	return pgo_profile_add_function(p, &f);
+}
+
+static struct pgo_go_place nowhere(const void *ctx, uint32_t location)
+{
+	(void)ctx;
+	(void)location;
+	return (struct pgo_go_place){0, PGO_NONE};
+}
+
+/* work:40 (from 30) calls total:12 (from 10), in which add:3 (from 1) is inlined; main is above. */
+static struct pgo_gopgo *go_stacks(int64_t total_start)
+{
+	struct pgo_gopgo *g = pgo_gopgo_new(NULL);
+	struct pgo_profile *p = pgo_profile_new(NULL);
+	uint32_t preempt, leaf, work, top, stack[4];
+	struct pgo_line lines[2];
+	int64_t value = 1;
+	struct pgo_sample s = {.loc = stack, .value = &value};
+
+	assert_non_null(g);
+	assert_non_null(p);
+	lines[0] = (struct pgo_line){go_fn(p, "runtime.asyncPreempt", 8), 9, 0};
+	preempt = pgo_profile_add_location(p, PGO_NONE, 1, lines, 1);
+	lines[0] = (struct pgo_line){go_fn(p, "m.add", total_start != 0 ? 1 : 0), 3, 0};
+	lines[1] = (struct pgo_line){go_fn(p, "m.total", total_start), 12, 0};
+	leaf = pgo_profile_add_location(p, PGO_NONE, 2, lines, 2);
+	lines[0] = (struct pgo_line){go_fn(p, "m.work", total_start != 0 ? 30 : 0), 40, 0};
+	work = pgo_profile_add_location(p, PGO_NONE, 3, lines, 1);
+	lines[0] = (struct pgo_line){go_fn(p, "m.main", total_start != 0 ? 50 : 0), 60, 0};
+	top = pgo_profile_add_location(p, PGO_NONE, 4, lines, 1);
+	assert_int_equal(pgo_gopgo_begin(g, p, NULL), 0);
+	memcpy(stack, (const uint32_t[]){preempt, leaf, work, top}, sizeof stack);
+	s.n_loc = 4;
+	assert_int_equal(pgo_gopgo_sample(g, &s, 5, nowhere, NULL, NULL), 0);
+	memcpy(stack, (const uint32_t[]){leaf, work, top}, 3 * sizeof *stack);
+	s.n_loc = 3;
+	assert_int_equal(pgo_gopgo_sample(g, &s, 7, nowhere, NULL, NULL), 0);
+	memcpy(stack, (const uint32_t[]){work, work},
+		2 * sizeof *stack); /* recursion in one line */
+	s.n_loc = 2;
+	assert_int_equal(pgo_gopgo_sample(g, &s, 2, nowhere, NULL, NULL), 0);
+	pgo_profile_free(p);
+	return g;
+}
+
+static void stacks_become_the_calls_that_go_counts(void **state)
+{
+	struct pgo_gopgo *g = go_stacks(10);
+	struct pgo_profile *p;
+	struct pgo_go_calls c;
+	struct pgo_buf out;
+
+	(void)state;
+	assert_int_equal(pgo_gopgo_finish(g, NULL), 0);
+	assert_int_equal(pgo_gopgo_stats(g)->used, 14);
+	assert_int_equal(pgo_gopgo_stats(g)->no_start, 0);
+	pgo_buf_init(&out, 4096);
+	assert_int_equal(pgo_go_calls_init(&c, NULL), 0);
+	assert_int_equal(pgo_gopgo_calls(g, &c, NULL), 0);
+	assert_int_equal(pgo_go_calls_write(&c, &out, NULL), 0);
+	assert_string_equal(out.data, "GO PREPROFILE V1\n"
+				      "m.total\nm.add\n2 12\n"
+				      "m.work\nm.total\n10 12\n"
+				      "m.work\nm.work\n10 2\n");
+	p = pgo_gopgo_profile(g, NULL);
+	assert_non_null(p);
+	assert_int_equal(p->n_samples, 2);
+	assert_int_equal(p->n_locations, 3); /* the line of recursion twice */
+	assert_int_equal(pgo_profile_check_tables(p, NULL), 0);
+	pgo_profile_free(p);
+	pgo_go_calls_fini(&c);
+	pgo_buf_fini(&out);
+	pgo_gopgo_free(g);
+}
+
+static void go_profiles_without_any_first_line_are_refused(void **state)
+{
+	struct pgo_gopgo *g = go_stacks(0);
+	struct pgo_err err = PGO_ERR_INIT;
+
+	(void)state;
+	assert_int_equal(pgo_gopgo_finish(g, &err), PGO_EMISMATCH);
+	assert_non_null(strstr(err.msg, "--binary"));
+	pgo_gopgo_free(g);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -514,6 +608,8 @@ int main(void)
 		cmocka_unit_test(damaged_clusters_are_refused_by_line),
 		cmocka_unit_test(records_say_what_the_traces_did),
 		cmocka_unit_test(damaged_records_are_refused_by_line),
+		cmocka_unit_test(stacks_become_the_calls_that_go_counts),
+		cmocka_unit_test(go_profiles_without_any_first_line_are_refused),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
