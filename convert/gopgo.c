@@ -29,6 +29,7 @@ struct loc {
 	uint64_t addr;
 	uint32_t part;
 	uint32_t first, n; /* frames, innermost first; none: to be looked up */
+	bool preempt;      /* the runtime's signal handler */
 };
 
 struct stack {                 /* the first two are the key */
@@ -137,6 +138,11 @@ static bool same_loc(const void *ctx, uint32_t index, const void *key)
 	return memcmp(&g->frames[l->first], k->frames, k->n * sizeof *k->frames) == 0;
 }
 
+static bool is_preempt(const char *name)
+{
+	return name != NULL && strncmp(name, PREEMPT, sizeof PREEMPT - 1) == 0;
+}
+
 /* The loc of the last `n` frames, which go if it is known already; of an address if n is 0. */
 static uint32_t add_loc(struct pgo_gopgo *g, size_t n, struct pgo_go_place at)
 {
@@ -153,7 +159,10 @@ static uint32_t add_loc(struct pgo_gopgo *g, size_t n, struct pgo_go_place at)
 	l = PGO_VEC_PUSH(g->locs, g->n_locs, g->locs_room);
 	if (l == NULL)
 		return PGO_NONE;
-	*l = (struct loc){at.addr, at.part, (uint32_t)(g->n_frames - n), (uint32_t)n};
+	*l = (struct loc){at.addr, at.part, (uint32_t)(g->n_frames - n), (uint32_t)n,
+		is_preempt(n == 0   ? at.symbol
+			   : n == 1 ? pgo_strtab_get(&g->strs, g->fns[key.frames[0].fn].name)
+				    : NULL)};
 	i = (uint32_t)(g->n_locs - 1);
 	return pgo_map_add(&g->loc_map, hash, i) < 0 ? PGO_NONE : i;
 }
@@ -233,15 +242,6 @@ static int loc_of(struct pgo_gopgo *g, const struct pgo_sample *s, uint32_t i,
 	return 0;
 }
 
-static bool is_preempt(const struct pgo_gopgo *g, uint32_t loc)
-{
-	const struct loc *l = loc != PGO_NONE ? &g->locs[loc] : NULL;
-
-	return l != NULL && l->n == 1 &&
-	       strncmp(pgo_strtab_get(&g->strs, g->fns[g->frames[l->first].fn].name), PREEMPT,
-		       sizeof PREEMPT - 1) == 0;
-}
-
 int pgo_gopgo_sample(struct pgo_gopgo *g, const struct pgo_sample *s, uint64_t n,
 	struct pgo_go_place (*at)(const void *ctx, uint32_t location), const void *ctx,
 	struct pgo_err *err)
@@ -254,7 +254,7 @@ int pgo_gopgo_sample(struct pgo_gopgo *g, const struct pgo_sample *s, uint64_t n
 	do {
 		if (loc_of(g, s, i, at, ctx, &leaf) < 0)
 			return pgo_err_nomem(err);
-	} while (++i < s->n_loc && is_preempt(g, leaf));
+	} while (++i < s->n_loc && leaf != PGO_NONE && g->locs[leaf].preempt);
 	if (i < s->n_loc && loc_of(g, s, i, at, ctx, &caller) < 0)
 		return pgo_err_nomem(err);
 	if (leaf == PGO_NONE) {
@@ -284,7 +284,7 @@ int pgo_gopgo_branches(struct pgo_gopgo *g, uint32_t part, const struct pgo_elf 
 		if (!pgo_at_inside(t->source) || t->count == 0)
 			continue;
 		g->stats.read = pgo_add_sat(g->stats.read, t->count);
-		source = add_loc(g, 0, (struct pgo_go_place){t->source, part});
+		source = add_loc(g, 0, (struct pgo_go_place){t->source, part, NULL});
 		if (source == PGO_NONE)
 			return pgo_err_nomem(err);
 		to = pgo_at_inside(t->target) ? pgo_codefns_find(fns, t->target) : UINT32_MAX;
@@ -294,8 +294,8 @@ int pgo_gopgo_branches(struct pgo_gopgo *g, uint32_t part, const struct pgo_elf 
 			bool inside = pgo_at_inside(t->end) && t->end >= t->target &&
 				      t->end < fns->fns[to].end;
 
-			target = add_loc(
-				g, 0, (struct pgo_go_place){inside ? t->end : t->target, part});
+			target = add_loc(g, 0,
+				(struct pgo_go_place){inside ? t->end : t->target, part, NULL});
 			if (target == PGO_NONE)
 				return pgo_err_nomem(err);
 		}
@@ -460,7 +460,7 @@ static int unify(struct pgo_gopgo *g)
 	pgo_map_init(&g->stack_map);
 	for (size_t i = 0; i < n_locs && rc == 0; i++) {
 		const struct loc *l = &g->locs[i];
-		const struct loc_key key = {&g->frames[l->first], l->n, {0, PGO_NONE}};
+		const struct loc_key key = {&g->frames[l->first], l->n, {0, PGO_NONE, NULL}};
 		uint64_t hash;
 
 		to[i] = PGO_NONE;

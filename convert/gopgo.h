@@ -39,6 +39,7 @@ struct pgo_gopgo;
 struct pgo_go_place {
 	uint64_t addr;
 	uint32_t part;
+	const char *symbol; /* there, or NULL: tells frames of the signal handler by */
 };
 
 /* Weights, all of samples (or of branches, if there were branch records). */

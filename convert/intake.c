@@ -453,9 +453,14 @@ static int add_plain(struct intake *in, const struct pgo_sample *s)
 
 static struct pgo_go_place go_place(const void *ctx, uint32_t location)
 {
-	const struct place *at = &((const struct intake *)ctx)->at[location];
+	const struct intake *in = ctx;
+	const struct place *at = &in->at[location];
+	const struct pgo_symbol *symbol;
 
-	return (struct pgo_go_place){at->vaddr, at->loss == PGO_LOSS_NONE ? at->part : PGO_NONE};
+	if (at->loss != PGO_LOSS_NONE)
+		return (struct pgo_go_place){0, PGO_NONE, NULL};
+	symbol = pgo_elf_symbol(in->c->parts[at->part]->elf, at->vaddr);
+	return (struct pgo_go_place){at->vaddr, at->part, symbol != NULL ? symbol->name : NULL};
 }
 
 static int add_go(struct intake *in, const struct pgo_sample *s, struct pgo_err *err)

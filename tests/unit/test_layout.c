@@ -506,7 +506,7 @@ static struct pgo_go_place nowhere(const void *ctx, uint32_t location)
 {
 	(void)ctx;
 	(void)location;
-	return (struct pgo_go_place){0, PGO_NONE};
+	return (struct pgo_go_place){0, PGO_NONE, NULL};
 }
 
 /* work:40 (from 30) calls total:12 (from 10), in which add:3 (from 1) is inlined; main is above. */
