@@ -164,7 +164,7 @@ $(B)/truth-tools/truth: $(B)/obj/tests/truth/truth.o $(B)/libpgo.a
 	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^ $(PKG_LIBS) $(LDLIBS)
 
 .SECONDARY:
--include $(UNIT_SRCS:%.c=$(B)/obj/%.d) $(FUZZ_SRCS:%.c=$(B)/obj/%.d) $(TEST_LIB_OBJS:.o=.d)
+-include $(B)/obj/tests/truth/truth.d $(UNIT_SRCS:%.c=$(B)/obj/%.d) $(FUZZ_SRCS:%.c=$(B)/obj/%.d) $(TEST_LIB_OBJS:.o=.d)
 -include tests/emu/emu.mk
 
 # What the tests need beside the program.  The instrument under tests/emu is optional for them.

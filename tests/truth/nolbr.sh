@@ -130,7 +130,7 @@ bolted() {
 		-reorder-functions=cdsort -split-functions -split-all-cold >"$T/log" 2>&1 && measured "$1" "$T/$1.bolted" || printf -- -
 }
 
-# line SIZE DATA [CLOCK]
+# line SIZE DATA PEERDATA: perf2bolt takes no samples from a recording with call stacks of the instrument's
 line() {
 	local blocks edges p q='' s t=''
 	ours "$2" "$T/ours" || {
@@ -143,7 +143,7 @@ line() {
 	edges=$("$TRUTH" edges "$APP" "$CELL/exact" "$T/ours.fdata" | awk '{ print $4 }')
 	p=$(positions "$([ "$KIND" = clang ] && echo llvm || echo show)" "$T/ours.text")
 	s=$(similar "$T/ours.text")
-	if theirs "$2" "$T/theirs"; then
+	if theirs "$3" "$T/theirs"; then
 		q=$(positions "$([ "$KIND" = clang ] && echo llvm || echo gcov)" "$T/theirs.text")
 		t=$(similar "$T/theirs.text")
 	fi
@@ -151,7 +151,7 @@ line() {
 	if [ -n "$REBUILD" ]; then
 		printf '  %-11s %-11s' "$(rebuilt ours "$T/ours.prof")" "$(rebuilt theirs "$T/theirs.prof")"
 		rm -f "$T/nl.fdata"
-		[ -z "$PERF2BOLT" ] || "$PERF2BOLT" "$APP" -nl -p "$2" -o "$T/nl.fdata" >"$T/log" 2>&1
+		[ -z "$PERF2BOLT" ] || "$PERF2BOLT" "$APP" -nl -p "$3" -o "$T/nl.fdata" >"$T/log" 2>&1
 		printf '  %-11s %-11s' "$(bolted bolt_ours "$T/ours.fdata")" "$(bolted bolt_theirs "$T/nl.fdata")"
 	fi
 	echo
@@ -178,7 +178,7 @@ clock_line() {
 	cat >"$T/many" <<END
 for i in \$(seq 20); do tests/truth/programs.sh run "$PROGRAM" train "$APP" >/dev/null || exit 1; done
 END
-	perf record -q -e cpu-clock:u -c 100000 -o "$T/clock.data" -- bash "$T/many" >"$T/log" 2>&1 && line clock "$T/clock.data"
+	perf record -q -e cpu-clock:u -c 100000 -o "$T/clock.data" -- bash "$T/many" >"$T/log" 2>&1 && line clock "$T/clock.data" "$T/clock.data"
 }
 
 printf '%-8s %-9s %7s  %-36s %6s  %6s %6s  %6s %6s  %-11s %-11s  %-11s %-11s\n' program compiler samples 'blocks, per cent' edges \
@@ -195,7 +195,8 @@ while [ $# -ge 2 ]; do
 	}
 	[ -z "$REBUILD" ] || measured plain "$APP"
 	for n in $SIZES; do
-		mkperf "$T/ip.data" "$n" 1 --mode callchain --event cycles:u && line "$n" "$T/ip.data"
+		mkperf "$T/ip.data" "$n" 1 --mode callchain --event cycles:u && mkperf "$T/peer.data" "$n" 1 --mode ip --event cycles:u &&
+			line "$n" "$T/ip.data" "$T/peer.data"
 	done
 	clock_line || echo "note: $PROGRAM: perf cannot record cpu-clock here"
 	lbr_line
