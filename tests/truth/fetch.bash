@@ -59,7 +59,7 @@ fetch_pip() {
 	local got
 	command -v pip >/dev/null || missing "pip is not here"
 	rm -rf "$2.got"
-	pip download -q --no-deps --no-binary :all: --no-build-isolation -d "$2.got" "$1" >"$2.log" 2>&1 ||
+	pip download -q --no-deps --no-binary :all: -d "$2.got" "$1" >"$2.log" 2>&1 ||
 		missing "the source of $1 cannot be fetched by pip"
 	got=$(find "$2.got" -name '*.tar.gz' | head -n 1)
 	unpack "$got" "$2" && rm -rf "$2.got"

@@ -6,10 +6,11 @@
     positions.py overlap EXACT FORM FILE [FORM FILE ...]         FORM llvm (text), gcov (dump_gcov's text) or show (pgo show --all)
 
 INSNS and CALLS are what `truth insns` and `truth calls` print. The lines, the inline chains and the discriminators come from
-llvm-symbolizer, which shares no code with pgo. The rules are those of the consumers: a position is worth its most executed
-instruction, with clang times the duplication factor in the discriminator; a call's position at least the sum of its targets;
-totals are instructions by their size. Lines 0 and functions without a line are nobody's. Where gcc split a function (.part) and
-inlined it back, it is one again: the compiler reads the profile before it splits. Entries of parts are none of a function.
+llvm-symbolizer, which shares no code with pgo. The rules are those of the consumers. A position is worth its most executed
+instruction, with clang times the duplication factor in the discriminator; the copies of a function that several objects have
+are added up. A call's position is worth at least the sum of its targets. Totals are instructions by their size. Lines 0 and
+functions without a line are nobody's. Where gcc split a function (.part) and inlined it back, it is one again: the compiler
+reads the profile before it splits. Entries of parts are none of a function.
 
 `overlap` prints "positions P targets T heads H": the sums of the smaller shares, per cent. For gcc 12 and the formats that it
 reads discriminators are left out, the largest count of a line counts (what gcc up to 12 does with them).
@@ -41,7 +42,7 @@ def discriminator(raw, clang):
 
 def one_name(name):
     """What the compiler looks up; of the constructors and destructors of one body, one."""
-    return re.sub(r"(?<=[CD])[14](?=E)", "2", name.split(".")[0] if not name.startswith(".") else name)
+    return re.sub(r"(?<=[CD])[14](?=[EI])", "2", name.split(".")[0] if not name.startswith(".") else name)
 
 
 class Function:
@@ -51,6 +52,17 @@ class Function:
         self.counts = {}
         self.targets = {}
         self.inlined = {}
+
+    def add(self, other, how):
+        self.total += other.total
+        for loc, n in other.counts.items():
+            self.counts[loc] = how(self.counts.get(loc, 0), n)
+        for loc, targets in other.targets.items():
+            mine = self.targets.setdefault(loc, {})
+            for name, n in targets.items():
+                mine[name] = mine.get(name, 0) + n
+        for key, f in other.inlined.items():
+            self.inlined.setdefault(key, Function()).add(f, how)
 
     def text(self, name, out, depth=0):
         pad = " " * depth
@@ -87,7 +99,11 @@ def is_part(frames, k):
 
 def exact(compiler, tool, binary, insns_path, calls_path):
     clang = compiler == "clang"
-    insns = [(int(a, 16), int(s), int(n)) for a, s, n in (line.split() for line in open(insns_path))]
+    insns = []
+    for line in open(insns_path):
+        addr, size, n, start, symbol = line.split()
+        part = ".cold" in symbol or ".part." in symbol
+        insns.append((int(addr, 16), int(size), int(n), 0 if part else int(start, 16)))
     calls, heads, parts = {}, {}, set()
     for line in open(calls_path):
         source, to, n, symbol = line.split()
@@ -103,13 +119,13 @@ def exact(compiler, tool, binary, insns_path, calls_path):
     for addr, frames in zip(entries, symbolize(tool, binary, entries)):
         if frames and frames[-1][2]:
             entry_name[addr] = one_name(frames[-1][0])
-    top = {}
-    for (addr, size, n), frames in zip(insns, symbolize(tool, binary, [i[0] for i in insns])):
+    copies = {}
+    for (addr, size, n, copy), frames in zip(insns, symbolize(tool, binary, [i[0] for i in insns])):
         if not frames or any(not line or not start for _, line, start, _ in frames):
             continue
         if not clang:
             frames = [f for k, f in enumerate(frames) if not is_part(frames, k)]
-        f = top.setdefault(one_name(frames[-1][0]), Function())
+        f = copies.setdefault(one_name(frames[-1][0]), {}).setdefault(copy, Function())
         f.total += n * size
         for k in range(len(frames) - 1, 0, -1):
             _, line, start, disc = frames[k]
@@ -124,6 +140,11 @@ def exact(compiler, tool, binary, insns_path, calls_path):
             if to in entry_name and not (to in parts and entry_name[to] == one_name(frames[0][0])):
                 t = f.targets.setdefault(loc, {})
                 t[entry_name[to]] = t.get(entry_name[to], 0) + times
+    top = {}
+    for name, of in copies.items():
+        top[name] = Function()
+        for copy, f in sorted(of.items(), reverse=True):
+            top[name].add(f, max if copy == 0 else int.__add__)
     for addr, name in entry_name.items():
         if name in top and addr not in parts:
             top[name].head += heads[addr]

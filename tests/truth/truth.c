@@ -2,7 +2,7 @@
 /*
  * truth: what a converter wrote, against the exact counts of the run that was sampled.
  *
- *	truth insns BINARY EXACT              ADDRESS SIZE COUNT of each instruction that ran
+ *	truth insns BINARY EXACT              ADDRESS SIZE COUNT START NAME of each instruction that ran, and of its function
  *	truth calls BINARY EXACT              FROM TO COUNT NAME of each branch to the start of a function; `-` is from elsewhere
  *	truth edges BINARY EXACT FDATA...     overlaps, a line a file
  *
@@ -554,10 +554,15 @@ static int insn_cmp(const void *x, const void *y)
 static void print_insns(void)
 {
 	qsort(insns, insn_room, sizeof(*insns), insn_cmp);
-	for (size_t i = 0; i < insn_room; i++)
-		if (insns[i].addr && insns[i].count)
-			printf("%" PRIx64 " %u %" PRIu64 "\n", insns[i].addr, insns[i].size,
-				insns[i].count);
+	for (size_t i = 0; i < insn_room; i++) {
+		const struct pgo_symbol *s;
+
+		if (!insns[i].addr || !insns[i].count)
+			continue;
+		s = pgo_elf_symbol(elf, insns[i].addr);
+		printf("%" PRIx64 " %u %" PRIu64 " %" PRIx64 " %s\n", insns[i].addr, insns[i].size,
+			insns[i].count, s ? s->addr : 0, s ? s->name : "-");
+	}
 }
 
 int main(int argc, char **argv)

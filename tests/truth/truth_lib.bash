@@ -23,7 +23,7 @@ truth_init() {
 	local why
 	why=$(tests/emu/have_plugins.sh) || leave "$why"
 	[ "$(uname -m)" = x86_64 ] || leave "the programs are built for x86-64"
-	make -s B="$B" SAN= COV= all emu truth-tools || exit 1
+	make -s B="$B" SAN= COV= all emu truth-tools >/dev/null || exit 1
 	T=$(mktemp -d) || exit 1
 	trap 'rm -rf "$T"' EXIT
 	export EMU_DIR=$PWD/$B/emu
