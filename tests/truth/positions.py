@@ -3,9 +3,9 @@
 """Source positions: what a profile by line should say, and how near one comes.
 
     positions.py exact clang|gcc SYMBOLIZER BINARY INSNS CALLS   the exact profile, as LLVM's text format
-    positions.py overlap EXACT FORM FILE [FORM FILE ...]         FORM llvm (text), gcov (dump_gcov's text) or show (pgo show --all)
+    positions.py overlap EXACT ALIASES FORM FILE [FORM FILE ...] FORM llvm (text), gcov (dump_gcov's text) or show (pgo show --all)
 
-INSNS and CALLS are what `truth insns` and `truth calls` print. The lines, the inline chains and the discriminators come from
+INSNS, CALLS and ALIASES are what `truth insns` and the like print. The lines, the inline chains and the discriminators come from
 llvm-symbolizer, which shares no code with pgo. The rules are those of the consumers. A position is worth its most executed
 instruction, with clang times the duplication factor in the discriminator; the copies of a function that several objects have
 are added up. A call's position is worth at least the sum of its targets. Totals are instructions by their size. Lines 0 and
@@ -40,9 +40,21 @@ def discriminator(raw, clang):
     return base, factor or 1
 
 
+ALIAS = {}
+
+
+def read_aliases(path):
+    """Functions that the compiler or the linker folded into one: any of their names is right."""
+    for line in open(path):
+        name, other = (one_name(n) for n in line.split())
+        if name != other:
+            ALIAS[name] = ALIAS.get(other, other)
+
+
 def one_name(name):
     """What the compiler looks up; of the constructors and destructors of one body, one."""
-    return re.sub(r"(?<=[CD])[14](?=[EI])", "2", name.split(".")[0] if not name.startswith(".") else name)
+    name = re.sub(r"(?<=[CD])[14](?=[EI])", "2", name.split(".")[0] if not name.startswith(".") else name)
+    return ALIAS.get(name, name)
 
 
 class Function:
@@ -228,9 +240,10 @@ def main():
     if sys.argv[1] == "exact":
         exact(*sys.argv[2:7])
         return
+    read_aliases(sys.argv[3])
     truth = load("llvm", sys.argv[2])
     details = "-v" in sys.argv
-    args = [a for a in sys.argv[3:] if a != "-v"]
+    args = [a for a in sys.argv[4:] if a != "-v"]
     for form, path in zip(args[::2], args[1::2]):
         one = load(form, path)
         want = truth

@@ -4,6 +4,7 @@
  *
  *	truth insns BINARY EXACT              ADDRESS SIZE COUNT START NAME of each instruction that ran, and of its function
  *	truth calls BINARY EXACT              FROM TO COUNT NAME of each branch to the start of a function; `-` is from elsewhere
+ *	truth aliases BINARY EXACT            NAME OTHER: functions that are the same code
  *	truth edges BINARY EXACT FDATA...     overlaps, a line a file
  *
  * EXACT is what tests/emu/exact printed for BINARY. All addresses are ELF ones, in hex.
@@ -215,6 +216,23 @@ static bool same_function(uint64_t a, uint64_t b)
 	const struct pgo_symbol *s = pgo_elf_symbol(elf, a);
 
 	return s && s == pgo_elf_symbol(elf, b);
+}
+
+/* Functions that share their code; a profile may call it by any of the names. */
+static void print_aliases(void)
+{
+	const struct pgo_symbol *first = NULL;
+
+	for (size_t i = 0; i < elf->n_symbols; i++) {
+		const struct pgo_symbol *s = &elf->symbols[i];
+
+		if (!s->function)
+			continue;
+		if (!first || first->addr != s->addr)
+			first = s;
+		else if (strcmp(first->name, s->name))
+			printf("%s %s\n", s->name, first->name);
+	}
 }
 
 static bool is_return(const struct insn *in)
@@ -571,7 +589,7 @@ int main(int argc, char **argv)
 	FILE *exact;
 
 	if (argc < 4) {
-		fputs("usage: truth insns|calls|edges BINARY EXACT [FDATA...]\n", stderr);
+		fputs("usage: truth insns|calls|aliases|edges BINARY EXACT [FDATA...]\n", stderr);
 		return 2;
 	}
 	elf = pgo_elf_open(argv[2], &err);
@@ -589,6 +607,8 @@ int main(int argc, char **argv)
 		print_insns();
 	else if (!strcmp(argv[1], "calls"))
 		read_branches(exact, NULL, true);
+	else if (!strcmp(argv[1], "aliases"))
+		print_aliases();
 	else
 		compare(argv + 4, exact);
 	fclose(exact);

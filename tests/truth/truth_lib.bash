@@ -5,7 +5,7 @@
 #	. tests/truth/truth_lib.bash
 #	truth_init                                      builds the tools; T is a folder of this run's own
 #	truth_cell PROGRAM COMPILER LINK BRANCHES       then APP, KIND (gcc, clang), CELL (folder: ring, exact, insns, calls,
-#	                                                exact.prof), SAMPLES (how many there are); kept in the cache
+#	                                                aliases, exact.prof), SAMPLES (how many there are); kept in the cache
 #	mkperf OUT [SAMPLES [SEED [OPTION...]]]         a file of CELL's ring, or of a random part of it
 
 B=${B:-build}
@@ -23,6 +23,7 @@ truth_init() {
 	local why
 	why=$(tests/emu/have_plugins.sh) || leave "$why"
 	[ "$(uname -m)" = x86_64 ] || leave "the programs are built for x86-64"
+	command -v python3 >/dev/null || leave "python3 is not installed"
 	make -s B="$B" SAN= COV= all emu truth-tools >/dev/null || exit 1
 	T=$(mktemp -d) || exit 1
 	trap 'rm -rf "$T"' EXIT
@@ -66,6 +67,7 @@ cell_derive() {
 	key=$(cat tests/truth/truth.c tests/truth/positions.py pgo/core/insn*.c | sha256sum)
 	[ "$(cat "$CELL/derived" 2>/dev/null)" != "$key" ] || return 0
 	"$TRUTH" insns "$APP" "$CELL/exact" >"$CELL/insns" && "$TRUTH" calls "$APP" "$CELL/exact" >"$CELL/calls" || return 1
+	"$TRUTH" aliases "$APP" "$CELL/exact" >"$CELL/aliases" || return 1
 	tests/truth/positions.py exact "$KIND" "$SYMBOLIZER" "$APP" "$CELL/insns" "$CELL/calls" >"$CELL/exact.prof" || return 1
 	echo "$key" >"$CELL/derived"
 }
