@@ -3,7 +3,7 @@
 """Source positions: what a profile by line should say, and how near one comes.
 
     positions.py exact clang|gcc SYMBOLIZER BINARY INSNS CALLS   the exact profile, as LLVM's text format
-    positions.py overlap EXACT ALIASES FORM FILE [FORM FILE ...] FORM llvm (text), gcov (dump_gcov's text) or show (pgo show --all)
+    positions.py overlap [-a ALIASES] EXACT FORM FILE [...]   FORM llvm (text), gcov (dump_gcov's text) or show (pgo show --all)
 
 INSNS, CALLS and ALIASES are what `truth insns` and the like print. The lines, the inline chains and the discriminators come from
 llvm-symbolizer, which shares no code with pgo. The rules are those of the consumers. A position is worth its most executed
@@ -240,10 +240,13 @@ def main():
     if sys.argv[1] == "exact":
         exact(*sys.argv[2:7])
         return
-    read_aliases(sys.argv[3])
-    truth = load("llvm", sys.argv[2])
+    args = sys.argv[2:]
+    if args[0] == "-a":
+        read_aliases(args[1])
+        args = args[2:]
+    truth = load("llvm", args[0])
     details = "-v" in sys.argv
-    args = [a for a in sys.argv[4:] if a != "-v"]
+    args = [a for a in args[1:] if a != "-v"]
     for form, path in zip(args[::2], args[1::2]):
         one = load(form, path)
         want = truth

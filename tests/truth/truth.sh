@@ -81,7 +81,7 @@ edges_of() {
 # of CONVERTER FORM TEXT
 positions_of() {
 	local r
-	r=$(tests/truth/positions.py overlap "$CELL/exact.prof" "$CELL/aliases" "$2" "$3") || return 1
+	r=$(tests/truth/positions.py overlap -a "$CELL/aliases" "$CELL/exact.prof" "$2" "$3") || return 1
 	read -r _ FIGURE["$1:positions"] _ FIGURE["$1:targets"] _ FIGURE["$1:heads"] _ <<<"$r"
 	[ "$2" = llvm ] && [ -n "$PROFDATA" ] || return 0
 	FIGURE[$1:similar]=$("$PROFDATA" overlap --sample "$CELL/exact.prof" "$3" 2>/dev/null |
@@ -169,7 +169,7 @@ behind() {
 }
 
 # What is below the goal: the samples, or the conversion? Noise halves when samples quadruple: the loss of quarters against the
-# whole is what the whole still lacks for want of samples.
+# whole is what the whole still lacks for want of samples. At least: what ran rarely is not seen at all, and comes more slowly.
 below_goal() {
 	local figure=$1 whole=$2 q=() k mean rest
 	for k in 1 2 3; do
@@ -178,7 +178,7 @@ below_goal() {
 	done
 	read -r mean _ < <(spread "${q[@]}")
 	rest=$(awk -v w="$whole" -v q="$mean" 'BEGIN { printf "%.2f", 2 * w - q }')
-	if less "$rest" 99; then
+	if less "$rest" 98; then
 		echo "FAIL: $NAME: $figure: $whole is below $LEAST, and more samples would bring about $rest"
 		return 1
 	fi
