@@ -184,7 +184,7 @@ static int read_note(struct reader *r, const uint8_t *data, size_t len)
 	if (read_table(r, false) < 0 || read_table(r, true) < 0)
 		return -1;
 	/* An older version's tables read as newer ones end somewhere else. */
-	if (r->c.end - r->c.p > 3 || !sorted(r->bat))
+	if (!r->c.bad && (r->c.end - r->c.p > 3 || !sorted(r->bat)))
 		r->c.bad = true;
 	return 0;
 }
