@@ -69,8 +69,9 @@ static bool direct_call(const struct pgo_callstack *s, uint64_t addr, uint64_t *
 	code = pgo_elf_code(s->code, addr, &len);
 	if (code == NULL)
 		return false;
-	/* Backwards there is no telling an operand from an instruction but by the first byte. */
-	if (s->code->machine == PGO_MACHINE_X86_64 && *code != 0xe8)
+	/* Backwards there is no telling an operand from an instruction but by the first byte; where
+	 * instructions are of one size, by its place. */
+	if (s->code->machine == PGO_MACHINE_X86_64 ? *code != 0xe8 : addr % 4 != 0)
 		return false;
 	pgo_insn_decoder_init(&d, s->code->machine);
 	if (!pgo_insn_decode(&d, addr, code, len, &in) || in.kind != PGO_INSN_CALL)
