@@ -34,6 +34,22 @@ done
 check "an inflated pprof" quiet "$PGO" convert "$FIX/app.pb" --binary "$FIX/app" --bolt "$T/c.fdata"
 check "gives the same" cmp "$T/a.fdata" "$T/c.fdata"
 
+# ---- executions are counted if they were estimated, unless records are asked for
+counted() { # true|false [OPTION...] IN
+	local want=$1
+	shift
+	"$PGO" convert "$@" --binary "$FIX/app" --bolt "$T/n.fdata" --json | grep -q "\"executions_used\": $want"
+}
+check "a recording's executions are estimated" counted true "$FIX/app.perf"
+check "and not with --no-unbias" counted false --no-unbias "$FIX/app.perf"
+check "which gives other counts" sh -c '! cmp -s "$1" "$2"' sh "$T/n.fdata" "$T/a.fdata"
+cp "$T/n.fdata" "$T/records.fdata"
+check "a profile's executions are counted" counted true "$FIX/app.pb.gz"
+check "and not with --no-unbias" counted false --no-unbias "$FIX/app.pb.gz"
+check "which gives what the recording gives" cmp "$T/n.fdata" "$T/records.fdata"
+imported=$("$PGO" import --no-unbias --no-labels "$FIX/app.perf" -o "$T/raw" | sed -n 's/^\(.*\.pb\.gz\): .*/\1/p' | head -n 1)
+check "one profile without an estimate and all are counted by records" counted false "$FIX/app.pb.gz" "$imported"
+
 # ---- functions are left out, and the account says how much went with them
 trimmed() { # OPTION...: of a profile for clang; leaves $T/trim.prof, $T/trim.json, $T/trim.err
 	"$PGO" convert "$FIX/app.pb.gz" --binary "$FIX/app" --clang "$T/trim.prof" --clang-format text "$@" --json \
