@@ -916,8 +916,10 @@ static int find_units(struct loader *ld)
 	while (dwarf_get_units(ld->dw, cu, &cu, &version, &type, &die, NULL) == 0) {
 		bool has;
 
-		if (die.addr == NULL || (type != DW_UT_compile && type != DW_UT_skeleton) ||
-			(!die_wanted(ld, &die, &has) && has))
+		if (die.addr == NULL || (type != DW_UT_compile && type != DW_UT_skeleton))
+			continue;
+		ld->l->work.units++;
+		if (!die_wanted(ld, &die, &has) && has)
 			continue;
 		u = PGO_VEC_PUSH(ld->units, ld->n_units, ld->units_room);
 		if (u == NULL)
@@ -943,8 +945,11 @@ static int load_units(struct loader *ld)
 					  : load_unit(ld, &ld->units[first + i],
 						    s->rc[i] == 1 ? &s->scan[i] : NULL);
 	}
-	for (size_t i = 0; i < SCANS && s != NULL; i++)
+	for (size_t i = 0; i < SCANS && s != NULL; i++) {
+		ld->l->work.entries += s->scan[i].entries;
 		pgo_dw_scan_fini(&s->scan[i]);
+	}
+	ld->l->work.units_read = ld->n_units;
 	pgo_free(s);
 	return rc;
 }
@@ -1048,6 +1053,8 @@ static int load(struct pgo_lines *l, const uint64_t *wanted, size_t n_wanted,
 	rc = ld.debug != NULL ? load_dwarf(l, &ld, err) : PGO_EFORMAT;
 	if (rc == 0)
 		report(l, &ld);
+	l->work.functions = l->tab.n_fns;
+	l->work.rows = l->tab.n_rows;
 	l->n_split = ld.split.n_found;
 	l->n_split_missing = ld.split.n_missing;
 	l->split_file = ld.split.file;
@@ -1099,6 +1106,11 @@ const char *pgo_lines_split_file(const struct pgo_lines *l, uint64_t *ret_n, uin
 	*ret_n = l->n_split;
 	*ret_missing = l->n_split_missing;
 	return l->split_file;
+}
+
+struct pgo_lines_work pgo_lines_work(const struct pgo_lines *l)
+{
+	return l->work;
 }
 
 void pgo_lines_find(const struct pgo_lines *l, uint64_t vaddr, struct pgo_lines_hit *ret)

@@ -93,6 +93,15 @@ const char *pgo_lines_debug_file(const struct pgo_lines *l);
 /* Of split DWARF: how many units were found and how many not; the first file used, or NULL. */
 const char *pgo_lines_split_file(const struct pgo_lines *l, uint64_t *ret_n, uint64_t *ret_missing);
 
+/* What reading took: all of it but `units` follows from the code that is wanted, not from the size
+ * of the program. */
+struct pgo_lines_work {
+	size_t units, units_read; /* in the file; looked into */
+	uint64_t entries;         /* of units, passed over or looked at */
+	size_t functions, rows;   /* looked at; kept */
+};
+struct pgo_lines_work pgo_lines_work(const struct pgo_lines *l);
+
 void pgo_lines_find(const struct pgo_lines *l, uint64_t vaddr, struct pgo_lines_hit *ret);
 size_t pgo_lines_n_nodes(const struct pgo_lines *l);
 const struct pgo_lines_node *pgo_lines_node(const struct pgo_lines *l, uint32_t node);

@@ -11,6 +11,7 @@ struct pgo_lines {
 	const struct pgo_debug_places *where;
 	char *debug_file, *split_file;
 	uint64_t n_split, n_split_missing;
+	struct pgo_lines_work work;
 };
 
 #endif

@@ -410,6 +410,71 @@ static void damaged_debug_information_does_no_harm(void **state)
 
 #define TEST(f) cmocka_unit_test_setup_teardown(f, scratch_up, scratch_down)
 
+/* ------------------------------------------------------------------ work */
+
+/* The program with `n` more units that nobody asks about, each with more debug information. */
+static struct pgo_lines_work work_beside(void *state, int n, const char *flags)
+{
+	char cmd[8192], text[2048];
+	struct pgo_err err = PGO_ERR_INIT;
+	struct pgo_lines_work work;
+	struct pgo_strtab strs;
+	struct pgo_lines *l;
+	struct pgo_elf *e;
+	uint64_t wanted;
+	size_t len;
+	char *path = scratch_path(state, "many");
+
+	if (system("command -v gcc >/dev/null 2>&1") != 0)
+		skip();
+	len = (size_t)snprintf(cmd, sizeof cmd, "gcc -g -O1 %s -o %s %s", flags, path,
+		scratch_file(state, "prog.c", program, strlen(program)));
+	for (int i = 0; i < n; i++) {
+		char name[32];
+
+		snprintf(name, sizeof name, "cold%d.c", i);
+		snprintf(text, sizeof text,
+			"struct s%d { int a, b; char c[9]; enum { A%d, B%d } d; };\n"
+			"int cold%d(struct s%d *s) { int k = s->a; for (int i = 0; i < s->b; i++)"
+			" k += s->c[i %% 9]; return k; }\n",
+			i, i, i, i, i);
+		len += (size_t)snprintf(cmd + len, sizeof cmd - len, " %s",
+			scratch_file(state, name, text, strlen(text)));
+	}
+	if (system(cmd) != 0)
+		fail_msg("failed: %s", cmd);
+	e = open_elf(path);
+	wanted = address(e, "work");
+	assert_int_equal(pgo_strtab_init(&strs, (size_t)1 << 20), 0);
+	l = pgo_lines_open(e, NULL, &wanted, 1, &strs, &err);
+	assert_non_null(l);
+	work = pgo_lines_work(l);
+	pgo_lines_close(l);
+	pgo_strtab_fini(&strs);
+	pgo_elf_close(e);
+	return work;
+}
+
+static void code_that_nobody_asks_about_costs_next_to_nothing(void **state)
+{
+	static const char *const flags[] = {"-gdwarf-4", "-gdwarf-5"};
+
+	for (size_t i = 0; i < 2; i++) {
+		struct pgo_lines_work few = work_beside(*state, 1, flags[i]),
+				      many = work_beside(*state, 5, flags[i]);
+
+		assert_int_equal(many.units, few.units + 4);
+		assert_int_equal(few.units_read, 1);
+		assert_int_equal(many.units_read, 1);
+		assert_true(few.entries > 10);
+		assert_int_equal(many.entries, few.entries);
+		assert_int_equal(few.functions, 1);
+		assert_int_equal(many.functions, 1);
+		assert_true(few.rows > 0 && few.rows < 16);
+		assert_int_equal(many.rows, few.rows);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -426,6 +491,7 @@ int main(void)
 		TEST(missing_debug_information_names_places_and_flags),
 		TEST(named_file_of_another_build_is_refused),
 		TEST(damaged_debug_information_does_no_harm),
+		TEST(code_that_nobody_asks_about_costs_next_to_nothing),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
