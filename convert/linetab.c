@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "convert/linetab.h"
 
+#include "pgo/core/parallel.h"
 #include "pgo/core/vec.h"
 
 #include <stdlib.h>
@@ -226,9 +227,19 @@ static void thin_rows(struct pgo_linetab *t)
 	t->n_rows = n;
 }
 
+/* The two halves that know nothing of each other. */
+static int sort_half(void *ctx, size_t half, unsigned thread, struct pgo_err *err)
+{
+	struct pgo_linetab *t = ctx;
+
+	(void)thread;
+	(void)err;
+	return half == 0 ? flatten_intervals(t) : sort_rows(t);
+}
+
 int pgo_linetab_finish(struct pgo_linetab *t)
 {
-	if (flatten_intervals(t) < 0 || sort_rows(t) < 0)
+	if (pgo_parallel(2, pgo_threads(), sort_half, t, NULL) < 0)
 		return -1;
 	thin_rows(t);
 	return 0;

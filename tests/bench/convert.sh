@@ -150,7 +150,7 @@ measure() {
 }
 
 echo "convert: pgo makes all three outputs, each peer one; the times and memories of the peers also as multiples of ours"
-make_quarry && record quarry-$dwarf 997 "$D/quarry-$dwarf" run "$D/input.log" 30 && measure quarry-$dwarf "$D/quarry-$dwarf" || exit 1
+make_quarry && record "quarry-$dwarf" 997 "$D/quarry-$dwarf" run "$D/input.log" 30 && measure "quarry-$dwarf" "$D/quarry-$dwarf" || exit 1
 make_large && record "large-$units-$dwarf" 997 "$D/large-$units-$dwarf" 4000 && measure "large-$units-$dwarf" "$D/large-$units-$dwarf" || exit 1
 if [ -n "${BENCH_APP:-}" ]; then
 	# shellcheck disable=SC2086 # several words
