@@ -256,6 +256,67 @@ static void inline_chains_without_full_debug_information(void **state)
 	check_chains(*state, "-g -ffunction-sections -Wl,--gc-sections");
 }
 
+/*
+ * GCC says no declaration line for the body of a lambda.  The compiler counts its lines from the
+ * introducer, so that is what must come out, whether a parameter stands there or none does.
+ */
+static void lambdas_are_declared_at_their_introducer(void **state)
+{
+	static const char lambdas[] = "volatile int sink;\n"                               /* 1 */
+				      "__attribute__((noinline)) int work(int x)\n"        /* 2 */
+				      "{\n"                                                /* 3 */
+				      "\tint base = x * 3;\n"                              /* 4 */
+				      "\tauto plain = [&]() __attribute__((noipa)) {\n"    /* 5 */
+				      "\t\tsink = base;\n"                                 /* 6 */
+				      "\t\treturn base + 1;\n"                             /* 7 */
+				      "\t};\n"                                             /* 8 */
+				      "\tauto one = [&](int y) __attribute__((noipa)) {\n" /* 9 */
+				      "\t\tsink = y + base;\n"                             /* 10 */
+				      "\t\treturn y;\n"                                    /* 11 */
+				      "\t};\n"                                             /* 12 */
+				      "\treturn plain() + one(x);\n"                       /* 13 */
+				      "}\n"
+				      "int main(int n, char **)\n"
+				      "{\n"
+				      "\treturn work(n);\n"
+				      "}\n";
+	static const struct {
+		const char *symbol;
+		uint32_t line;
+	} want[] = {{"_ZZ4workiENKUlv", 5}, {"_ZZ4workiENKUli", 9}};
+	char cmd[2048];
+	const char *to = scratch_path(*state, "lambdas");
+
+	if (system("command -v g++ >/dev/null 2>&1") != 0)
+		skip();
+	snprintf(cmd, sizeof cmd, "g++ -std=c++17 -O1 -g -Wl,--build-id -o %s %s", to,
+		scratch_file(*state, "lambdas.cpp", lambdas, strlen(lambdas)));
+	assert_int_equal(system(cmd), 0);
+	for (size_t i = 0; i < sizeof want / sizeof *want; i++) {
+		struct pgo_elf *e = open_elf(to);
+		uint64_t at = 0;
+		const struct pgo_lines_fn *fn;
+		struct pgo_strtab strs;
+		struct pgo_lines *l;
+
+		/* Compilers number lambdas differently; the beginning is the same. */
+		for (size_t k = 0; k < e->n_symbols; k++)
+			if (strncmp(e->symbols[k].name, want[i].symbol, strlen(want[i].symbol)) ==
+				0)
+				at = e->symbols[k].addr;
+		assert_true(at != 0);
+		assert_int_equal(pgo_strtab_init(&strs, 1 << 20), 0);
+		l = pgo_lines_open(e, NULL, &at, 1, &strs, NULL);
+		assert_non_null(l);
+		fn = pgo_lines_fn_at(l, at);
+		assert_non_null(fn);
+		assert_int_equal(fn->decl_line, want[i].line);
+		pgo_lines_close(l);
+		pgo_strtab_fini(&strs);
+		pgo_elf_close(e);
+	}
+}
+
 /* ------------------------------------------------------------------ where it is */
 
 static void shell(void *state, const char *cmd)
@@ -485,6 +546,7 @@ int main(void)
 			last_row_of_an_address_counts_but_not_the_one_of_an_ending_sequence),
 		TEST(inline_chains_in_every_dwarf_version),
 		TEST(inline_chains_without_full_debug_information),
+		TEST(lambdas_are_declared_at_their_introducer),
 		TEST(separate_file_is_found_by_debug_link_and_by_name),
 		TEST(separate_file_is_found_below_a_build_id_tree),
 		TEST(debug_link_without_build_id_goes_by_checksum),
