@@ -126,6 +126,18 @@ static struct pgo_lines *lines_of_original(struct pgo_convert *c, struct pgo_con
 		wanted, n, &c->fnprof->strs, why);
 }
 
+/* Programs whose profiles are of a kind of their own. */
+static void look_at_kind(struct pgo_convert *c, const struct pgo_convert_part *part)
+{
+	if (pgo_elf_has_fs_discriminators(part->elf))
+		c->fnprof->fs_discriminators = true;
+	if (pgo_elf_section(part->elf, ".pseudo_probe") != NULL)
+		pgo_warn("%s was built with -fpseudo-probe-for-profiling; this profile goes by "
+			 "lines, so build with it without that option, or let llvm-profgen make "
+			 "one that goes by probes",
+			part->elf->path);
+}
+
 static int open_lines(struct pgo_convert *c, struct pgo_convert_part *part, struct pgo_err *err)
 {
 	struct pgo_err why = PGO_ERR_INIT;
@@ -138,6 +150,7 @@ static int open_lines(struct pgo_convert *c, struct pgo_convert_part *part, stru
 	if (part->lines == NULL)
 		part->lines = lines_of_original(c, part, wanted, n, &why);
 	pgo_free(wanted);
+	look_at_kind(c, part);
 	if (part->lines != NULL) {
 		part->account.debug_file = pgo_lines_debug_file(part->lines);
 		part->account.split_file = pgo_lines_split_file(

@@ -148,6 +148,16 @@ void pgo_disc_decode(enum pgo_disc_encoding enc, uint32_t raw, uint32_t *ret_bas
 		*ret_factor = 1;
 }
 
+bool pgo_elf_has_fs_discriminators(const struct pgo_elf *elf)
+{
+	static const char name[] = "__llvm_fs_discriminator__";
+	size_t len;
+	const uint8_t *names = pgo_elf_section_data(elf, ".strtab", &len);
+
+	/* A variable, which the table of functions does not hold. */
+	return names != NULL && memmem(names, len, name, sizeof name) != NULL;
+}
+
 enum pgo_disc_encoding pgo_disc_encoding_of(const char *producer)
 {
 	const char *p;
@@ -889,6 +899,8 @@ static int load_unit(struct loader *ld, struct unit *u, const struct pgo_dw_scan
 	if (dwarf_attr_integrate(split != 0 ? &full : &u->die, DW_AT_producer, &a) != NULL)
 		producer = dwarf_formstring(&a);
 	ld->enc = pgo_disc_encoding_of(producer);
+	if (ld->enc == PGO_DISC_CLANG && ld->l->fs)
+		ld->enc = PGO_DISC_LLVM_FS;
 	source = PGO_VEC_PUSH(ld->sources, ld->n_sources, ld->sources_room);
 	if (source == NULL)
 		return -1;
@@ -1078,6 +1090,7 @@ struct pgo_lines *pgo_lines_open(const struct pgo_elf *elf, const struct pgo_deb
 	}
 	l->elf = elf;
 	l->where = where != NULL ? where : &nowhere;
+	l->fs = pgo_elf_has_fs_discriminators(elf);
 	l->debug_file = pgo_debugfile_find(elf, where, err);
 	if (l->debug_file == NULL || load(l, wanted, n_wanted, strs, err) < 0) {
 		pgo_lines_close(l);

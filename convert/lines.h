@@ -25,8 +25,9 @@
  *	CLANG	LLVM: base, duplication factor, copy id, each as one bit 1 for zero, 7 bits for up
  *to 31, 14 bits for more; least significant first
  *	GCC16	GCC from 16: base 8 bits, multiplicity 7 bits, copy id 11 bits
+ *	LLVM_FS	flow-sensitive ones of LLVM (-enable-fs-discriminator): kept whole, no factor
  */
-enum pgo_disc_encoding { PGO_DISC_PLAIN, PGO_DISC_CLANG, PGO_DISC_GCC16 };
+enum pgo_disc_encoding { PGO_DISC_PLAIN, PGO_DISC_CLANG, PGO_DISC_GCC16, PGO_DISC_LLVM_FS };
 
 /* One frame of an inline chain. */
 struct pgo_frame {
@@ -121,6 +122,8 @@ size_t pgo_lines_at(
 /* Splits a raw discriminator by its encoding. */
 void pgo_disc_decode(enum pgo_disc_encoding enc, uint32_t raw, uint32_t *ret_base,
 	uint32_t *ret_factor, uint32_t *ret_copy);
+/* Has the program flow-sensitive discriminators?  By a symbol that LLVM leaves for that. */
+bool pgo_elf_has_fs_discriminators(const struct pgo_elf *elf);
 /* The encoding that goes with a unit's DW_AT_producer (NULL: unknown). */
 enum pgo_disc_encoding pgo_disc_encoding_of(const char *producer);
 

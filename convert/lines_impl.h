@@ -6,6 +6,7 @@
 #include "convert/linetab.h"
 
 struct pgo_lines {
+	bool fs; /* clang's discriminators are flow-sensitive */
 	struct pgo_linetab tab;
 	const struct pgo_elf *elf; /* borrowed while loading, as the next */
 	const struct pgo_debug_places *where;

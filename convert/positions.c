@@ -127,7 +127,8 @@ static bool usable(const struct pgo_positions *s, const struct pgo_lines_hit *hi
 
 		if (d->decl_line == 0 || d->name == 0)
 			return false;
-		if (line == 0 && pgo_lines_fn(s->lines, d->fn)->enc != PGO_DISC_CLANG)
+		if (line == 0 && pgo_lines_fn(s->lines, d->fn)->enc != PGO_DISC_CLANG &&
+			pgo_lines_fn(s->lines, d->fn)->enc != PGO_DISC_LLVM_FS)
 			return false;
 		line = d->call_line;
 		n = d->parent;

@@ -33,6 +33,7 @@ static void discriminators_are_split_by_their_encoding(void **state)
 		{PGO_DISC_GCC16, 33794, 2, 4, 1},
 		{PGO_DISC_GCC16, 65536, 0, 1, 2},
 		{PGO_DISC_GCC16, 5, 5, 1, 0},
+		{PGO_DISC_LLVM_FS, 793601, 793601, 1, 0},
 	};
 
 	(void)state;
