@@ -303,7 +303,8 @@ static void at_1000(const uint8_t *tail, size_t n, const uint8_t *head, size_t n
 	struct pgo_err err = PGO_ERR_INIT;
 	uint8_t all[64];
 
-	memcpy(all, head, n_head);
+	if (n_head != 0)
+		memcpy(all, head, n_head);
 	memcpy(all + n_head, address, 8);
 	memcpy(all + n_head + 8, tail, n);
 	*m = (struct pgo_bbaddrmap){0};
