@@ -29,7 +29,9 @@ apt_lists() {
 			echo "deb-src $signed $site $release $component"
 		done >"$lists/sources.list"
 	[ -s "$lists/sources.list" ] || missing "apt knows of no mirror to take sources from"
+	# it succeeds, and has no lists, where the mirror does not answer
 	apt-get "${APT[@]}" -q update >"$lists/log" 2>&1 || missing "apt's mirror cannot be reached"
+	ls "$lists"/lists/*Sources* >>"$lists/log" 2>&1 || missing "apt's mirror cannot be reached"
 	touch "$lists/.ready"
 }
 
