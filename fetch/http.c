@@ -3,7 +3,10 @@
 
 #include "pgo/core/alloc.h"
 
+/* Functions are called through pointers, which the macros that check their types do not see. */
+#define CURL_DISABLE_TYPECHECK
 #include <curl/curl.h>
+#include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -47,6 +50,67 @@ struct pgo_http {
 	uint32_t jitter; /* of a small generator */
 };
 
+/* ---------------------------------------------------------------- libcurl itself */
+
+/*
+ * Loaded when the first pool is made, not when the program starts: with all that it needs it is two
+ * thirds of the memory that the program takes before it does anything, and only fetching needs it.
+ */
+#define FUNCTIONS(X)                                                                               \
+	X(curl_easy_cleanup)                                                                       \
+	X(curl_easy_getinfo)                                                                       \
+	X(curl_easy_init)                                                                          \
+	X(curl_easy_reset)                                                                         \
+	X(curl_easy_setopt)                                                                        \
+	X(curl_easy_strerror)                                                                      \
+	X(curl_free)                                                                               \
+	X(curl_getdate)                                                                            \
+	X(curl_global_init)                                                                        \
+	X(curl_multi_add_handle)                                                                   \
+	X(curl_multi_cleanup)                                                                      \
+	X(curl_multi_info_read)                                                                    \
+	X(curl_multi_init)                                                                         \
+	X(curl_multi_perform)                                                                      \
+	X(curl_multi_poll)                                                                         \
+	X(curl_multi_remove_handle)                                                                \
+	X(curl_multi_setopt)                                                                       \
+	X(curl_slist_append)                                                                       \
+	X(curl_slist_free_all)                                                                     \
+	X(curl_url)                                                                                \
+	X(curl_url_cleanup)                                                                        \
+	X(curl_url_get)                                                                            \
+	X(curl_url_set)
+
+static struct {
+	void *library;
+#define X(f) __typeof__(f) *(f);
+	FUNCTIONS(X)
+#undef X
+} api;
+
+static int load_curl(struct pgo_err *err)
+{
+	static const char *const names[] = {"libcurl.so.4", "libcurl-gnutls.so.4"};
+
+	for (size_t i = 0; i < sizeof names / sizeof *names && api.library == NULL; i++)
+		api.library = dlopen(names[i], RTLD_NOW | RTLD_LOCAL);
+	if (api.library == NULL)
+		return pgo_err_set(err, PGO_ENET,
+			"libcurl, which fetches over the network, is not there (%s); install the "
+			"package libcurl4",
+			dlerror());
+#define X(f)                                                                                       \
+	api.f = (__typeof__(api.f))dlsym(api.library, #f);                                         \
+	if (api.f == NULL)                                                                         \
+		return pgo_err_set(                                                                \
+			err, PGO_ENET, "the libcurl of this system is too old: it has no " #f);
+	FUNCTIONS(X)
+#undef X
+	if (api.curl_global_init(CURL_GLOBAL_DEFAULT) != 0)
+		return pgo_err_set(err, PGO_ENET, "libcurl cannot be started");
+	return 0;
+}
+
 /* ---------------------------------------------------------------- the object */
 
 static unsigned or_default(unsigned v, unsigned otherwise)
@@ -73,21 +137,20 @@ struct pgo_http *pgo_http_new(const struct pgo_http_options *o, struct pgo_err *
 	h->o.idle_ms = or_default(h->o.idle_ms, 60000);
 	h->o.backoff_ms = or_default(h->o.backoff_ms, 500);
 	h->jitter = (uint32_t)getpid() * 2654435761u + (uint32_t)time(NULL);
-	if (!started && curl_global_init(CURL_GLOBAL_DEFAULT) != 0) {
+	if (!started && load_curl(err) < 0) {
 		pgo_free(h);
-		pgo_err_set(err, PGO_ENET, "libcurl cannot be started");
 		return NULL;
 	}
 	started = true;
-	h->multi = curl_multi_init();
+	h->multi = api.curl_multi_init();
 	h->transfers = pgo_calloc(h->o.parallel, sizeof *h->transfers);
 	if (h->multi == NULL || h->transfers == NULL) {
 		pgo_http_free(h);
 		pgo_err_nomem(err);
 		return NULL;
 	}
-	curl_multi_setopt(h->multi, CURLMOPT_PIPELINING, (long)CURLPIPE_MULTIPLEX);
-	curl_multi_setopt(h->multi, CURLMOPT_MAXCONNECTS, (long)h->o.parallel);
+	api.curl_multi_setopt(h->multi, CURLMOPT_PIPELINING, (long)CURLPIPE_MULTIPLEX);
+	api.curl_multi_setopt(h->multi, CURLMOPT_MAXCONNECTS, (long)h->o.parallel);
 	for (unsigned i = 0; i < h->o.parallel; i++) {
 		h->transfers[i].http = h;
 		h->transfers[i].fd = -1;
@@ -106,9 +169,9 @@ static void close_file(struct transfer *t)
 static void reset(struct transfer *t)
 {
 	if (t->state == RUNNING)
-		curl_multi_remove_handle(t->http->multi, t->easy);
+		api.curl_multi_remove_handle(t->http->multi, t->easy);
 	close_file(t);
-	curl_slist_free_all(t->list);
+	api.curl_slist_free_all(t->list);
 	t->list = NULL;
 	pgo_http_reply_fini(&t->reply);
 	t->request = NULL;
@@ -124,10 +187,10 @@ void pgo_http_free(struct pgo_http *h)
 	for (unsigned i = 0; h->transfers != NULL && i < h->o.parallel; i++) {
 		reset(&h->transfers[i]);
 		if (h->transfers[i].easy != NULL)
-			curl_easy_cleanup(h->transfers[i].easy);
+			api.curl_easy_cleanup(h->transfers[i].easy);
 	}
 	if (h->multi != NULL)
-		curl_multi_cleanup(h->multi);
+		api.curl_multi_cleanup(h->multi);
 	pgo_free(h->transfers);
 	pgo_free(h);
 }
@@ -183,7 +246,7 @@ static long status_of(const struct transfer *t)
 {
 	long status = 0;
 
-	curl_easy_getinfo(t->easy, CURLINFO_RESPONSE_CODE, &status);
+	api.curl_easy_getinfo(t->easy, CURLINFO_RESPONSE_CODE, &status);
 	return status;
 }
 
@@ -248,21 +311,21 @@ static int set_headers(struct transfer *t, struct pgo_err *err)
 {
 	const struct pgo_http_headers *h = &t->request->headers;
 	/* No "Expect: 100-continue": it costs a round trip, and some stores never answer it. */
-	struct curl_slist *more = curl_slist_append(NULL, "Expect:");
+	struct curl_slist *more = api.curl_slist_append(NULL, "Expect:");
 
 	t->list = more;
 	for (size_t i = 0; i < h->n && more != NULL && !t->foreign; i++) {
 		char *line = pgo_asprintf(
 			*h->of[i].value != '\0' ? "%s: %s" : "%s;", h->of[i].name, h->of[i].value);
 
-		more = line != NULL ? curl_slist_append(t->list, line) : NULL;
+		more = line != NULL ? api.curl_slist_append(t->list, line) : NULL;
 		pgo_free(line);
 		if (more != NULL)
 			t->list = more;
 	}
 	if (more == NULL)
 		return pgo_err_nomem(err);
-	curl_easy_setopt(t->easy, CURLOPT_HTTPHEADER, t->list);
+	api.curl_easy_setopt(t->easy, CURLOPT_HTTPHEADER, t->list);
 	return 0;
 }
 
@@ -272,16 +335,16 @@ static void set_limits(struct transfer *t)
 	uint64_t max = t->request->max != 0 ? t->request->max : DEFAULT_MAX_BODY;
 	CURL *e = t->easy;
 
-	curl_easy_setopt(e, CURLOPT_CONNECTTIMEOUT_MS, (long)o->connect_ms);
+	api.curl_easy_setopt(e, CURLOPT_CONNECTTIMEOUT_MS, (long)o->connect_ms);
 	if (!t->request->patient) {
-		curl_easy_setopt(e, CURLOPT_LOW_SPEED_LIMIT, 1L);
-		curl_easy_setopt(e, CURLOPT_LOW_SPEED_TIME, (long)((o->idle_ms + 999) / 1000));
+		api.curl_easy_setopt(e, CURLOPT_LOW_SPEED_LIMIT, 1L);
+		api.curl_easy_setopt(e, CURLOPT_LOW_SPEED_TIME, (long)((o->idle_ms + 999) / 1000));
 	}
-	curl_easy_setopt(e, CURLOPT_TIMEOUT_MS, (long)t->request->total_ms);
-	curl_easy_setopt(
+	api.curl_easy_setopt(e, CURLOPT_TIMEOUT_MS, (long)t->request->total_ms);
+	api.curl_easy_setopt(
 		e, CURLOPT_MAXFILESIZE_LARGE, (curl_off_t)(max < INT64_MAX ? max : INT64_MAX));
 	if (o->rate != 0)
-		curl_easy_setopt(
+		api.curl_easy_setopt(
 			e, CURLOPT_MAX_RECV_SPEED_LARGE, (curl_off_t)(o->rate / o->parallel + 1));
 }
 
@@ -291,13 +354,13 @@ static void set_security(struct transfer *t)
 	bool asked = pgo_http_headers_get(&t->request->headers, "authorization") != NULL;
 	CURL *e = t->easy;
 
-	curl_easy_setopt(e, CURLOPT_PROTOCOLS_STR, "http,https");
-	curl_easy_setopt(e, CURLOPT_FOLLOWLOCATION, 0L); /* by our own rules */
-	curl_easy_setopt(e, CURLOPT_SSL_VERIFYPEER, o->insecure ? 0L : 1L);
-	curl_easy_setopt(e, CURLOPT_SSL_VERIFYHOST, o->insecure ? 0L : 2L);
+	api.curl_easy_setopt(e, CURLOPT_PROTOCOLS_STR, "http,https");
+	api.curl_easy_setopt(e, CURLOPT_FOLLOWLOCATION, 0L); /* by our own rules */
+	api.curl_easy_setopt(e, CURLOPT_SSL_VERIFYPEER, o->insecure ? 0L : 1L);
+	api.curl_easy_setopt(e, CURLOPT_SSL_VERIFYHOST, o->insecure ? 0L : 2L);
 	if (o->ca_file != NULL)
-		curl_easy_setopt(e, CURLOPT_CAINFO, o->ca_file);
-	curl_easy_setopt(e, CURLOPT_NETRC,
+		api.curl_easy_setopt(e, CURLOPT_CAINFO, o->ca_file);
+	api.curl_easy_setopt(e, CURLOPT_NETRC,
 		(long)(o->netrc && !asked && !t->foreign ? CURL_NETRC_OPTIONAL
 							 : CURL_NETRC_IGNORED));
 }
@@ -308,13 +371,13 @@ static void set_method(struct transfer *t)
 	CURL *e = t->easy;
 
 	if (r->body != NULL && !t->foreign) {
-		curl_easy_setopt(e, CURLOPT_POSTFIELDS, r->body);
-		curl_easy_setopt(e, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)r->body_len);
+		api.curl_easy_setopt(e, CURLOPT_POSTFIELDS, r->body);
+		api.curl_easy_setopt(e, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)r->body_len);
 	} else {
-		curl_easy_setopt(e, CURLOPT_HTTPGET, 1L);
+		api.curl_easy_setopt(e, CURLOPT_HTTPGET, 1L);
 	}
 	if (r->method != NULL && !t->foreign)
-		curl_easy_setopt(e, CURLOPT_CUSTOMREQUEST, r->method);
+		api.curl_easy_setopt(e, CURLOPT_CUSTOMREQUEST, r->method);
 }
 
 /* Hands the request to libcurl. */
@@ -324,12 +387,12 @@ static int start(struct transfer *t, struct pgo_err *err)
 	CURL *e;
 	int rc = 0;
 
-	if (t->easy == NULL && (t->easy = curl_easy_init()) == NULL)
+	if (t->easy == NULL && (t->easy = api.curl_easy_init()) == NULL)
 		return pgo_err_nomem(err);
 	e = t->easy;
-	curl_easy_reset(e);
+	api.curl_easy_reset(e);
 	close_file(t);
-	curl_slist_free_all(t->list);
+	api.curl_slist_free_all(t->list);
 	t->list = NULL;
 	pgo_buf_fini(&t->reply.body);
 	pgo_buf_init(&t->reply.body, SIZE_MAX / 2);
@@ -344,22 +407,22 @@ static int start(struct transfer *t, struct pgo_err *err)
 		rc = set_headers(t, err);
 	if (rc < 0)
 		return rc;
-	curl_easy_setopt(e, CURLOPT_URL, t->reply.url);
-	curl_easy_setopt(e, CURLOPT_PRIVATE, t);
-	curl_easy_setopt(e, CURLOPT_ERRORBUFFER, t->curl_error);
-	curl_easy_setopt(e, CURLOPT_NOSIGNAL, 1L);
-	curl_easy_setopt(e, CURLOPT_USERAGENT, "pgo/" PGO_VERSION);
-	curl_easy_setopt(e, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_2TLS);
-	curl_easy_setopt(e, CURLOPT_HEADERFUNCTION, on_header);
-	curl_easy_setopt(e, CURLOPT_HEADERDATA, t);
-	curl_easy_setopt(e, CURLOPT_WRITEFUNCTION, on_body);
-	curl_easy_setopt(e, CURLOPT_WRITEDATA, t);
+	api.curl_easy_setopt(e, CURLOPT_URL, t->reply.url);
+	api.curl_easy_setopt(e, CURLOPT_PRIVATE, t);
+	api.curl_easy_setopt(e, CURLOPT_ERRORBUFFER, t->curl_error);
+	api.curl_easy_setopt(e, CURLOPT_NOSIGNAL, 1L);
+	api.curl_easy_setopt(e, CURLOPT_USERAGENT, "pgo/" PGO_VERSION);
+	api.curl_easy_setopt(e, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_2TLS);
+	api.curl_easy_setopt(e, CURLOPT_HEADERFUNCTION, on_header);
+	api.curl_easy_setopt(e, CURLOPT_HEADERDATA, t);
+	api.curl_easy_setopt(e, CURLOPT_WRITEFUNCTION, on_body);
+	api.curl_easy_setopt(e, CURLOPT_WRITEDATA, t);
 	if (r->to_path == NULL)
-		curl_easy_setopt(e, CURLOPT_ACCEPT_ENCODING, "");
+		api.curl_easy_setopt(e, CURLOPT_ACCEPT_ENCODING, "");
 	set_limits(t);
 	set_security(t);
 	set_method(t);
-	if (curl_multi_add_handle(t->http->multi, e) != CURLM_OK)
+	if (api.curl_multi_add_handle(t->http->multi, e) != CURLM_OK)
 		return pgo_err_nomem(err);
 	t->state = RUNNING;
 	t->tries++;
@@ -411,7 +474,7 @@ static int64_t retry_after(const struct transfer *t)
 		return seconds < 0                    ? 0
 		       : seconds > MAX_WAIT_MS / 1000 ? MAX_WAIT_MS
 						      : seconds * 1000;
-	when = curl_getdate(text, NULL);
+	when = api.curl_getdate(text, NULL);
 	if (when == -1)
 		return -1;
 	seconds = (long)(when - time(NULL));
@@ -443,7 +506,7 @@ static void wait_for_next_try(struct transfer *t, int64_t asked_ms)
 static int no_reply(struct transfer *t, CURLcode code, struct pgo_err *err)
 {
 	char *url = pgo_http_redact(t->reply.url);
-	const char *what = t->curl_error[0] != '\0' ? t->curl_error : curl_easy_strerror(code);
+	const char *what = t->curl_error[0] != '\0' ? t->curl_error : api.curl_easy_strerror(code);
 	int rc;
 
 	if (url == NULL)
@@ -470,21 +533,22 @@ static int no_reply(struct transfer *t, CURLcode code, struct pgo_err *err)
 static bool same_origin(const char *a, const char *b)
 {
 	static const CURLUPart parts[] = {CURLUPART_SCHEME, CURLUPART_HOST, CURLUPART_PORT};
-	CURLU *u = curl_url(), *v = curl_url();
-	bool same = u != NULL && v != NULL && curl_url_set(u, CURLUPART_URL, a, 0) == CURLUE_OK &&
-		    curl_url_set(v, CURLUPART_URL, b, 0) == CURLUE_OK;
+	CURLU *u = api.curl_url(), *v = api.curl_url();
+	bool same = u != NULL && v != NULL &&
+		    api.curl_url_set(u, CURLUPART_URL, a, 0) == CURLUE_OK &&
+		    api.curl_url_set(v, CURLUPART_URL, b, 0) == CURLUE_OK;
 
 	for (size_t i = 0; i < sizeof parts / sizeof *parts && same; i++) {
 		char *x = NULL, *y = NULL;
 
-		same = curl_url_get(u, parts[i], &x, CURLU_DEFAULT_PORT) == CURLUE_OK &&
-		       curl_url_get(v, parts[i], &y, CURLU_DEFAULT_PORT) == CURLUE_OK &&
+		same = api.curl_url_get(u, parts[i], &x, CURLU_DEFAULT_PORT) == CURLUE_OK &&
+		       api.curl_url_get(v, parts[i], &y, CURLU_DEFAULT_PORT) == CURLUE_OK &&
 		       strcasecmp(x, y) == 0;
-		curl_free(x);
-		curl_free(y);
+		api.curl_free(x);
+		api.curl_free(y);
 	}
-	curl_url_cleanup(u);
-	curl_url_cleanup(v);
+	api.curl_url_cleanup(u);
+	api.curl_url_cleanup(v);
 	return same;
 }
 
@@ -494,7 +558,7 @@ static int redirected(struct transfer *t, struct pgo_err *err)
 	bool was_safe = strncasecmp(t->reply.url, "https:", 6) == 0;
 	int rc = 0;
 
-	curl_easy_getinfo(t->easy, CURLINFO_REDIRECT_URL, &to);
+	api.curl_easy_getinfo(t->easy, CURLINFO_REDIRECT_URL, &to);
 	if (t->redirects >= MAX_REDIRECTS)
 		rc = pgo_err_set(err, PGO_ENET, "%s: more than %d redirects", t->request->url,
 			MAX_REDIRECTS);
@@ -521,7 +585,7 @@ static bool may_follow(const struct transfer *t, long status)
 
 	if (status != 301 && status != 302 && status != 303 && status != 307 && status != 308)
 		return false;
-	curl_easy_getinfo(t->easy, CURLINFO_REDIRECT_URL, &to);
+	api.curl_easy_getinfo(t->easy, CURLINFO_REDIRECT_URL, &to);
 	return to != NULL && t->request->sign == NULL && t->request->body == NULL;
 }
 
@@ -531,10 +595,10 @@ static bool finished(struct transfer *t, CURLcode code, int *ret_rc, struct pgo_
 	long status = status_of(t);
 	curl_off_t bytes = 0;
 
-	curl_easy_getinfo(t->easy, CURLINFO_SIZE_DOWNLOAD_T, &bytes);
+	api.curl_easy_getinfo(t->easy, CURLINFO_SIZE_DOWNLOAD_T, &bytes);
 	t->reply.bytes = (uint64_t)bytes;
 	t->http->stats.received += (uint64_t)bytes;
-	curl_multi_remove_handle(t->http->multi, t->easy);
+	api.curl_multi_remove_handle(t->http->multi, t->easy);
 	t->state = IDLE;
 	*ret_rc = 0;
 	if (code == CURLE_OK && is_busy(status) && t->tries < t->http->o.tries) {
@@ -647,14 +711,14 @@ static int collect(struct pool *p, struct pgo_err *err)
 	CURLMsg *m;
 	int left, rc = 0;
 
-	while (rc == 0 && (m = curl_multi_info_read(p->h->multi, &left)) != NULL) {
+	while (rc == 0 && (m = api.curl_multi_info_read(p->h->multi, &left)) != NULL) {
 		CURLcode code = m->data.result;
 		char *priv = NULL;
 		int why;
 
 		if (m->msg != CURLMSG_DONE)
 			continue;
-		curl_easy_getinfo(m->easy_handle, CURLINFO_PRIVATE, &priv);
+		api.curl_easy_getinfo(m->easy_handle, CURLINFO_PRIVATE, &priv);
 		if (finished((struct transfer *)(void *)priv, code, &why, err))
 			rc = give_back(p, (struct transfer *)(void *)priv, why, err);
 	}
@@ -676,7 +740,7 @@ int pgo_http_run(struct pgo_http *h,
 		rc = fill(&p, &wait, &local);
 		if (rc < 0 || p.busy == 0)
 			break;
-		if (curl_multi_perform(h->multi, &running) != CURLM_OK) {
+		if (api.curl_multi_perform(h->multi, &running) != CURLM_OK) {
 			rc = pgo_err_nomem(&local);
 			break;
 		}
@@ -684,7 +748,7 @@ int pgo_http_run(struct pgo_http *h,
 		if (rc < 0)
 			break;
 		if (running > 0 || wait >= 0)
-			curl_multi_poll(h->multi, NULL, 0,
+			api.curl_multi_poll(h->multi, NULL, 0,
 				(int)(wait >= 0 && wait < 1000 ? wait : 1000), NULL);
 	}
 	for (unsigned i = 0; i < h->o.parallel; i++)

@@ -2,7 +2,7 @@
 #include "pgo/versions.h"
 
 #include <Zydis/Zydis.h>
-#include <curl/curl.h>
+#include <curl/curlver.h>
 #include <elfutils/version.h>
 #include <expat.h>
 #include <isa-l.h>
@@ -33,7 +33,7 @@ static void collect(struct library lib[N_LIBRARIES])
 
 #define ADD(lib_name, ...)                                                                         \
 	(lib[n].name = (lib_name), snprintf(lib[n++].version, sizeof lib[0].version, __VA_ARGS__))
-	ADD("curl", "%s", curl_version_info(CURLVERSION_NOW)->version);
+	ADD("curl", "%s", LIBCURL_VERSION);
 	ADD("elfutils", "0.%d", _ELFUTILS_VERSION);
 	ADD("expat", "%s", XML_ExpatVersion() + strlen("expat_"));
 	ADD("isa-l", "%s", ISAL_TEXT);
