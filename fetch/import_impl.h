@@ -126,6 +126,8 @@ struct pgo_imp_event {
 	uint32_t ring_depth;  /* longest ring seen */
 	uint32_t hardware_depth;
 	uint64_t n_rings, rings_single, rings_long;
+	unsigned __int128 periods, periods_squared; /* sums over rings kept, below 2^40 each */
+	uint64_t n_periods;
 	bool has_cycles, no_periods;
 };
 

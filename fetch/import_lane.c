@@ -121,6 +121,9 @@ static void merge_event(struct pgo_imp_event *to, const struct pgo_imp_event *fr
 	to->n_rings += from->n_rings;
 	to->rings_single += from->rings_single;
 	to->rings_long += from->rings_long;
+	to->periods += from->periods;
+	to->periods_squared += from->periods_squared;
+	to->n_periods += from->n_periods;
 	to->has_cycles |= from->has_cycles;
 	to->no_periods |= from->no_periods;
 	if (from->ring_depth > to->ring_depth)

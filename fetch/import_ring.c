@@ -391,6 +391,11 @@ static int keep_ring(const struct pgo_imp *imp, struct pgo_imp_lane *lane,
 	r.has_cycles = has_cycles;
 	event->has_cycles |= has_cycles;
 	event->no_periods |= sample->period == 0;
+	if (sample->period != 0 && sample->period >> 40 == 0) {
+		event->periods += sample->period;
+		event->periods_squared += (unsigned __int128)sample->period * sample->period;
+		event->n_periods++;
+	}
 	return pgo_spool_add(&lane->rings, &r, lane->ids, lane->cycles, err);
 }
 

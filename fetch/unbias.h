@@ -71,9 +71,10 @@ struct pgo_unbias {
 struct pgo_unbias_event {
 	uint32_t index; /* as in the rings */
 	enum pgo_event_unit unit;
-	uint32_t depth;  /* of the hardware's ring; at least 2 */
-	bool has_cycles; /* entries carry cycles */
-	uint64_t period; /* for rings that do not say; 0 = then 1 */
+	uint32_t depth;        /* of the hardware's ring; at least 2 */
+	bool has_cycles;       /* entries carry cycles */
+	uint64_t period;       /* for rings that do not say; 0 = then 1 */
+	uint64_t every_period; /* for all rings, whatever they say; 0 = each its own */
 };
 
 struct pgo_unbias_result {

@@ -19,6 +19,7 @@
 
 #define PHI_SUSPICIOUS 0.05
 #define RINGS_TO_SUSPECT 2000
+#define JITTER_MAX 0.15 /* standard deviation of periods, of their mean */
 /* So many rings without one that is full: then what the recorder says of their size is not so. */
 #define RINGS_TO_KNOW_DEPTH 100
 
@@ -212,6 +213,21 @@ static const char *scale_of(
 		       : "absolute";
 }
 
+/*
+ * A period that only jitters has nothing to do with what ran: its mean for all rings expects the
+ * same, and varies less.  One that follows the load (perf record -F) varies by more, and has.
+ */
+static uint64_t every_period(const struct pgo_imp_event *e)
+{
+	double n = (double)e->n_periods, mean = (double)e->periods / n;
+
+	if (e->n_periods == 0 || e->n_periods != e->n_rings - e->rings_single - e->rings_long)
+		return 0;
+	if ((double)e->periods_squared / n - mean * mean > JITTER_MAX * JITTER_MAX * mean * mean)
+		return 0;
+	return (uint64_t)(mean + 0.5);
+}
+
 static int one_event(struct estimate *es, size_t index, struct pgo_import_estimate *to,
 	struct pgo_unbias_result *r, struct pgo_err *err)
 {
@@ -220,7 +236,8 @@ static int one_event(struct estimate *es, size_t index, struct pgo_import_estima
 		.unit = e->unit,
 		.depth = depth_of(e),
 		.has_cycles = e->has_cycles,
-		.period = e->period};
+		.period = e->period,
+		.every_period = every_period(e)};
 	int rc = pgo_unbias_run(&es->u, &ue, r, err);
 
 	if (rc < 0)

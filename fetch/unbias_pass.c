@@ -341,7 +341,8 @@ static void weigh_ring(struct pgo_unbias_work *w, const struct pgo_spool_ring *r
 	static const double count_one = one * (double)((uint64_t)1 << COUNT_BITS);
 	uint64_t *weights = w->u->groups[r->group].weights;
 	uint64_t period = r->period != 0 ? r->period : w->e->period != 0 ? w->e->period : 1;
-	double numerator = (double)period * (double)((uint64_t)1 << PGO_UNBIAS_WEIGHT_BITS) * one;
+	double numerator = (double)(w->e->every_period != 0 ? w->e->every_period : period) *
+			   (double)((uint64_t)1 << PGO_UNBIAS_WEIGHT_BITS) * one;
 	double lambda = w->span_cut[w->at[0]] * one, gamma = w->gamma[w->at[0]] * one;
 	double rest = lambda + ((double)depth_of(w, r) - 1) * gamma;
 	double branches = 0, missed = 0;

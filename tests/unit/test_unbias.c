@@ -603,6 +603,36 @@ static void long_runs_are_worth_less_in_a_recording(void **state)
 	}
 }
 
+/* Every other sample with the one period, every other with the other. */
+static int64_t with_periods(uint64_t short_ones, uint64_t long_ones)
+{
+	struct loop_event e = {"br_inst_retired.near_taken:u", 300, 0};
+	struct pgo_err err = PGO_ERR_INIT;
+	struct pgo_imported in;
+	struct perfbytes p;
+	int64_t sum;
+
+	perfbytes_init(&p, 0);
+	add_event(&p, 0, &e);
+	perfbytes_mmap2(&p, 7, APP, 0x10000, 0x1000, ID_APP, "/nonexistent/app", 1);
+	add_rings(&p, 0, short_ones, short_loop, 4, 200);
+	add_rings(&p, 0, long_ones, long_loop, 4, 200);
+	perfbytes_finish(&p);
+	assert_int_equal(
+		pgo_import_memory("perf.data", p.out.data, p.out.len, &plain, &in, &err), 0);
+	sum = executions_of(&in, 0x1100, true);
+	pgo_imported_fini(&in);
+	perfbytes_fini(&p);
+	return sum;
+}
+
+static void periods_that_only_jitter_are_all_their_mean(void **state)
+{
+	(void)state;
+	assert_int_equal(with_periods(270, 330), 200 * 300);
+	assert_int_equal(with_periods(100, 500), 200 * 100);
+}
+
 static void branch_events_count_periods(void **state)
 {
 	struct loop_event e = {"br_inst_retired.near_taken:u", 300, 0};
@@ -746,6 +776,7 @@ int main(void)
 		cmocka_unit_test(a_directory_that_cannot_be_written_is_named),
 		cmocka_unit_test(long_runs_are_worth_less_in_a_recording),
 		cmocka_unit_test(branch_events_count_periods),
+		cmocka_unit_test(periods_that_only_jitter_are_all_their_mean),
 		cmocka_unit_test(different_events_are_averaged_and_like_ones_added),
 		cmocka_unit_test(without_periods_executions_add_up_to_the_traces),
 		cmocka_unit_test(what_cannot_be_estimated_says_why),
