@@ -84,7 +84,8 @@
  *	stale                  what a newer build cannot use
  *	debugfile, debuginfod, dwo
  *	                       debug information, wherever it is
- *	lines, lines_impl, lines_moved, lines_file, lines_scan, lines_rows, lines_bytes, lines_split, linetab
+ *	lines, lines_impl, lines_loader, lines_unit, lines_die, lines_disc, lines_moved, lines_file,
+ *	lines_scan, lines_rows, lines_bytes, lines_split, linetab
  *	                       DWARF: address -> line and inline chain
  *	positions, edges       executions -> source positions; -> edges of blocks
  *	fnprof, fnprof_merge, fnprof_summary, trim, fdata

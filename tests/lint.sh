@@ -144,9 +144,9 @@ banned_memory="malloc|calloc|realloc|reallocarray|free|strdup|strndup|asprintf|v
 # Who may all the same, and why:
 #	alloc.o        is the one pair of functions around the heap
 #	diag.o         holds the default sink of messages, stderr
-#	lines.o        frees what libdw allocated
+#	lines_die.o    frees what libdw allocated
 #	debuginfod.o   frees what libdebuginfod allocated
-allowed_calls='alloc\.o (malloc|calloc|realloc|free)$|lines\.o free$|debuginfod\.o free$|diag\.o (fprintf|__fprintf_chk)$'
+allowed_calls='alloc\.o (malloc|calloc|realloc|free)$|lines_die\.o free$|debuginfod\.o free$|diag\.o (fprintf|__fprintf_chk)$'
 
 rule_banned() {
 	need_build
