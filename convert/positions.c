@@ -216,8 +216,12 @@ static bool calls_something(const struct pgo_fnwork *w, const struct pgo_branch 
 	i = pgo_cfg_at(&w->cfg, b->source);
 	if (i == UINT32_MAX || w->cfg.insns[i].kind == PGO_INSN_RET)
 		return false;
-	/* A loop back to the first instruction enters nothing. */
-	return pgo_insn_is_call(w->cfg.insns[i].kind) || b->target < w->fn->start ||
+	/*
+	 * A loop back to the first instruction enters nothing.  An indirect jump does: no table of
+	 * a switch leads there, it is a tail call of the same virtual function on another object.
+	 */
+	return pgo_insn_is_call(w->cfg.insns[i].kind) ||
+	       w->cfg.insns[i].kind == PGO_INSN_JUMP_INDIRECT || b->target < w->fn->start ||
 	       b->target >= w->fn->end;
 }
 
