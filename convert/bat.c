@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "convert/bat.h"
 
+#include "convert/lines_bytes.h"
 #include "pgo/core/alloc.h"
 #include "pgo/core/vec.h"
 
@@ -20,59 +21,21 @@ void pgo_bat_free(struct pgo_bat *b)
 
 /* ------------------------------------------------------------------ reading */
 
-struct cursor {
-	const uint8_t *p, *end;
-	bool bad; /* ran out; what was read since is 0 */
-};
-
-static uint64_t uleb(struct cursor *c)
+static const uint8_t *skip(struct pgo_dw_cursor *c, uint64_t n)
 {
-	uint64_t v = 0;
+	const uint8_t *p = c->at;
 
-	for (unsigned shift = 0; c->p < c->end; shift += 7) {
-		uint8_t b = *c->p++;
-
-		if (shift < 64)
-			v |= (uint64_t)(b & 0x7f) << shift;
-		if (!(b & 0x80))
-			return v;
-	}
-	c->bad = true;
-	return 0;
-}
-
-static int64_t sleb(struct cursor *c)
-{
-	uint64_t v = 0;
-
-	for (unsigned shift = 0; c->p < c->end;) {
-		uint8_t b = *c->p++;
-
-		if (shift < 64)
-			v |= (uint64_t)(b & 0x7f) << shift;
-		shift += 7;
-		if (!(b & 0x80))
-			return (int64_t)(shift < 64 && (b & 0x40) ? v | ~(uint64_t)0 << shift : v);
-	}
-	c->bad = true;
-	return 0;
-}
-
-static const uint8_t *skip(struct cursor *c, uint64_t n)
-{
-	const uint8_t *p = c->p;
-
-	if (n > (uint64_t)(c->end - c->p)) {
+	if (n > (uint64_t)(c->end - c->at)) {
 		c->bad = true;
 		return NULL;
 	}
-	c->p += n;
+	c->at += n;
 	return p;
 }
 
 struct reader {
 	struct pgo_bat *bat;
-	struct cursor c;
+	struct pgo_dw_cursor c;
 	uint64_t last;   /* address */
 	uint64_t *addrs; /* of the first table, in its order */
 	size_t n_addrs, addrs_room;
@@ -82,11 +45,11 @@ struct reader {
 static int read_entries(struct reader *r, struct pgo_bat_fn *f, uint64_t skew)
 {
 	struct pgo_bat *bat = r->bat;
-	uint64_t n = uleb(&r->c), equal = uleb(&r->c), in = 0;
+	uint64_t n = pgo_dw_uleb(&r->c), equal = pgo_dw_uleb(&r->c), in = 0;
 	const uint8_t *mask = skip(&r->c, (equal + 7) / 8);
 
 	/* An entry takes a byte at least. */
-	if (r->c.bad || n > (uint64_t)(r->c.end - r->c.p) || equal > n) {
+	if (r->c.bad || n > (uint64_t)(r->c.end - r->c.at) || equal > n) {
 		r->c.bad = true;
 		return 0;
 	}
@@ -97,17 +60,17 @@ static int read_entries(struct reader *r, struct pgo_bat_fn *f, uint64_t skew)
 	for (uint64_t i = 0; i < n && !r->c.bad; i++) {
 		uint64_t out;
 
-		r->last += uleb(&r->c);
+		r->last += pgo_dw_uleb(&r->c);
 		out = r->last - f->addr;
 		in = i < equal ? (out + skew) << 1 | (mask[i / 8] >> i % 8 & 1)
-			       : in + (uint64_t)sleb(&r->c);
+			       : in + (uint64_t)pgo_dw_sleb(&r->c);
 		if (out > UINT32_MAX || in >> 1 > UINT32_MAX)
 			r->c.bad = true;
 		bat->entries[bat->n_entries++] =
 			(struct pgo_bat_entry){(uint32_t)out, (uint32_t)(in >> 1), in & 1};
 		if (!(in & 1)) {
 			skip(&r->c, 8);
-			uleb(&r->c);
+			pgo_dw_uleb(&r->c);
 		}
 	}
 	return 0;
@@ -115,9 +78,9 @@ static int read_entries(struct reader *r, struct pgo_bat_fn *f, uint64_t skew)
 
 static int read_table(struct reader *r, bool parts)
 {
-	uint64_t n = uleb(&r->c), index = 0;
+	uint64_t n = pgo_dw_uleb(&r->c), index = 0;
 
-	if (n > (uint64_t)(r->c.end - r->c.p))
+	if (n > (uint64_t)(r->c.end - r->c.at))
 		r->c.bad = true;
 	for (uint64_t i = 0; i < n && !r->c.bad; i++) {
 		struct pgo_bat_fn *f = PGO_VEC_PUSH(r->bat->fns, r->bat->n_fns, r->bat->fns_room);
@@ -125,10 +88,10 @@ static int read_table(struct reader *r, bool parts)
 
 		if (f == NULL)
 			return -1;
-		f->addr = f->whole = r->last += uleb(&r->c);
+		f->addr = f->whole = r->last += pgo_dw_uleb(&r->c);
 		if (parts) {
-			index += uleb(&r->c);
-			skew = uleb(&r->c);
+			index += pgo_dw_uleb(&r->c);
+			skew = pgo_dw_uleb(&r->c);
 			r->c.bad = r->c.bad || index >= r->n_addrs;
 			f->whole = r->c.bad ? 0 : r->addrs[index];
 		} else {
@@ -137,13 +100,13 @@ static int read_table(struct reader *r, bool parts)
 				return -1;
 			*slot = f->addr;
 			skip(&r->c, 8);
-			uleb(&r->c);
-			secondary = uleb(&r->c);
+			pgo_dw_uleb(&r->c);
+			secondary = pgo_dw_uleb(&r->c);
 		}
 		if (!r->c.bad && read_entries(r, f, skew) < 0)
 			return -1;
 		for (uint64_t k = 0; k < secondary && !r->c.bad; k++)
-			uleb(&r->c);
+			pgo_dw_uleb(&r->c);
 	}
 	return 0;
 }
@@ -180,11 +143,11 @@ static int read_note(struct reader *r, const uint8_t *data, size_t len)
 	at = 12 + (((size_t)name_len + 3) & ~(size_t)3);
 	if (name_len < 4 || at > len || desc_len > len - at || memcmp(data + 12, "BOLT", 4) != 0)
 		return 0;
-	r->c = (struct cursor){data + at, data + at + desc_len, false};
+	r->c = (struct pgo_dw_cursor){data + at, data + at + desc_len, false};
 	if (read_table(r, false) < 0 || read_table(r, true) < 0)
 		return -1;
 	/* An older version's tables read as newer ones end somewhere else. */
-	if (!r->c.bad && (r->c.end - r->c.p > 3 || !sorted(r->bat)))
+	if (!r->c.bad && (r->c.end - r->c.at > 3 || !sorted(r->bat)))
 		r->c.bad = true;
 	return 0;
 }

@@ -46,7 +46,7 @@ static uint64_t get64(const uint8_t *p)
 	return v;
 }
 
-static struct pgo_dwo_bytes section(const struct pgo_elf *e, const char *name)
+struct pgo_dwo_bytes pgo_dwo_section(const struct pgo_elf *e, const char *name)
 {
 	struct pgo_dwo_bytes b = {0};
 
@@ -141,27 +141,30 @@ static bool cut(
 
 		switch (get32(x->sections + (size_t)c * 4)) {
 		case SECT_INFO:
-			ok = slice(section(pack, ".debug_info.dwo"), offset, size, &u->info);
+			ok = slice(
+				pgo_dwo_section(pack, ".debug_info.dwo"), offset, size, &u->info);
 			break;
 		case SECT_ABBREV:
-			ok = slice(section(pack, ".debug_abbrev.dwo"), offset, size, &u->abbrev);
+			ok = slice(pgo_dwo_section(pack, ".debug_abbrev.dwo"), offset, size,
+				&u->abbrev);
 			break;
 		case SECT_LINE:
-			ok = slice(section(pack, ".debug_line.dwo"), offset, size, &u->line);
+			ok = slice(
+				pgo_dwo_section(pack, ".debug_line.dwo"), offset, size, &u->line);
 			break;
 		case SECT_STR_OFFSETS:
-			ok = slice(section(pack, ".debug_str_offsets.dwo"), offset, size,
+			ok = slice(pgo_dwo_section(pack, ".debug_str_offsets.dwo"), offset, size,
 				&u->str_offsets);
 			break;
 		case SECT_RNGLISTS: /* version 2: macros */
-			ok = x->version != 5 || slice(section(pack, ".debug_rnglists.dwo"), offset,
-							size, &u->rnglists);
+			ok = x->version != 5 || slice(pgo_dwo_section(pack, ".debug_rnglists.dwo"),
+							offset, size, &u->rnglists);
 			break;
 		default:
 			break;
 		}
 	}
-	u->str = section(pack, ".debug_str.dwo");
+	u->str = pgo_dwo_section(pack, ".debug_str.dwo");
 	u->file = pack->path;
 	return ok && u->info.p != NULL && u->abbrev.p != NULL;
 }
@@ -173,7 +176,7 @@ static bool find_in_pack(const struct pgo_elf *pack, uint64_t id, struct pgo_dwo
 	uint32_t row;
 	size_t len;
 
-	if (!read_index(section(pack, ".debug_cu_index"), &x))
+	if (!read_index(pgo_dwo_section(pack, ".debug_cu_index"), &x))
 		return false;
 	row = find_row(&x, id);
 	if (row == UINT32_MAX || !cut(pack, &x, row, &u) || !unit_header(u.info, &len, &u.version))
@@ -187,12 +190,12 @@ static bool find_in_pack(const struct pgo_elf *pack, uint64_t id, struct pgo_dwo
 
 static bool find_in_loose(const struct pgo_elf *e, uint64_t id, struct pgo_dwo_unit *ret)
 {
-	struct pgo_dwo_bytes info = section(e, ".debug_info.dwo");
-	struct pgo_dwo_unit u = {.abbrev = section(e, ".debug_abbrev.dwo"),
-		.line = section(e, ".debug_line.dwo"),
-		.str = section(e, ".debug_str.dwo"),
-		.str_offsets = section(e, ".debug_str_offsets.dwo"),
-		.rnglists = section(e, ".debug_rnglists.dwo"),
+	struct pgo_dwo_bytes info = pgo_dwo_section(e, ".debug_info.dwo");
+	struct pgo_dwo_unit u = {.abbrev = pgo_dwo_section(e, ".debug_abbrev.dwo"),
+		.line = pgo_dwo_section(e, ".debug_line.dwo"),
+		.str = pgo_dwo_section(e, ".debug_str.dwo"),
+		.str_offsets = pgo_dwo_section(e, ".debug_str_offsets.dwo"),
+		.rnglists = pgo_dwo_section(e, ".debug_rnglists.dwo"),
 		.file = e->path};
 	size_t len = 0;
 
@@ -270,7 +273,7 @@ static int add_pack(struct pgo_dwo *d, char *path, struct pgo_err *err)
 		return pgo_err_nomem(err);
 	e = stat(path, &st) == 0 && S_ISREG(st.st_mode) ? pgo_elf_open_bare(path, NULL) : NULL;
 	pgo_free(path);
-	if (e == NULL || !read_index(section(e, ".debug_cu_index"), &x)) {
+	if (e == NULL || !read_index(pgo_dwo_section(e, ".debug_cu_index"), &x)) {
 		pgo_elf_close(e);
 		return 0;
 	}

@@ -33,6 +33,9 @@ struct pgo_dwo_bytes {
 	size_t len;
 };
 
+/* A section of an ELF file; p NULL and len 0 if it has none. */
+struct pgo_dwo_bytes pgo_dwo_section(const struct pgo_elf *e, const char *name);
+
 /* One unit, cut out; borrowed from the file it is in, as long as the finder lives. */
 struct pgo_dwo_unit {
 	struct pgo_dwo_bytes info; /* the unit with its header */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "convert/lines_split.h"
 
+#include "convert/lines_bytes.h"
 #include "pgo/core/alloc.h"
 #include "pgo/core/vec.h"
 
@@ -43,42 +44,6 @@ void pgo_split_fini(struct pgo_split *s)
 
 /* ------------------------------------------------------------------ reading */
 
-/* Bytes that run out give zeros; the caller looks at `bad` in the end. */
-struct cursor {
-	const uint8_t *p, *end;
-	bool bad;
-};
-
-static uint64_t get_uint(struct cursor *c, size_t n)
-{
-	uint64_t v = 0;
-
-	if ((size_t)(c->end - c->p) < n) {
-		c->bad = true;
-		c->p = c->end;
-		return 0;
-	}
-	memcpy(&v, c->p, n);
-	c->p += n;
-	return v;
-}
-
-static uint64_t get_uleb(struct cursor *c)
-{
-	uint64_t v = 0;
-
-	for (unsigned shift = 0; c->p < c->end; shift += 7) {
-		uint8_t b = *c->p++;
-
-		if (shift < 64)
-			v |= (uint64_t)(b & 0x7f) << shift;
-		if (!(b & 0x80))
-			return v;
-	}
-	c->bad = true;
-	return v;
-}
-
 static uint64_t offset_attr(Dwarf_Die *die, unsigned name, unsigned gnu_name)
 {
 	Dwarf_Attribute a;
@@ -98,16 +63,6 @@ static const char *string_attr(Dwarf_Die *die, unsigned name, unsigned gnu_name)
 	return dwarf_formstring(&a);
 }
 
-static struct pgo_dwo_bytes section(const struct pgo_elf *e, const char *name)
-{
-	struct pgo_dwo_bytes b = {0};
-
-	b.p = pgo_elf_section_data(e, name, &b.len);
-	if (b.p == NULL)
-		b.len = 0;
-	return b;
-}
-
 /* ------------------------------------------------------------------ one unit */
 
 /*
@@ -117,7 +72,7 @@ static struct pgo_dwo_bytes section(const struct pgo_elf *e, const char *name)
 static struct pgo_dwo_bytes addresses(
 	const struct pgo_split *s, Dwarf_Die *skeleton, unsigned version)
 {
-	struct pgo_dwo_bytes b = section(s->debug, ".debug_addr");
+	struct pgo_dwo_bytes b = pgo_dwo_section(s->debug, ".debug_addr");
 	uint64_t base = offset_attr(skeleton, DW_AT_addr_base, AT_GNU_ADDR_BASE);
 	uint32_t len;
 
@@ -284,7 +239,7 @@ static int add_range(struct pgo_split *s, uint64_t lo, uint64_t hi)
 	return 0;
 }
 
-static uint64_t address(const struct pgo_split *s, uint64_t index, struct cursor *c)
+static uint64_t address(const struct pgo_split *s, uint64_t index, struct pgo_dw_cursor *c)
 {
 	uint64_t v = 0;
 
@@ -296,39 +251,39 @@ static uint64_t address(const struct pgo_split *s, uint64_t index, struct cursor
 }
 
 /* DWARF 5, section 7.25; from `c` to the end of the list. */
-static int read_rnglist(struct pgo_split *s, struct cursor *c)
+static int read_rnglist(struct pgo_split *s, struct pgo_dw_cursor *c)
 {
 	uint64_t base = s->low, lo, hi;
 
-	while (!c->bad && c->p < c->end) {
-		switch (*c->p++) {
+	while (!c->bad && c->at < c->end) {
+		switch (*c->at++) {
 		case DW_RLE_end_of_list:
 			return 0;
 		case DW_RLE_base_addressx:
-			base = address(s, get_uleb(c), c);
+			base = address(s, pgo_dw_uleb(c), c);
 			continue;
 		case DW_RLE_base_address:
-			base = get_uint(c, 8);
+			base = pgo_dw_uint(c, 8);
 			continue;
 		case DW_RLE_startx_endx:
-			lo = address(s, get_uleb(c), c);
-			hi = address(s, get_uleb(c), c);
+			lo = address(s, pgo_dw_uleb(c), c);
+			hi = address(s, pgo_dw_uleb(c), c);
 			break;
 		case DW_RLE_startx_length:
-			lo = address(s, get_uleb(c), c);
-			hi = lo + get_uleb(c);
+			lo = address(s, pgo_dw_uleb(c), c);
+			hi = lo + pgo_dw_uleb(c);
 			break;
 		case DW_RLE_offset_pair:
-			lo = base + get_uleb(c);
-			hi = base + get_uleb(c);
+			lo = base + pgo_dw_uleb(c);
+			hi = base + pgo_dw_uleb(c);
 			break;
 		case DW_RLE_start_end:
-			lo = get_uint(c, 8);
-			hi = get_uint(c, 8);
+			lo = pgo_dw_uint(c, 8);
+			hi = pgo_dw_uint(c, 8);
 			break;
 		case DW_RLE_start_length:
-			lo = get_uint(c, 8);
-			hi = lo + get_uleb(c);
+			lo = pgo_dw_uint(c, 8);
+			hi = lo + pgo_dw_uleb(c);
 			break;
 		default:
 			return -1;
@@ -342,15 +297,15 @@ static int read_rnglist(struct pgo_split *s, struct cursor *c)
 /* Before DWARF 5: pairs of offsets from a base, (all ones, base) to set it, (0, 0) at the end. */
 static int read_old_list(struct pgo_split *s, uint64_t offset)
 {
-	struct pgo_dwo_bytes b = section(s->debug, ".debug_ranges");
-	struct cursor c = {b.p, b.p + b.len, false};
+	struct pgo_dwo_bytes b = pgo_dwo_section(s->debug, ".debug_ranges");
+	struct pgo_dw_cursor c = {b.p, b.p + b.len, false};
 	uint64_t base = s->low;
 
 	if (offset > b.len)
 		return -1;
-	c.p += offset;
+	c.at += offset;
 	while (!c.bad) {
-		uint64_t lo = get_uint(&c, 8), hi = get_uint(&c, 8);
+		uint64_t lo = pgo_dw_uint(&c, 8), hi = pgo_dw_uint(&c, 8);
 
 		if (lo == 0 && hi == 0)
 			break;
@@ -368,31 +323,31 @@ static int read_list(struct pgo_split *s, const Dwarf_Attribute *a)
 {
 	struct pgo_dwo_bytes b = s->unit.rnglists, info = s->unit.info;
 	/* The image begins with the unit, so what follows an attribute is readable. */
-	struct cursor value = {a->valp, a->valp + 10, false};
-	struct cursor c = {b.p, b.p + b.len, false};
+	struct pgo_dw_cursor value = {a->valp, a->valp + 10, false};
+	struct pgo_dw_cursor c = {b.p, b.p + b.len, false};
 	uint64_t index;
 
 	if (info.len == 0)
 		return -1;
 	if (a->form == DW_FORM_sec_offset || a->form == DW_FORM_data4) {
-		index = get_uint(&value, 4);
+		index = pgo_dw_uint(&value, 4);
 		if (s->unit.version < 5)
 			return read_old_list(s, s->ranges_base + index);
 		if (index > b.len)
 			return -1;
-		c.p += index;
+		c.at += index;
 		return read_rnglist(s, &c);
 	}
 	if (a->form != DW_FORM_rnglistx || b.len < 12)
 		return -1;
-	index = get_uleb(&value);
+	index = pgo_dw_uleb(&value);
 	if (index >= (b.len - 12) / 4)
 		return -1;
-	c.p += 12 + index * 4;
-	index = get_uint(&c, 4);
+	c.at += 12 + index * 4;
+	index = pgo_dw_uint(&c, 4);
 	if (index > b.len - 12)
 		return -1;
-	c.p = b.p + 12 + index;
+	c.at = b.p + 12 + index;
 	return read_rnglist(s, &c);
 }
 

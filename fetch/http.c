@@ -786,16 +786,27 @@ static int done_single(void *ctx, struct pgo_http_request *r, const struct pgo_h
 	(void)r;
 	if (reply == NULL)
 		return (int)err->code;
-	if (!is_good(reply->status))
-		return pgo_http_refused(reply, err);
-	pgo_http_reply_take(s->ret, reply);
+	*s->ret = *reply; /* and the transfer is left with nothing to free */
+	memset((struct pgo_http_reply *)(uintptr_t)reply, 0, sizeof *reply);
 	return 0;
 }
 
-int pgo_http_get(struct pgo_http *h, struct pgo_http_request *r, struct pgo_http_reply *ret,
+int pgo_http_ask(struct pgo_http *h, struct pgo_http_request *r, struct pgo_http_reply *ret,
 	struct pgo_err *err)
 {
 	struct single s = {.request = r, .ret = ret};
 
 	return pgo_http_run(h, next_single, done_single, &s, err);
+}
+
+int pgo_http_get(struct pgo_http *h, struct pgo_http_request *r, struct pgo_http_reply *ret,
+	struct pgo_err *err)
+{
+	int rc = pgo_http_ask(h, r, ret, err);
+
+	if (rc < 0 || is_good(ret->status))
+		return rc;
+	rc = pgo_http_refused(ret, err);
+	pgo_http_reply_fini(ret);
+	return rc;
 }

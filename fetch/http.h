@@ -86,8 +86,6 @@ const char *pgo_http_headers_get(const struct pgo_http_headers *h, const char *n
 void pgo_http_headers_cut(struct pgo_http_headers *h, size_t n);
 void pgo_http_headers_fini(struct pgo_http_headers *h);
 void pgo_http_reply_fini(struct pgo_http_reply *r);
-/* For `done`, which only borrows its reply: moves all of it to `to`. */
-void pgo_http_reply_take(struct pgo_http_reply *to, const struct pgo_http_reply *from);
 
 struct pgo_http;
 struct pgo_http *pgo_http_new(const struct pgo_http_options *o, struct pgo_err *err);
@@ -108,8 +106,11 @@ int pgo_http_run(struct pgo_http *h,
 		struct pgo_err *err),
 	void *ctx, struct pgo_err *err) PGO_MUST_CHECK;
 
-/* One request.  0 for a reply of status 2xx: `ret` is filled (pgo_http_reply_fini); else PGO_ENET,
- * or PGO_ENOTFOUND for 404 and 410, with the sentence of pgo_http_refused(). */
+/* One request.  0 for a reply of any status: `ret` is filled (pgo_http_reply_fini). */
+int pgo_http_ask(struct pgo_http *h, struct pgo_http_request *r, struct pgo_http_reply *ret,
+	struct pgo_err *err) PGO_MUST_CHECK;
+/* The same, but what is not 2xx is PGO_ENET, or PGO_ENOTFOUND for 404 and 410, with the sentence of
+ * pgo_http_refused(). */
 int pgo_http_get(struct pgo_http *h, struct pgo_http_request *r, struct pgo_http_reply *ret,
 	struct pgo_err *err) PGO_MUST_CHECK;
 /* Says what a reply that is not 2xx means: the URL without secrets, the status, the beginning of

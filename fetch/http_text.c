@@ -197,11 +197,3 @@ void pgo_http_reply_fini(struct pgo_http_reply *r)
 	pgo_free(r->url);
 	memset(r, 0, sizeof *r);
 }
-
-void pgo_http_reply_take(struct pgo_http_reply *to, const struct pgo_http_reply *from)
-{
-	struct pgo_http_reply *emptied = (struct pgo_http_reply *)(uintptr_t)from;
-
-	*to = *from;
-	memset(emptied, 0, sizeof *emptied);
-}

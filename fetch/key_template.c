@@ -199,23 +199,11 @@ int pgo_key_template_match(const struct pgo_key_template *t, const char *key,
 
 /* ---------------------------------------------------------------- time */
 
-/* Days since 1970 of a date of the Gregorian calendar. */
-static int64_t days_of(int y, int m, int d)
-{
-	int64_t era, yoe, doy;
-
-	y -= m <= 2;
-	era = (y >= 0 ? y : y - 399) / 400;
-	yoe = y - era * 400;
-	doy = (153 * (m + (m > 2 ? -3 : 9)) + 2) / 5 + d - 1;
-	return era * 146097 + yoe * 365 + yoe / 4 - yoe / 100 + doy - 719468;
-}
-
 bool pgo_key_template_in_time(
 	const struct pgo_key_template *t, const char *key, int64_t since_ns, int64_t until_ns)
 {
 	struct value v[PGO_KEY_MAX_PARTS];
-	int year = 0, month = 0, day = 0;
+	char year[8] = "", month[8] = "", day[8] = "", date[32];
 	int64_t from;
 
 	if (!match(t, key, v))
@@ -224,17 +212,17 @@ bool pgo_key_template_in_time(
 		const struct pgo_key_part *p = &t->part[i];
 
 		if (is_called(p, "date"))
-			sscanf(v[i].text, "%4d-%2d-%2d", &year, &month, &day);
+			sscanf(v[i].text, "%4[0-9]-%2[0-9]-%2[0-9]", year, month, day);
 		else if (is_called(p, "year"))
-			sscanf(v[i].text, "%4d", &year);
+			sscanf(v[i].text, "%4[0-9]", year);
 		else if (is_called(p, "month"))
-			sscanf(v[i].text, "%2d", &month);
+			sscanf(v[i].text, "%2[0-9]", month);
 		else if (is_called(p, "day"))
-			sscanf(v[i].text, "%2d", &day);
+			sscanf(v[i].text, "%2[0-9]", day);
 	}
-	if (year < 1970 || year > 2200 || month < 1 || month > 12 || day < 1 || day > 31)
+	snprintf(date, sizeof date, "%s-%s-%s", year, month, day);
+	if (pgo_parse_time(date, 0, &from, NULL) < 0)
 		return true;
-	from = days_of(year, month, day) * DAY_NS;
 	/* Clocks differ, and a profile may begin before midnight. */
 	return (since_ns == 0 || from + 2 * DAY_NS > since_ns) &&
 	       (until_ns == 0 || from - DAY_NS < until_ns);

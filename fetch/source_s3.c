@@ -337,64 +337,31 @@ static int refused(const struct s3_source *s, const struct pgo_http_reply *r, st
 	return rc;
 }
 
-struct page_request {
-	struct pgo_http_request r;
-	struct s3_request q;
-	struct pgo_http_reply reply;
-	bool given;
-};
-
-static int next_page(void *ctx, struct pgo_http_request **ret, struct pgo_err *err)
-{
-	struct page_request *p = ctx;
-
-	(void)err;
-	if (p->given)
-		return 0;
-	p->given = true;
-	*ret = &p->r;
-	return 1;
-}
-
-static int have_page(void *ctx, struct pgo_http_request *r, const struct pgo_http_reply *reply,
-	struct pgo_err *err)
-{
-	struct page_request *p = ctx;
-
-	(void)r;
-	if (reply == NULL)
-		return (int)err->code;
-	pgo_http_reply_take(&p->reply, reply);
-	return 0;
-}
-
 /* One page, from the right region. */
 static int get_page(struct listing *l, const char *prefix, const char *token, const char *after,
 	struct pgo_s3_page *ret, struct pgo_err *err)
 {
 	struct s3_source *s = l->s;
-	struct page_request p = {0};
+	struct s3_request q = {.source = s};
+	struct pgo_http_request r = {.max = PAGE_MAX_BYTES, .sign = s3_sign, .ctx = &q};
+	struct pgo_http_reply reply = {0};
 	char *url = page_url(s, prefix, token, after);
 	int rc;
 
 	if (url == NULL)
 		return pgo_err_nomem(err);
-	p.q.source = s;
-	p.r.url = url;
-	p.r.max = PAGE_MAX_BYTES;
-	p.r.sign = s3_sign;
-	p.r.ctx = &p.q;
-	rc = pgo_http_run(s->base.http, next_page, have_page, &p, err);
-	if (rc == 0 && p.reply.status == 200) {
-		rc = pgo_s3_page_parse(s->root, p.reply.body.data != NULL ? p.reply.body.data : "",
-			p.reply.body.len, ret, err);
+	r.url = url;
+	rc = pgo_http_ask(s->base.http, &r, &reply, err);
+	if (rc == 0 && reply.status == 200) {
+		rc = pgo_s3_page_parse(s->root, reply.body.data != NULL ? reply.body.data : "",
+			reply.body.len, ret, err);
 	} else if (rc == 0) {
-		rc = l->moved || s->region_given ? 0 : other_region(s, &p.reply, err);
+		rc = l->moved || s->region_given ? 0 : other_region(s, &reply, err);
 		if (rc == 0)
-			rc = refused(s, &p.reply, err);
+			rc = refused(s, &reply, err);
 	}
-	pgo_http_headers_fini(&p.r.headers);
-	pgo_http_reply_fini(&p.reply);
+	pgo_http_headers_fini(&r.headers);
+	pgo_http_reply_fini(&reply);
 	pgo_free(url);
 	if (rc == 1) {
 		l->moved = true;
