@@ -85,8 +85,8 @@ static int estimate(struct pgo_unbias_work *w, double *factor, struct pgo_unbias
 		if (rc == 0)
 			rc = pgo_unbias_self_time(w, pgo_unbias_phi(w), factor, err);
 	}
-	/* Not with stand-ins, in which nothing is seen exactly anyway. */
-	w->horizon = ret->self_timed ? 0 : w->middle;
+	/* Not with stand-ins, in which nothing is seen exactly anyway; nor where all windows are one. */
+	w->horizon = ret->self_timed || ret->unit == PGO_UNBIAS_ONE ? 0 : w->middle;
 	if (rc == 0)
 		rc = pgo_unbias_weigh(w, false, ret, err);
 	if (rc == 0 && !ret->self_timed)

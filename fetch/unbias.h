@@ -20,7 +20,9 @@
  * 1 / its span (which is one over the chance that it was seen), shrunk to the mean of all.
  *
  * The weight is that of the whole trace, branch and run: the newest entry, whose run is cut, gets
- * none.  So what goes in and out of a place stays in balance.
+ * none.  So what goes in and out of a place stays in balance.  An event that counts branches gives
+ * every branch the same chance; there all entries, the newest too, get P / d, and estimate and
+ * records say the same.
  *
  * Lengths are in the unit of the event: 1 for events that count branches; the cycles recorded with
  * the branch, or instructions, or bytes of code for others.  Where they are only a stand-in,

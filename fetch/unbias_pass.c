@@ -346,6 +346,9 @@ static void weigh_ring(struct pgo_unbias_work *w, const struct pgo_spool_ring *r
 	double lambda = w->span_cut[w->at[0]] * one, gamma = w->gamma[w->at[0]] * one;
 	double rest = lambda + ((double)depth_of(w, r) - 1) * gamma;
 	double branches = 0, missed = 0;
+	/* Where every branch has the same chance there is nothing to correct, and nothing is lost:
+	 * all entries weigh the same, and the newest one like the others, as in the records. */
+	const bool alike = w->unit == PGO_UNBIAS_ONE && w->factor == NULL;
 
 	if (w->fitting && w->sum[r->n - 1] > 0) {
 		branches = (double)(r->n - 1) / (double)w->sum[r->n - 1];
@@ -353,9 +356,12 @@ static void weigh_ring(struct pgo_unbias_work *w, const struct pgo_spool_ring *r
 	}
 	w->newest[w->at[0]]++;
 	w->rings++;
+	if (ret != NULL && alike && (ids[0] & PGO_SPOOL_GAP) == 0)
+		weigh_entry(w, &weights[PGO_SPOOL_TRACE(ids[0])], numerator, rest, 0, lambda, ret);
 	for (uint32_t i = 1; i < r->n; i++) {
-		double window =
-			(double)(int64_t)w->sum[i - 1] + (rest - (double)(int32_t)i * gamma);
+		double window = alike ? rest
+				      : (double)(int64_t)w->sum[i - 1] +
+						(rest - (double)(int32_t)i * gamma);
 		uint64_t count;
 
 		if (window < 1)

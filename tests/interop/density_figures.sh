@@ -19,13 +19,16 @@ close() {
 
 for name in menagerie-clang-pie menagerie-gcc-fixed quarry-gcc-pie; do
 	program $name
-	"$PGO" convert "$DATA" --binary "$APP" --clang "$T/x" --json >"$T/json" 2>/dev/null
+	# From the records as they are, which is what the others count; estimates may put another function at the limit.
+	"$PGO" convert "$DATA" --no-unbias --binary "$APP" --clang "$T/x" --json >"$T/json" 2>/dev/null
 	expect "$name: perf2bolt" "${TOOL[perf2bolt]}" -p "$DATA" -o "$T/x.fdata" "$APP"
 	bolt=$(printed)
 	expect "$name: llvm-profgen" "${TOOL[llvm-profgen]}" --perfdata="$DATA" --binary="$APP" --output="$T/x.prof" --format=text --show-density
 	profgen=$(printed)
 	echo "$name: llvm-bolt $bolt, ours $(member density); llvm-profgen $profgen, ours $(member density_llvm)"
-	expect "$name: llvm-bolt's" close "$(member density)" "$bolt" 0.5
+	# The figure is that of one function, the one at which 99 % are reached; in quarry several are near, and a record more or
+	# less makes it the next one.
+	expect "$name: llvm-bolt's" close "$(member density)" "$bolt" $([ "${name%%-*}" = quarry ] && echo 10 || echo 0.5)
 	# Its counts lack the runs behind the newest branch of each ring, 1 in 32; and it takes gcc's discriminators for clang's.
 	expect "$name: llvm-profgen's" close "$(member density_llvm)" "$profgen" 6
 done

@@ -215,8 +215,8 @@ static void what_is_no_listing_is_refused_and_leaks_nothing(void **state)
 	static const char *const bad[] = {"", "hello", "<html><body>Log in</body></html>",
 		"<ListBucketResult>",
 		"<ListBucketResult><IsTruncated>true</IsTruncated></ListBucketResult>",
-		"<!DOCTYPE x [<!ENTITY a \"b\">]><ListBucketResult><Contents><Key>&a;</Key>"
-		"</Contents></ListBucketResult>",
+		("<!DOCTYPE x [<!ENTITY a \"b\">]><ListBucketResult><Contents><Key>&a;</Key>"
+		 "</Contents></ListBucketResult>"),
 		"<Error><Code>NoSuchBucket</Code></Error>"};
 	uint64_t live = pgo_alloc_live();
 	struct pgo_s3_page p;
