@@ -28,7 +28,7 @@ for name in menagerie-clang-pie menagerie-gcc-fixed quarry-gcc-pie; do
 	echo "$name: llvm-bolt $bolt, ours $(member density); llvm-profgen $profgen, ours $(member density_llvm)"
 	# The figure is that of one function, the one at which 99 % are reached; in quarry several are near, and a record more or
 	# less makes it the next one.
-	expect "$name: llvm-bolt's" close "$(member density)" "$bolt" $([ "${name%%-*}" = quarry ] && echo 10 || echo 0.5)
+	expect "$name: llvm-bolt's" close "$(member density)" "$bolt" "$([ "${name%%-*}" = quarry ] && echo 10 || echo 0.5)"
 	# Its counts lack the runs behind the newest branch of each ring, 1 in 32; and it takes gcc's discriminators for clang's.
 	expect "$name: llvm-profgen's" close "$(member density_llvm)" "$profgen" 6
 done
