@@ -226,6 +226,10 @@ static void counts_text(const struct pgo_account *a, struct pgo_buf *out)
 		pgo_buf_puts(out,
 			"    (what is counted are executions, estimated with the sampling "
 			"bias taken out)\n");
+	else if (a->executions_coarse)
+		pgo_buf_printf(out,
+			"    (what is counted are records: estimates of executions would be "
+			"coarser, the period is that short)\n");
 	else if (a->unestimated != 0)
 		pgo_buf_printf(out,
 			"    (%" PRIu64 " of them without an estimate of executions: records are "
@@ -333,6 +337,7 @@ static void members_json(const struct pgo_account *a, struct pgo_json *j)
 	pgo_json_kv_u64(j, "samples", a->samples_read);
 	pgo_json_kv_bool(j, "branch_records", a->lbr);
 	pgo_json_kv_bool(j, "executions_used", a->executions_used);
+	pgo_json_kv_bool(j, "executions_coarse", a->executions_coarse);
 	pgo_json_kv_u64(j, "records_without_executions", a->unestimated);
 	flow_json(j, "branches", a->branches_read, a->branches_used, a->branch_loss, NULL, 0);
 	pgo_json_kv_u64(j, "branches_entering", a->branches_entering);

@@ -329,14 +329,21 @@ static bool has_samples(const struct pgo_convert *c, const struct pgo_convert_pa
 	return c->account.lbr ? part->ranges.n_traces != 0 : part->ranges.n_ips != 0;
 }
 
+/* With fewer executions than this to a record, which only very short periods give, whole numbers
+ * say less than the records do. */
+#define LEAST_EXECUTIONS 4
+
 /* Records or executions?  Executions are wanted, but of all records or of none. */
 static void choose_counts(struct pgo_convert *c)
 {
 	struct pgo_account *a = &c->account;
 
 	c->executions = c->executions && a->lbr && !c->o.no_unbias && a->unestimated == 0;
+	a->executions_coarse =
+		c->executions && c->estimated / LEAST_EXECUTIONS < c->estimated_records;
+	c->executions = c->executions && !a->executions_coarse;
 	a->executions_used = c->executions;
-	if (c->estimated == 0 || c->o.no_unbias)
+	if (c->estimated == 0 || c->o.no_unbias || a->executions_coarse)
 		a->unestimated = 0;
 	else if (a->lbr && !c->executions)
 		pgo_warn("%" PRIu64 " of %" PRIu64 " branch records come without an estimate of "

@@ -91,12 +91,13 @@ struct pgo_account {
 		uint64_t
 			no_start; /* of the used: a function has no first line, and will not match */
 	} go;
-	const char *name;     /* base name of the binary; NULL: of several */
-	const char *build_id; /* likewise */
-	bool lbr;             /* made from branch records */
-	bool executions_used; /* what is counted are executions as estimated with each record;
+	const char *name;       /* base name of the binary; NULL: of several */
+	const char *build_id;   /* likewise */
+	bool lbr;               /* made from branch records */
+	bool executions_coarse; /* they were not, having less resolution than the records */
+	bool executions_used;   /* what is counted are executions as estimated with each record;
 				 flows of the account are of records nevertheless */
-	uint64_t unestimated; /* records without such an estimate, though others have it */
+	uint64_t unestimated;   /* records without such an estimate, though others have it */
 	uint64_t inputs, inputs_plain;         /* all; without branch records */
 	uint64_t plain_unused;                 /* samples of the latter, if others have them */
 	uint64_t samples_read;                 /* pprof samples (distinct stacks or traces) */

@@ -276,6 +276,7 @@ void pgo_convert_settle(struct pgo_convert *c)
 
 		a->lbr = sum->lbr;
 		a->executions_used = sum->executions_used;
+		a->executions_coarse = sum->executions_coarse;
 		a->unestimated = sum->unestimated;
 		a->inputs = sum->inputs;
 		a->samples_read = sum->samples_read;
