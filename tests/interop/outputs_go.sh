@@ -88,10 +88,10 @@ named() {
 }
 
 expect "go builds the sample" built "$T/app" -pgo=off || finish
-"$T/app" 100000 "$T/cpu.pprof" >"$T/app.out"
+"$T/app" 800000 "$T/cpu.pprof" >"$T/app.out"
 samples=$(go tool pprof -raw "$T/cpu.pprof" 2>/dev/null | awk '/^Locations/ { exit } /:/ && $1 ~ /^[0-9]+$/ { n += $1 } END { print n + 0 }')
 echo "    $samples samples"
-if [ "$samples" -ge 20 ]; then
+if [ "$samples" -ge 100 ]; then
 	expect "a CPU profile becomes both forms" twice cpu "$T/cpu.pprof" --binary "$T/app"
 	expect "Go's compiler uses it" compiled cpu.pgo
 	expect "and its text" compiled cpu.txt
