@@ -262,7 +262,7 @@ static void forget_wanted(struct run *r)
 	for (size_t i = 0; i < r->n_wanted; i++) {
 		struct wanted *w = &r->wanted[i];
 
-		if (w->begun)
+		if (w->begun && r->source->ops->request_end != NULL)
 			r->source->ops->request_end(r->source, &w->request);
 		if (w->temp != NULL)
 			unlink(w->temp); /* gone already if it was stored */

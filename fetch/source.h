@@ -40,8 +40,8 @@ struct pgo_source_ops {
 	 * NULL elsewhere. */
 	char *(*local)(struct pgo_source *s, const char *name);
 	/* Stores on the network, instead of get: fills `r` (zeroed, but for to_path and max) with
-	 * the request that gets the object; the url and body that it points to live as long as the
-	 * request's ctx, which request_end frees. */
+	 * the request that gets the object.  What it points to lives until request_end, which is
+	 * NULL where it is the source's own. */
 	int (*request)(struct pgo_source *s, const char *name, struct pgo_http_request *r,
 		struct pgo_err *err);
 	void (*request_end)(struct pgo_source *s, struct pgo_http_request *r);

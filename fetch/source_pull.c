@@ -34,8 +34,7 @@ static void pull_close(struct pgo_source *src)
 	pgo_free(s);
 }
 
-static struct pgo_source *pull_open(
-	const char *url, const struct pgo_source_ops *ops, struct pgo_err *err)
+static struct pgo_source *pull_open(const char *url, struct pgo_err *err)
 {
 	struct pull_source *s;
 	const char *host = strstr(url, "://");
@@ -49,7 +48,7 @@ static struct pgo_source *pull_open(
 	}
 	s = pgo_calloc(1, sizeof *s);
 	if (s != NULL) {
-		s->base.ops = ops;
+		s->base.ops = strncmp(url, "https:", 6) == 0 ? &pgo_source_https : &pgo_source_http;
 		s->url = pgo_strdup(url);
 		s->name = pgo_http_redact(url);
 	}
@@ -60,16 +59,6 @@ static struct pgo_source *pull_open(
 		return NULL;
 	}
 	return &s->base;
-}
-
-static struct pgo_source *http_open(const char *url, struct pgo_err *err)
-{
-	return pull_open(url, &pgo_source_http, err);
-}
-
-static struct pgo_source *https_open(const char *url, struct pgo_err *err)
-{
-	return pull_open(url, &pgo_source_https, err);
 }
 
 static int pull_list(struct pgo_source *src, int64_t since_ns, int64_t until_ns,
@@ -117,28 +106,20 @@ static int pull_request(
 	return 0;
 }
 
-static void pull_request_end(struct pgo_source *src, struct pgo_http_request *r)
-{
-	(void)src;
-	(void)r;
-}
-
 const struct pgo_source_ops pgo_source_http = {
 	.scheme = "http",
 	.about = "a profile that a running program makes",
-	.open = http_open,
+	.open = pull_open,
 	.close = pull_close,
 	.list = pull_list,
 	.request = pull_request,
-	.request_end = pull_request_end,
 };
 
 const struct pgo_source_ops pgo_source_https = {
 	.scheme = "https",
 	.about = "the same, encrypted",
-	.open = https_open,
+	.open = pull_open,
 	.close = pull_close,
 	.list = pull_list,
 	.request = pull_request,
-	.request_end = pull_request_end,
 };
