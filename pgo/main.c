@@ -53,6 +53,7 @@
  *	source_s3, s3_list, key_template, aws_sign, aws_conf
  *	                       buckets: keys by template, pages, signatures, credentials
  *	http, http_text        many transfers at a time, with patience and limits
+ *	pbwire                 small protobuf messages that stores are asked with
  *	import, import_space, import_ring, import_lane, import_place, import_write, import_writer, import_impl
  *	                       whole samples -> one pprof for each process group
  *	unbias, unbias_pass, unbias_time, unbias_impl, unbias_import, unbias_length, unbias_spool
