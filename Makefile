@@ -26,7 +26,7 @@ MAKEFLAGS += --no-builtin-rules
 VERSION := 0.1.0
 
 # Targets that must work before anything is installed; they call this file again for the rest.
-SETUP_GOALS := deps help clean demo check ci
+SETUP_GOALS := deps help clean demo check check-stores ci
 GOALS := $(or $(MAKECMDGOALS),all)
 JOBS ?= $(shell nproc 2>/dev/null || echo 2)
 # As many jobs as processors, unless make was told otherwise.
@@ -174,13 +174,19 @@ tests-built: all units fuzz-bins emu
 check-built: tests-built
 	@B=$(B) tests/run.sh
 
-.PHONY: deps check check-san check-tsan lint fuzz bench consumers demo ci truth
+.PHONY: deps check check-stores check-san check-tsan lint fuzz bench consumers demo ci truth
 deps: ## installs what building needs, or says the command that does
 	@tests/deps.sh build
 
 check: ## installs what the tests need, builds, runs every test
 	@$(if $(NO_DEPS),:,tests/deps.sh check)
 	+@$(SUBMAKE) check-built
+
+check-stores: ## fetch and push against real store servers, built with Go once (16 minutes) and kept in ~/.cache
+	@$(if $(NO_DEPS),:,tests/deps.sh stores)
+	+@$(SUBMAKE) all
+	@tests/stores/build.sh || [ $$? = 77 ]
+	@B=$(B) tests/run.sh stores
 
 check-san: ## unit, fuzz and command-line tests under AddressSanitizer and UBSan
 	+@$(SUBMAKE) B=build-asan SAN=address,undefined OPT=-O1 all units fuzz-bins

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Finds what building, the demo and the tests need, and installs what is missing.
 #
-#	deps.sh build|demo|check        each level includes the one before it
+#	deps.sh build|demo|check|stores        each level includes the one before it
 #
 # What is there is found by asking pkg-config and looking for commands, so things installed by hand
 # count, on any distribution.  What is missing is installed with apt when we are root or sudo asks
@@ -18,8 +18,9 @@ case $level in
 build) rank=1 ;;
 demo) rank=2 ;;
 check) rank=3 ;;
+stores) rank=4 ;;
 *)
-	echo "usage: deps.sh build|demo|check" >&2
+	echo "usage: deps.sh build|demo|check|stores" >&2
 	exit 2
 	;;
 esac
@@ -119,6 +120,9 @@ missing() {
 	need 3 optional gcc-aarch64-linux-gnu have_arm64_compiler gcc
 	need 3 optional g++-aarch64-linux-gnu have_arm64_compiler g++
 	need 3 optional libc6-dev-arm64-cross have_arm64_libc
+
+	need 4 optional curl have_command curl
+	need 4 optional s3cmd have_command s3cmd
 }
 
 have_tool() {
