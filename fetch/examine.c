@@ -3,6 +3,7 @@
 
 #include "fetch/import.h"
 #include "pgo/core/alloc.h"
+#include "pgo/core/lbr.h"
 #include "pgo/core/pprof.h"
 #include "pgo/core/resolve.h"
 #include "pgo/core/vec.h"
@@ -164,12 +165,58 @@ static int draw(struct pgo_reader *rd, struct common *c, struct pgo_err *err)
 	return rc;
 }
 
-static int examine_reader(
-	struct pgo_reader *rd, struct pgo_record *r, bool first, struct pgo_err *err)
+/* ---------------------------------------------------------------- addresses */
+
+uint64_t pgo_address_account_total(const struct pgo_address_account *a)
+{
+	return a->inside + a->bare + a->outside + a->unmapped + a->named + a->erased + a->markers;
+}
+
+static bool is_marker(const struct pgo_profile *p, const struct pgo_location *l)
+{
+	static const char *const names[] = {PGO_LBR_BRANCH_ONLY, PGO_LBR_FALLTHROUGH_ONLY,
+		PGO_LBR_EXTERNAL, PGO_LBR_EXTERNAL_RETURN};
+	const char *name;
+
+	if (l->addr != 0 || l->n_lines != 1)
+		return false;
+	name = pgo_profile_str(p, p->functions[p->lines[l->first_line].function].name);
+	for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+		if (strcmp(name, names[i]) == 0)
+			return true;
+	return false;
+}
+
+static void account_for(
+	struct pgo_address_account *a, const struct pgo_profile *p, const struct pgo_location *l)
+{
+	const struct pgo_mapping *m = l->mapping != PGO_NONE ? &p->mappings[l->mapping] : NULL;
+
+	if (is_marker(p, l))
+		a->markers++;
+	else if (l->addr == 0 && l->n_lines != 0)
+		a->named++;
+	else if (l->addr == 0)
+		a->erased++;
+	else if (m == NULL)
+		a->unmapped++;
+	else if (m->start == 0 && m->limit == 0)
+		a->bare++;
+	else if (l->addr >= m->start && l->addr < m->limit)
+		a->inside++;
+	else
+		a->outside++;
+}
+
+static int examine_reader(struct pgo_reader *rd, struct pgo_record *r,
+	struct pgo_address_account *account, bool first, struct pgo_err *err)
 {
 	const struct pgo_profile *p = rd->head;
 	struct common c = {0};
 	int rc = draw(rd, &c, err);
+
+	for (size_t i = 0; i < p->n_locations && account != NULL; i++)
+		account_for(account, p, &p->locations[i]);
 
 	if (rc == 0)
 		rc = put_build_ids(r, p, err);
@@ -187,17 +234,19 @@ static int examine_reader(
 
 /* ---------------------------------------------------------------- kinds */
 
-static int examine_pprof(const char *path, struct pgo_record *r, struct pgo_err *err)
+static int examine_pprof(const char *path, struct pgo_record *r,
+	struct pgo_address_account *account, struct pgo_err *err)
 {
 	struct pgo_reader *rd = pgo_pprof_open(path, NULL, err);
-	int rc = rd != NULL ? examine_reader(rd, r, true, err) : err->code;
+	int rc = rd != NULL ? examine_reader(rd, r, account, true, err) : err->code;
 
 	pgo_reader_close(rd);
 	return rc;
 }
 
 /* A recording of several processes: its labels (host, service, version) are the same for all. */
-static int examine_recording(const char *path, struct pgo_record *r, struct pgo_err *err)
+static int examine_recording(const char *path, struct pgo_record *r,
+	struct pgo_address_account *account, struct pgo_err *err)
 {
 	const struct pgo_import_options o = {.labels = true, .no_unbias = true};
 	struct pgo_imported in;
@@ -213,14 +262,15 @@ static int examine_recording(const char *path, struct pgo_record *r, struct pgo_
 	for (size_t i = 0; i < in.n && rc == 0; i++) {
 		struct pgo_reader *rd = pgo_profile_reader(in.profiles[i], path, false, err);
 
-		rc = rd != NULL ? examine_reader(rd, r, i == 0, err) : err->code;
+		rc = rd != NULL ? examine_reader(rd, r, account, i == 0, err) : err->code;
 		pgo_reader_close(rd);
 	}
 	pgo_imported_fini(&in);
 	return rc;
 }
 
-int pgo_examine(const char *path, struct pgo_record *r, bool *ret_profile, struct pgo_err *err)
+int pgo_examine(const char *path, struct pgo_record *r, struct pgo_address_account *ret_account,
+	bool *ret_profile, struct pgo_err *err)
 {
 	enum pgo_input_kind kind = PGO_INPUT_UNKNOWN;
 	struct pgo_err local = PGO_ERR_INIT; /* its code is needed even if the caller's is NULL */
@@ -230,9 +280,9 @@ int pgo_examine(const char *path, struct pgo_record *r, bool *ret_profile, struc
 		rc = pgo_record_set(&r->kind,
 			kind != PGO_INPUT_UNKNOWN ? pgo_input_kind_name(kind) : "none", &local);
 	if (rc == 0 && kind == PGO_INPUT_PPROF)
-		rc = examine_pprof(path, r, &local);
+		rc = examine_pprof(path, r, ret_account, &local);
 	else if (rc == 0 && kind != PGO_INPUT_UNKNOWN)
-		rc = examine_recording(path, r, &local);
+		rc = examine_recording(path, r, ret_account, &local);
 	if (rc == 0)
 		*ret_profile = kind != PGO_INPUT_UNKNOWN;
 	else if (err != NULL)

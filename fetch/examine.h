@@ -12,6 +12,19 @@
 
 #include <stdbool.h>
 
+/* What the locations of a profile say, each once. */
+struct pgo_address_account {
+	uint64_t inside;   /* an address within its mapping */
+	uint64_t bare;     /* an address of the file itself: its mapping has no range */
+	uint64_t outside;  /* an address outside of its mapping */
+	uint64_t unmapped; /* an address without a mapping */
+	uint64_t named;    /* no address, but names */
+	uint64_t erased;   /* neither */
+	uint64_t markers;  /* what stands for an unknown end of a trace of branches */
+};
+
+uint64_t pgo_address_account_total(const struct pgo_address_account *a);
+
 /* Is the file a profile or recording of a kind we read, by its first bytes? */
 int pgo_examine_kind(const char *path, bool *ret, struct pgo_err *err) PGO_MUST_CHECK;
 /*
@@ -21,7 +34,7 @@ int pgo_examine_kind(const char *path, bool *ret, struct pgo_err *err) PGO_MUST_
  * their program: they are profiles, of which nothing but the kind is known. *ret_profile is false, and `r` holds the kind "none", for a file that is no profile; a
  * damaged one is PGO_EFORMAT.
  */
-int pgo_examine(const char *path, struct pgo_record *r, bool *ret_profile,
-	struct pgo_err *err) PGO_MUST_CHECK;
+int pgo_examine(const char *path, struct pgo_record *r, struct pgo_address_account *ret_account,
+	bool *ret_profile, struct pgo_err *err) PGO_MUST_CHECK;
 
 #endif

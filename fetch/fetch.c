@@ -1,10 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "fetch/fetch.h"
-
 #include "fetch/examine.h"
-#include "fetch/select.h"
-#include "fetch/source.h"
-#include "fetch/store.h"
+#include "fetch/fetch_impl.h"
 #include "pgo/core/alloc.h"
 #include "pgo/core/diag.h"
 #include "pgo/core/profile.h"
@@ -21,57 +17,51 @@
 
 #define DEFAULT_MAX_OBJECT ((uint64_t)4 << 30)
 
-/* An object of a store on the network that is to be fetched. */
-struct wanted {
-	char *name, *temp;
-	struct pgo_listed listed;
-	struct pgo_http_request request;
-	bool begun;
-};
-
-struct run {
-	const struct pgo_fetch_options *o;
-	struct pgo_selection selection;
-	struct pgo_store *store;
-	struct pgo_source *source; /* the one being listed */
-	struct pgo_fetch_stats *stats;
-	struct pgo_http *http; /* made when the first store on the network is met */
-	struct wanted *wanted; /* of the source being listed */
-	size_t n_wanted, wanted_room, next_wanted;
-	uint64_t max_object;
-	uint64_t selected; /* objects of the sources that are in the store now */
-	char out_real[PATH_MAX];
-};
+/* Kinds of notes about objects that are not stored. */
+#define KIND_NONE "none"
+#define KIND_SPLIT "split" /* its hosts were taken one by one */
 
 /* ---------------------------------------------------------------- known objects */
 
+/* A store that is asked by queries has applied all but the build-ids. */
+static bool takes(const struct pgo_fetch_run *r, const struct pgo_record *rec)
+{
+	return r->source->ops->selects ? pgo_selection_takes_build(&r->selection, rec)
+				       : pgo_selection_takes(&r->selection, rec);
+}
+
 /* 1 if a former run settled this object and its answer still holds. */
-static int known(struct run *r, const struct pgo_listed *l)
+static int known(struct pgo_fetch_run *r, const struct pgo_listed *l, struct pgo_err *err)
 {
 	uint32_t i = pgo_store_claim(&r->store->stored, l->name, l->size, l->mtime_ns);
 	const struct pgo_record *rec;
 
 	if (i != PGO_NONE) {
-		r->selected +=
-			pgo_selection_takes(&r->selection, &r->store->stored.manifest.records[i]);
+		r->selected += takes(r, &r->store->stored.manifest.records[i]);
 		return 1;
 	}
 	i = pgo_store_claim(&r->store->seen, l->name, l->size, l->mtime_ns);
 	if (i == PGO_NONE)
 		return 0;
 	rec = &r->store->seen.manifest.records[i];
-	if (strcmp(rec->kind, "none") == 0)
+	if (strcmp(rec->kind, KIND_SPLIT) == 0) {
+		bool can = l->joined && r->source->ops->split != NULL;
+		int rc = can ? pgo_fetch_split(r, l, err) : 0;
+
+		return rc < 0 ? rc : can;
+	}
+	if (strcmp(rec->kind, KIND_NONE) == 0)
 		return 1;
 	if (rec->digest[0] != '\0') { /* the same bytes as a stored object */
-		r->selected += pgo_selection_takes(&r->selection, rec);
+		r->selected += takes(r, rec);
 		return pgo_store_find(r->store, rec->digest) != PGO_NONE;
 	}
-	return !pgo_selection_takes(&r->selection, rec);
+	return !takes(r, rec);
 }
 
 /* ---------------------------------------------------------------- a new object */
 
-static int put_defaults(const struct run *r, struct pgo_record *rec, struct pgo_err *err)
+static int put_defaults(const struct pgo_fetch_run *r, struct pgo_record *rec, struct pgo_err *err)
 {
 	int rc = 0;
 
@@ -96,8 +86,9 @@ static int put_defaults(const struct run *r, struct pgo_record *rec, struct pgo_
 	return rc;
 }
 
-static int describe(const struct run *r, const char *path, const struct pgo_listed *l,
-	struct pgo_record *rec, bool *profile, struct pgo_err *err)
+static int describe(const struct pgo_fetch_run *r, const char *path, const struct pgo_listed *l,
+	struct pgo_record *rec, struct pgo_address_account *account, bool *profile,
+	struct pgo_err *err)
 {
 	struct stat st;
 	int rc = pgo_record_set(&rec->source, l->name, err);
@@ -105,7 +96,7 @@ static int describe(const struct run *r, const char *path, const struct pgo_list
 	rec->source_size = l->size;
 	rec->source_mtime_ns = l->mtime_ns;
 	if (rc == 0)
-		rc = pgo_examine(path, rec, profile, err);
+		rc = pgo_examine(path, rec, account, profile, err);
 	if (rc < 0 || !*profile)
 		return rc;
 	/* What does not say when it was recorded was so shortly before it was written. */
@@ -121,12 +112,13 @@ static int describe(const struct run *r, const char *path, const struct pgo_list
 }
 
 /* The record of an object whose copy is `temp` goes where it belongs; takes both. */
-static int settle(struct run *r, const char *temp, struct pgo_record *rec, struct pgo_err *err)
+static int settle(
+	struct pgo_fetch_run *r, const char *temp, struct pgo_record *rec, struct pgo_err *err)
 {
 	uint32_t twin = pgo_store_find(r->store, rec->digest);
 	int rc;
 
-	if (!pgo_selection_takes(&r->selection, rec)) {
+	if (!takes(r, rec)) {
 		r->stats->not_selected++;
 		rec->digest[0] = '\0';
 		return pgo_store_note(r->store, rec, err);
@@ -150,8 +142,8 @@ static int settle(struct run *r, const char *temp, struct pgo_record *rec, struc
 }
 
 /* The name of our copy, if the sentence begins with it, means nothing to the user. */
-static int skip(
-	struct run *r, const struct pgo_listed *l, const char *temp, const struct pgo_err *why)
+static int skip(struct pgo_fetch_run *r, const struct pgo_listed *l, const char *temp,
+	const struct pgo_err *why)
 {
 	size_t len = temp != NULL ? strlen(temp) : 0;
 	const char *text = why->msg;
@@ -163,17 +155,17 @@ static int skip(
 	return 0;
 }
 
-/* No profile: remembered, so that it is not opened again. */
-static int note_other(struct run *r, const struct pgo_listed *l, struct pgo_err *err)
+/* Not stored: remembered as what it is, so that it is not opened again. */
+static int note_other(
+	struct pgo_fetch_run *r, const struct pgo_listed *l, const char *kind, struct pgo_err *err)
 {
 	struct pgo_record rec = {0};
 	int rc = pgo_record_set(&rec.source, l->name, err);
 
 	if (rc == 0)
-		rc = pgo_record_set(&rec.kind, "none", err);
+		rc = pgo_record_set(&rec.kind, kind, err);
 	rec.source_size = l->size;
 	rec.source_mtime_ns = l->mtime_ns;
-	r->stats->not_profiles++;
 	if (rc == 0)
 		rc = pgo_store_note(r->store, &rec, err);
 	pgo_record_fini(&rec);
@@ -181,7 +173,7 @@ static int note_other(struct run *r, const struct pgo_listed *l, struct pgo_err 
 }
 
 /* A local file is looked at where it is before it is copied: 1 if it may be a profile. */
-static int worth_copying(struct run *r, const struct pgo_listed *l, struct pgo_err *why)
+static int worth_copying(struct pgo_fetch_run *r, const struct pgo_listed *l, struct pgo_err *why)
 {
 	char *path;
 	bool profile = true;
@@ -201,25 +193,58 @@ static bool is_ours(int rc)
 	return rc == PGO_ENOMEM || rc == PGO_EIO;
 }
 
-/* A copy of the object is `temp`, or there is none because of `rc` and `why`. */
-static int received(struct run *r, const struct pgo_listed *l, const char *temp, int rc,
-	struct pgo_err *why, struct pgo_err *err)
+static int note_none(struct pgo_fetch_run *r, const struct pgo_listed *l, struct pgo_err *err)
 {
+	r->stats->not_profiles++;
+	return note_other(r, l, KIND_NONE, err);
+}
+
+static int note_empty(struct pgo_fetch_run *r, const struct pgo_listed *l, struct pgo_err *err)
+{
+	r->stats->empty++;
+	return note_other(r, l, KIND_NONE, err);
+}
+
+/* The store joined hosts whose programs lay at different addresses, and kept one mapping for all:
+ * what came is not stored, its hosts are asked for one by one. */
+static int split_up(struct pgo_fetch_run *r, const struct pgo_listed *l,
+	const struct pgo_address_account *account, struct pgo_err *err)
+{
+	pgo_note("%s: %" PRIu64 " of %" PRIu64 " locations lie outside of their mappings: the "
+		 "store joined processes that were loaded at different addresses; asking for "
+		 "each host by itself",
+		l->name, account->outside, pgo_address_account_total(account));
+	r->stats->split++;
+	if (pgo_fetch_split(r, l, err) < 0)
+		return err->code;
+	return note_other(r, l, KIND_SPLIT, err);
+}
+
+int pgo_fetch_received(struct pgo_fetch_run *r, const struct pgo_listed *l, const char *temp,
+	int rc, struct pgo_err *why, struct pgo_err *err)
+{
+	struct pgo_address_account account = {0};
 	struct pgo_record rec = {0};
 	bool profile = false;
 
+	if (rc == PGO_EEMPTY)
+		return note_empty(r, l, err);
 	if (rc == 0)
-		rc = describe(r, temp, l, &rec, &profile, why);
+		rc = describe(r, temp, l, &rec, &account, &profile, why);
 	if (rc < 0)
 		rc = is_ours(rc) ? pgo_err_set(err, why->code, "%s", why->msg)
 				 : skip(r, l, temp, why);
+	else if (!profile)
+		rc = note_none(r, l, err);
+	else if (account.outside != 0 && l->joined && r->source->ops->split != NULL)
+		rc = split_up(r, l, &account, err);
 	else
-		rc = profile ? settle(r, temp, &rec, err) : note_other(r, l, err);
+		rc = settle(r, temp, &rec, err);
 	pgo_record_fini(&rec);
 	return rc;
 }
 
-static int take(struct run *r, const struct pgo_listed *l, struct pgo_err *err)
+static int take(struct pgo_fetch_run *r, const struct pgo_listed *l, struct pgo_err *err)
 {
 	struct pgo_err why = PGO_ERR_INIT;
 	char *temp = NULL;
@@ -232,96 +257,21 @@ static int take(struct run *r, const struct pgo_listed *l, struct pgo_err *err)
 	if (rc < 0)
 		return skip(r, l, NULL, &why);
 	if (rc == 0)
-		return note_other(r, l, err);
+		return note_none(r, l, err);
 	temp = pgo_store_temp(r->store);
 	rc = temp != NULL ? r->source->ops->get(r->source, l->name, temp, r->max_object, &why)
 			  : pgo_err_nomem(&why);
-	rc = received(r, l, temp, rc, &why, err);
+	rc = pgo_fetch_received(r, l, temp, rc, &why, err);
 	if (temp != NULL)
 		unlink(temp); /* gone already if it was stored */
 	pgo_free(temp);
 	return rc;
 }
 
-/* ---------------------------------------------------------------- stores on the network */
-
-/* Listed first and fetched then, many at a time; what comes back is settled one by one. */
-static int want(struct run *r, const struct pgo_listed *l, struct pgo_err *err)
-{
-	struct wanted *w = PGO_VEC_PUSH(r->wanted, r->n_wanted, r->wanted_room);
-
-	if (w == NULL || (w->name = pgo_strdup(l->name)) == NULL)
-		return pgo_err_nomem(err);
-	w->listed = *l;
-	w->listed.name = w->name;
-	return 0;
-}
-
-static void forget_wanted(struct run *r)
-{
-	for (size_t i = 0; i < r->n_wanted; i++) {
-		struct wanted *w = &r->wanted[i];
-
-		if (w->begun && r->source->ops->request_end != NULL)
-			r->source->ops->request_end(r->source, &w->request);
-		if (w->temp != NULL)
-			unlink(w->temp); /* gone already if it was stored */
-		pgo_http_headers_fini(&w->request.headers);
-		pgo_free(w->temp);
-		pgo_free(w->name);
-	}
-	pgo_free(r->wanted);
-	r->wanted = NULL;
-	r->n_wanted = r->wanted_room = r->next_wanted = 0;
-}
-
-static int next_request(void *ctx, struct pgo_http_request **ret, struct pgo_err *err)
-{
-	struct run *r = ctx;
-	struct wanted *w;
-	int rc;
-
-	if (r->next_wanted == r->n_wanted)
-		return 0;
-	w = &r->wanted[r->next_wanted++];
-	r->stats->examined++;
-	w->temp = pgo_store_temp(r->store);
-	if (w->temp == NULL)
-		return pgo_err_nomem(err);
-	w->request.to_path = w->temp;
-	w->request.max = r->max_object;
-	rc = r->source->ops->request(r->source, w->name, &w->request, err);
-	if (rc < 0)
-		return rc;
-	w->begun = true;
-	*ret = &w->request;
-	return 1;
-}
-
-static int answered(void *ctx, struct pgo_http_request *q, const struct pgo_http_reply *reply,
-	struct pgo_err *err)
-{
-	struct run *r = ctx;
-	struct wanted *w = (struct wanted *)((char *)q - offsetof(struct wanted, request));
-	struct pgo_err why = PGO_ERR_INIT;
-	int rc = 0;
-
-	if (reply == NULL) {
-		why = *err;
-		rc = why.code;
-	} else if (reply->status < 200 || reply->status > 299) {
-		rc = pgo_http_refused(reply, &why);
-	}
-	rc = received(r, &w->listed, w->temp, rc, &why, err);
-	unlink(w->temp);
-	pgo_progress("fetching", r->stats->examined, r->n_wanted, "objects");
-	return rc;
-}
-
 /* ---------------------------------------------------------------- the listing */
 
 /* The output directory may lie inside the source: what is in it is not offered. */
-static bool is_our_own(struct run *r, const char *name)
+static bool is_our_own(struct pgo_fetch_run *r, const char *name)
 {
 	char real[PATH_MAX], *path;
 	size_t len = strlen(r->out_real);
@@ -336,22 +286,24 @@ static bool is_our_own(struct run *r, const char *name)
 	return ours;
 }
 
-static int each_listed(void *ctx, const struct pgo_listed *l, struct pgo_err *err)
+int pgo_fetch_each(void *ctx, const struct pgo_listed *l, struct pgo_err *err)
 {
-	struct run *r = ctx;
+	struct pgo_fetch_run *r = ctx;
+	int rc;
 
 	if (is_our_own(r, l->name))
 		return 0;
 	r->stats->listed++;
 	pgo_progress("fetching", r->stats->listed, 0, "objects");
-	if (!known(r, l))
-		return r->source->ops->get != NULL ? take(r, l, err) : want(r, l, err);
-	r->stats->unchanged++;
-	return 0;
+	rc = known(r, l, err);
+	if (rc == 0)
+		return r->source->ops->get != NULL ? take(r, l, err) : pgo_fetch_want(r, l, err);
+	r->stats->unchanged += rc > 0;
+	return rc < 0 ? rc : 0;
 }
 
 /* One pool of connections for all stores on the network. */
-static int join_network(struct run *r, struct pgo_err *err)
+static int join_network(struct pgo_fetch_run *r, struct pgo_err *err)
 {
 	if (r->source->ops->request == NULL)
 		return 0;
@@ -361,20 +313,20 @@ static int join_network(struct run *r, struct pgo_err *err)
 	return r->http != NULL ? 0 : err->code;
 }
 
-static int fetch_url(struct run *r, const char *url, struct pgo_err *err)
+static int fetch_url(struct pgo_fetch_run *r, const char *url, struct pgo_err *err)
 {
 	int rc;
 
-	r->source = pgo_source_open(url, err);
+	r->source = pgo_source_open(url, r->o->extra, err);
 	if (r->source == NULL)
 		return err->code;
+	r->source->query = &r->query;
 	rc = join_network(r, err);
 	if (rc == 0)
-		rc = r->source->ops->list(
-			r->source, r->o->since_ns, r->o->until_ns, each_listed, r, err);
-	if (rc == 0 && r->n_wanted != 0)
-		rc = pgo_http_run(r->http, next_request, answered, r, err);
-	forget_wanted(r);
+		rc = r->source->ops->list(r->source, &r->query, pgo_fetch_each, r, err);
+	if (rc == 0)
+		rc = pgo_fetch_transfer(r, err);
+	pgo_fetch_forget_wanted(r);
 	pgo_source_close(r->source);
 	r->source = NULL;
 	return rc;
@@ -382,7 +334,7 @@ static int fetch_url(struct run *r, const char *url, struct pgo_err *err)
 
 /* ---------------------------------------------------------------- the whole */
 
-static int check_options(struct run *r, struct pgo_err *err)
+static int check_options(struct pgo_fetch_run *r, struct pgo_err *err)
 {
 	const struct pgo_fetch_options *o = r->o;
 	int rc = 0;
@@ -390,6 +342,14 @@ static int check_options(struct run *r, struct pgo_err *err)
 	r->max_object = o->max_object != 0 ? o->max_object : DEFAULT_MAX_OBJECT;
 	r->selection.since_ns = o->since_ns;
 	r->selection.until_ns = o->until_ns;
+	r->selection.types = o->types;
+	r->selection.n_types = o->n_types;
+	r->query = (struct pgo_query){.since_ns = o->since_ns,
+		.until_ns = o->until_ns,
+		.selection = &r->selection,
+		.by_host = o->by_host,
+		.types = o->types,
+		.n_types = o->n_types};
 	if (o->since_ns != 0 && o->until_ns != 0 && o->since_ns >= o->until_ns)
 		return pgo_err_set(err, PGO_EUSAGE,
 			"the time range is empty: its end is not after its beginning");
@@ -405,7 +365,7 @@ static int check_options(struct run *r, struct pgo_err *err)
 	return rc;
 }
 
-static int nothing(const struct run *r, struct pgo_err *err)
+static int nothing(const struct pgo_fetch_run *r, struct pgo_err *err)
 {
 	const struct pgo_fetch_stats *s = r->stats;
 
@@ -415,7 +375,7 @@ static int nothing(const struct run *r, struct pgo_err *err)
 		s->listed, s->not_profiles, s->failed);
 }
 
-static int run(struct run *r, struct pgo_err *err)
+static int run(struct pgo_fetch_run *r, struct pgo_err *err)
 {
 	int rc = check_options(r, err);
 
@@ -438,7 +398,7 @@ int pgo_fetch(const struct pgo_fetch_options *o, struct pgo_fetch_stats *ret, st
 {
 	struct pgo_fetch_stats stats = {0};
 	struct pgo_err local = PGO_ERR_INIT;
-	struct run r = {.o = o, .stats = &stats};
+	struct pgo_fetch_run r = {.o = o, .stats = &stats};
 	int rc;
 
 	pgo_selection_init(&r.selection);

@@ -401,6 +401,8 @@ static int start(struct transfer *t, struct pgo_err *err)
 	t->written = 0;
 	t->curl_error[0] = '\0';
 	pgo_err_clear(&t->why);
+	if (r->to_path != NULL && t->tries > 0)
+		unlink(r->to_path); /* of a try that was cut off */
 	if (r->sign != NULL && !t->foreign)
 		rc = r->sign(r, err);
 	if (rc == 0)

@@ -67,7 +67,8 @@ struct pgo_http_request {
 	/* Adds the headers that every try needs anew (signatures); those it added to the last try
 	 * are gone.  NULL = none. */
 	int (*sign)(struct pgo_http_request *r, struct pgo_err *err);
-	void *ctx; /* the caller's */
+	void *ctx;   /* for sign() */
+	void *owner; /* the caller's, for done() */
 };
 
 struct pgo_http_reply {

@@ -190,11 +190,16 @@ static bool value_fits(const struct pgo_matcher *m, const char *value)
 	return regexec(&m->re, value, 0, NULL, 0) == 0;
 }
 
+static bool is_build(const struct pgo_matcher *m)
+{
+	return strcmp(m->key, "build_id") == 0;
+}
+
 static bool any_fits(const struct pgo_matcher *m, const struct pgo_record *r)
 {
 	const char *value;
 
-	if (strcmp(m->key, "build_id") != 0) {
+	if (!is_build(m)) {
 		value = pgo_record_get_label(r, m->key);
 		return value_fits(m, value != NULL ? value : "");
 	}
@@ -204,17 +209,64 @@ static bool any_fits(const struct pgo_matcher *m, const struct pgo_record *r)
 	return false;
 }
 
+static bool holds(const struct pgo_matcher *m, const struct pgo_record *r)
+{
+	bool negative = m->op == PGO_MATCH_NOT || m->op == PGO_MATCH_UNLIKE;
+
+	return any_fits(m, r) != negative;
+}
+
+/* "cpu" is the type of "cpu/nanoseconds"; both spellings may be asked for. */
+static bool is_type(const char *have, const char *want)
+{
+	size_t len = strlen(want);
+
+	return strncmp(have, want, len) == 0 && (have[len] == '\0' || have[len] == '/');
+}
+
+/* What does not say its types (text that is read beside its program) may be of any. */
+static bool type_fits(const struct pgo_selection *s, const struct pgo_record *r)
+{
+	if (s->n_types == 0 || r->n_sample_types == 0)
+		return true;
+	for (size_t i = 0; i < r->n_sample_types; i++)
+		for (size_t k = 0; k < s->n_types; k++)
+			if (is_type(r->sample_types[i], s->types[k]))
+				return true;
+	return false;
+}
+
 bool pgo_selection_takes(const struct pgo_selection *s, const struct pgo_record *r)
 {
 	if ((s->since_ns != 0 && r->time_ns < s->since_ns) ||
-		(s->until_ns != 0 && r->time_ns >= s->until_ns))
+		(s->until_ns != 0 && r->time_ns >= s->until_ns) || !type_fits(s, r))
 		return false;
-	for (size_t i = 0; i < s->n_matchers; i++) {
-		const struct pgo_matcher *m = &s->matchers[i];
-		bool negative = m->op == PGO_MATCH_NOT || m->op == PGO_MATCH_UNLIKE;
-
-		if (any_fits(m, r) == negative)
+	for (size_t i = 0; i < s->n_matchers; i++)
+		if (!holds(&s->matchers[i], r))
 			return false;
-	}
 	return true;
+}
+
+bool pgo_selection_takes_build(const struct pgo_selection *s, const struct pgo_record *r)
+{
+	for (size_t i = 0; i < s->n_matchers; i++)
+		if (is_build(&s->matchers[i]) && !holds(&s->matchers[i], r))
+			return false;
+	return true;
+}
+
+void pgo_matcher_write(const struct pgo_matcher *m, const char *key, struct pgo_buf *out)
+{
+	static const char *const ops[] = {"=", "!=", "=~", "!~"};
+
+	pgo_buf_printf(out, "%s%s\"", key, ops[m->op]);
+	for (const char *p = m->value; *p != '\0'; p++) {
+		if (*p == '\n')
+			pgo_buf_puts(out, "\\n");
+		else if (*p == '"' || *p == '\\')
+			pgo_buf_printf(out, "\\%c", *p);
+		else
+			pgo_buf_putc(out, *p);
+	}
+	pgo_buf_putc(out, '"');
 }

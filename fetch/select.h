@@ -10,6 +10,7 @@
 #ifndef PGO_FETCH_SELECT_H
 #define PGO_FETCH_SELECT_H
 
+#include "pgo/core/buf.h"
 #include "pgo/core/err.h"
 #include "pgo/core/manifest.h"
 
@@ -29,6 +30,9 @@ struct pgo_selection {
 	int64_t since_ns, until_ns; /* since <= time < until; 0 = open */
 	struct pgo_matcher *matchers;
 	size_t n_matchers, matchers_room;
+	const char *const *types; /* borrowed: names of sample types, one of which a profile must
+				     have; none = any */
+	size_t n_types;
 };
 
 void pgo_selection_init(struct pgo_selection *s);
@@ -37,5 +41,9 @@ void pgo_selection_fini(struct pgo_selection *s);
 int pgo_selection_add(
 	struct pgo_selection *s, const char *text, struct pgo_err *err) PGO_MUST_CHECK;
 bool pgo_selection_takes(const struct pgo_selection *s, const struct pgo_record *r);
+/* The same for what a store cannot judge that applies all the rest: matchers of build_id. */
+bool pgo_selection_takes_build(const struct pgo_selection *s, const struct pgo_record *r);
+/* Writes `key="value"`, with the key under another name if you like, as PromQL has it. */
+void pgo_matcher_write(const struct pgo_matcher *m, const char *key, struct pgo_buf *out);
 
 #endif

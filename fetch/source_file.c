@@ -90,16 +90,14 @@ static int64_t mtime_of(const struct stat *st)
 	return (int64_t)st->st_mtim.tv_sec * 1000000000 + st->st_mtim.tv_nsec;
 }
 
-static int file_list(struct pgo_source *src, int64_t since_ns, int64_t until_ns,
-	int (*each)(void *ctx, const struct pgo_listed *l, struct pgo_err *err), void *ctx,
-	struct pgo_err *err)
+static int file_list(struct pgo_source *src, const struct pgo_query *q, pgo_each_listed *each,
+	void *ctx, struct pgo_err *err)
 {
 	struct file_source *s = (struct file_source *)src;
 	int rc;
 
 	/* The time of a file says little of that of the profile in it. */
-	(void)since_ns;
-	(void)until_ns;
+	(void)q;
 	pgo_paths_free(&s->paths);
 	rc = pgo_paths_list(s->pattern, &s->paths, err);
 	for (size_t i = 0; i < s->paths.n && rc == 0; i++) {

@@ -61,16 +61,14 @@ static struct pgo_source *pull_open(const char *url, struct pgo_err *err)
 	return &s->base;
 }
 
-static int pull_list(struct pgo_source *src, int64_t since_ns, int64_t until_ns,
-	int (*each)(void *ctx, const struct pgo_listed *l, struct pgo_err *err), void *ctx,
-	struct pgo_err *err)
+static int pull_list(struct pgo_source *src, const struct pgo_query *q, pgo_each_listed *each,
+	void *ctx, struct pgo_err *err)
 {
 	const struct pull_source *s = (const struct pull_source *)src;
 	struct pgo_listed l = {.name = s->name};
 	struct timespec now;
 
-	(void)since_ns;
-	(void)until_ns;
+	(void)q;
 	clock_gettime(CLOCK_REALTIME, &now);
 	l.mtime_ns = (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
 	return each(ctx, &l, err);
@@ -91,13 +89,14 @@ static unsigned long seconds_of(const char *url)
 	return n > MAX_SECONDS ? MAX_SECONDS : n;
 }
 
-static int pull_request(
-	struct pgo_source *src, const char *name, struct pgo_http_request *r, struct pgo_err *err)
+static int pull_request(struct pgo_source *src, const char *name, unsigned part,
+	struct pgo_http_request *r, struct pgo_err *err)
 {
 	const struct pull_source *s = (const struct pull_source *)src;
 	unsigned long seconds = seconds_of(s->url);
 
 	(void)name;
+	(void)part;
 	(void)err;
 	r->url = s->url;
 	r->patient = true;

@@ -221,13 +221,14 @@ static int s3_sign(struct pgo_http_request *r, struct pgo_err *err)
 		r, &s->conf.credentials, s->conf.region, "s3", (int64_t)time(NULL), err);
 }
 
-static int s3_request(
-	struct pgo_source *src, const char *name, struct pgo_http_request *r, struct pgo_err *err)
+static int s3_request(struct pgo_source *src, const char *name, unsigned part,
+	struct pgo_http_request *r, struct pgo_err *err)
 {
 	const struct s3_source *s = (const struct s3_source *)src;
 	struct s3_request *q = pgo_calloc(1, sizeof *q);
 	struct pgo_buf url;
 
+	(void)part;
 	pgo_buf_init(&url, (size_t)1 << 20);
 	pgo_buf_printf(&url, "%s/", s->root);
 	pgo_http_escape(&url, name + strlen(s->bucket) + 1, true);
@@ -259,7 +260,7 @@ static void s3_request_end(struct pgo_source *src, struct pgo_http_request *r)
 struct listing {
 	struct s3_source *s;
 	int64_t since_ns, until_ns;
-	int (*each)(void *ctx, const struct pgo_listed *l, struct pgo_err *err);
+	pgo_each_listed *each;
 	void *ctx;
 	bool moved; /* to another region, once */
 };
@@ -421,15 +422,14 @@ static int list_prefix(void *ctx, const char *prefix, struct pgo_err *err)
 	return rc;
 }
 
-static int s3_list(struct pgo_source *src, int64_t since_ns, int64_t until_ns,
-	int (*each)(void *ctx, const struct pgo_listed *l, struct pgo_err *err), void *ctx,
-	struct pgo_err *err)
+static int s3_list(struct pgo_source *src, const struct pgo_query *q, pgo_each_listed *each,
+	void *ctx, struct pgo_err *err)
 {
 	struct s3_source *s = (struct s3_source *)src;
-	struct listing l = {s, since_ns, until_ns, each, ctx, false};
+	struct listing l = {s, q->since_ns, q->until_ns, each, ctx, false};
 
 	return pgo_key_template_prefixes(
-		&s->keys, since_ns, until_ns, pgo_now(), list_prefix, &l, err);
+		&s->keys, q->since_ns, q->until_ns, pgo_now(), list_prefix, &l, err);
 }
 
 static int s3_describe(

@@ -404,7 +404,7 @@ static int adopt(struct pgo_store *s, const char *dir, const char *name, struct 
 		return pgo_err_nomem(err);
 	memcpy(r.digest, name, 65);
 	if (digest_holds(path, name) && stat(path, &st) == 0)
-		rc = pgo_examine(path, &r, &profile, &why);
+		rc = pgo_examine(path, &r, NULL, &profile, &why);
 	if (rc == PGO_ENOMEM) {
 		pgo_err_nomem(err);
 	} else if (rc < 0 || !profile) {

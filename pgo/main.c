@@ -45,14 +45,16 @@
  *	manifest               what came from where
  *
  * fetch/: stores and recordings -> raw profiles
- *	fetch, select, examine, store
- *	                       choose, look into, copy once, keep the manifest
+ *	fetch, select, examine, store, transfer, fetch_impl
+ *	                       choose, look into, copy once, keep the manifest; parts of objects
+ *	push, push_name        profiles into stores; what they are called there
  *	source, source_file, source_pull
  *	                       stores as a table of operations; local directories; programs that
  *	                       are asked for a profile
  *	source_s3, s3_list, key_template, aws_sign, aws_conf
  *	                       buckets: keys by template, pages, signatures, credentials
- *	http, http_text        many transfers at a time, with patience and limits
+ *	http, http_text, http_auth
+ *	                       many transfers at a time, with patience and limits; credentials
  *	pbwire                 small protobuf messages that stores are asked with
  *	import, import_space, import_ring, import_lane, import_place, import_write, import_writer, import_impl
  *	                       whole samples -> one pprof for each process group
