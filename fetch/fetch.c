@@ -37,6 +37,8 @@ static int known(struct pgo_fetch_run *r, const struct pgo_listed *l, struct pgo
 	const struct pgo_record *rec;
 
 	if (i != PGO_NONE) {
+		if (r->source->ops->replaces)
+			pgo_store_replace(r->store, l->name);
 		r->selected += takes(r, &r->store->stored.manifest.records[i]);
 		return 1;
 	}
@@ -240,6 +242,8 @@ int pgo_fetch_received(struct pgo_fetch_run *r, const struct pgo_listed *l, cons
 		rc = split_up(r, l, &account, err);
 	else
 		rc = settle(r, temp, &rec, err);
+	if (rc == 0 && why->code == PGO_OK && profile && r->source->ops->replaces)
+		pgo_store_replace(r->store, l->name);
 	pgo_record_fini(&rec);
 	return rc;
 }

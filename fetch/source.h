@@ -53,6 +53,9 @@ struct pgo_source_ops {
 	/* The store applies the matchers (but for those of build_id), the types and the time range
 	 * of the query itself: what it gives is not judged by them again. */
 	bool selects;
+	/* An object that comes in another state (size, mtime) than before stands for what it was:
+	 * windows that grow.  Elsewhere both are kept. */
+	bool replaces;
 	/* Profiles are pushed in the shape that stores keep whole (fetch/push_shape.h), in pieces of
 	 * at most so many samples (0 = any number); else as the bytes they are. */
 	bool push_shaped;

@@ -55,6 +55,34 @@ static int table_index(struct pgo_store_table *t, uint32_t i)
 	return pgo_map_add(&t->by_source, source_hash(&k), i);
 }
 
+/* What pgo_store_replace() looks records up by. */
+static int stored_index(struct pgo_store *s, uint32_t i)
+{
+	const char *name = s->stored.manifest.records[i].source;
+
+	if (PGO_VEC_RESERVE(s->replaced, s->replaced_room, (size_t)i + 1) < 0)
+		return -1;
+	s->replaced[i] = false;
+	return pgo_map_add(&s->by_name, pgo_hash(name, strlen(name)), i);
+}
+
+static bool may_be_replaced(const void *ctx, uint32_t i, const void *key)
+{
+	const struct pgo_store *s = ctx;
+
+	return !s->stored.claimed[i] && !s->replaced[i] &&
+	       strcmp(s->stored.manifest.records[i].source, key) == 0;
+}
+
+void pgo_store_replace(struct pgo_store *s, const char *name)
+{
+	uint64_t hash = pgo_hash(name, strlen(name));
+	uint32_t i;
+
+	while ((i = pgo_map_find(&s->by_name, hash, may_be_replaced, s, name)) != PGO_MAP_NONE)
+		s->replaced[i] = true;
+}
+
 static void table_fini(struct pgo_store_table *t)
 {
 	pgo_manifest_fini(&t->manifest);
@@ -92,7 +120,8 @@ static int table_add(
 	*to = *r;
 	memset(r, 0, sizeof *r);
 	if (table_index(t, i) < 0 ||
-		(t == &s->stored && pgo_map_add_key(&s->by_digest, to->digest, 64, i) < 0))
+		(t == &s->stored && (pgo_map_add_key(&s->by_digest, to->digest, 64, i) < 0 ||
+					    stored_index(s, i) < 0)))
 		return pgo_err_nomem(err);
 	t->claimed[i] = true;
 	return 0;
@@ -178,13 +207,15 @@ static int replace(struct pgo_store *s, uint32_t i, struct pgo_record *r, struct
 	pgo_record_fini(have);
 	*have = *r;
 	memset(r, 0, sizeof *r);
-	return table_index(&s->stored, i) < 0 ? pgo_err_nomem(err) : 0;
+	return table_index(&s->stored, i) < 0 || stored_index(s, i) < 0 ? pgo_err_nomem(err) : 0;
 }
 
 bool pgo_store_is_of(const struct pgo_store *s, uint32_t i, const struct pgo_record *r)
 {
 	const char *source = s->stored.manifest.records[i].source;
 
+	if (s->replaced[i]) /* whoever has these bytes now keeps them from going */
+		return true;
 	return source[0] == '\0' || strcmp(source, r->source) == 0;
 }
 
@@ -195,6 +226,7 @@ int pgo_store_refresh(struct pgo_store *s, uint32_t i, struct pgo_record *r, str
 	if (rc < 0)
 		return rc;
 	s->stored.claimed[i] = true;
+	s->replaced[i] = false;
 	return journal(s, &s->stored.manifest.records[i], err);
 }
 
@@ -304,7 +336,8 @@ static int load_table(
 
 		if (table_index(t, (uint32_t)i) < 0 ||
 			(t == &s->stored &&
-				pgo_map_add_key(&s->by_digest, r->digest, 64, (uint32_t)i) < 0))
+				(pgo_map_add_key(&s->by_digest, r->digest, 64, (uint32_t)i) < 0 ||
+					stored_index(s, (uint32_t)i) < 0)))
 			rc = pgo_err_nomem(err);
 	}
 	return rc;
@@ -380,9 +413,10 @@ static int drop_lost(struct pgo_store *s, struct pgo_err *err)
 		return 0;
 	m->n_records = n;
 	pgo_map_fini(&s->by_digest);
+	pgo_map_fini(&s->by_name);
 	pgo_map_fini(&s->stored.by_source);
 	for (size_t i = 0; i < n; i++)
-		if (table_index(&s->stored, (uint32_t)i) < 0 ||
+		if (table_index(&s->stored, (uint32_t)i) < 0 || stored_index(s, (uint32_t)i) < 0 ||
 			pgo_map_add_key(&s->by_digest, m->records[i].digest, 64, (uint32_t)i) < 0)
 			return pgo_err_nomem(err);
 	return 0;
@@ -494,6 +528,8 @@ void pgo_store_close(struct pgo_store *s)
 	table_fini(&s->stored);
 	table_fini(&s->seen);
 	pgo_map_fini(&s->by_digest);
+	pgo_map_fini(&s->by_name);
+	pgo_free(s->replaced);
 	pgo_free(s->dir);
 	pgo_free(s);
 }
@@ -517,13 +553,40 @@ static void forget_unmet(struct pgo_store_table *t)
 	m->n_records = n;
 }
 
+/* Takes the records of replaced objects out of the manifest; `ret` are their paths. */
+static int forget_replaced(struct pgo_store *s, struct pgo_paths *ret, struct pgo_err *err)
+{
+	struct pgo_manifest *m = &s->stored.manifest;
+	size_t n = 0;
+	int rc = 0;
+
+	for (size_t i = 0; i < m->n_records; i++) {
+		struct pgo_record r = m->records[i];
+		char *path = NULL;
+
+		if (!s->replaced[i] || rc < 0) {
+			m->records[n++] = r;
+			continue;
+		}
+		path = pgo_object_path(s->dir, r.digest);
+		rc = path != NULL ? pgo_paths_add(ret, path, err) : pgo_err_nomem(err);
+		pgo_free(path);
+		pgo_record_fini(&r);
+	}
+	m->n_records = n;
+	return rc;
+}
+
 int pgo_store_commit(struct pgo_store *s, struct pgo_err *err)
 {
 	char *manifest = path_in(s, "manifest.jsonl"), *seen = path_in(s, ".seen.jsonl");
 	char *journal_path = path_in(s, ".journal.jsonl");
 	int rc = manifest != NULL && seen != NULL && journal_path != NULL ? 0 : pgo_err_nomem(err);
+	struct pgo_paths old = {0};
 
 	forget_unmet(&s->seen);
+	if (rc == 0)
+		rc = forget_replaced(s, &old, err);
 	/* Objects first: a line must never be more durable than what it describes. */
 	if (rc == 0 && syncfs(s->lock) < 0)
 		rc = pgo_err_errno(err, PGO_EIO, "%s cannot be written to its disk", s->dir);
@@ -533,6 +596,9 @@ int pgo_store_commit(struct pgo_store *s, struct pgo_err *err)
 		rc = pgo_manifest_save(&s->seen.manifest, seen, err);
 	if (rc == 0 && unlink(journal_path) < 0)
 		rc = pgo_err_errno(err, PGO_EIO, "%s cannot be removed", journal_path);
+	for (size_t i = 0; i < old.n && rc == 0; i++)
+		unlink(old.path[i]);
+	pgo_paths_free(&old);
 	pgo_free(manifest);
 	pgo_free(seen);
 	pgo_free(journal_path);

@@ -38,7 +38,10 @@ struct pgo_store {
 	int lock, journal;
 	struct pgo_store_table stored, seen;
 	struct pgo_map by_digest; /* of stored */
-	size_t n_committed;       /* of stored: in the manifest as it was loaded */
+	struct pgo_map by_name;   /* of stored: by the name at the source alone */
+	bool *replaced;           /* of stored: goes when the run is committed */
+	size_t replaced_room;
+	size_t n_committed; /* of stored: in the manifest as it was loaded */
 	uint64_t n_temp, n_adopted;
 };
 
@@ -68,6 +71,9 @@ bool pgo_store_is_of(const struct pgo_store *s, uint32_t i, const struct pgo_rec
  * takes *r (zeroed) as its record. */
 int pgo_store_refresh(
 	struct pgo_store *s, uint32_t i, struct pgo_record *r, struct pgo_err *err) PGO_MUST_CHECK;
+/* The object of that name was settled in its present state, which stands for what it was before:
+ * stored states of it that this run did not meet go when it is committed. */
+void pgo_store_replace(struct pgo_store *s, const char *name);
 /* Writes both tables, without notes about objects that this run did not meet; the journal goes. */
 int pgo_store_commit(struct pgo_store *s, struct pgo_err *err) PGO_MUST_CHECK;
 

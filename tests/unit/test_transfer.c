@@ -33,7 +33,7 @@ static const struct object *objects;
 static size_t n_objects;
 static const char *split_into[4];
 static unsigned asked, asked_again, splits;
-static const struct pgo_query *seen_query;
+static int64_t mtime_ns; /* of every object */
 static char warned[8192];
 
 static const struct object *find(const char *name, size_t len)
@@ -94,7 +94,7 @@ static void fake_close(struct pgo_source *s)
 static int list_one(const struct object *o, pgo_each_listed *each, void *ctx, struct pgo_err *err)
 {
 	const struct pgo_listed l = {
-		.name = o->name, .parts = o->parts, .mtime_ns = 5, .joined = o->joined};
+		.name = o->name, .parts = o->parts, .mtime_ns = mtime_ns, .joined = o->joined};
 
 	return each(ctx, &l, err);
 }
@@ -105,7 +105,7 @@ static int fake_list(struct pgo_source *s, const struct pgo_query *q, pgo_each_l
 	int rc = 0;
 
 	(void)s;
-	seen_query = q;
+	(void)q;
 	for (size_t i = 0; i < n_objects && rc == 0; i++)
 		if (objects[i].name[0] != '-') /* those are only there for a split */
 			rc = list_one(&objects[i], each, ctx, err);
@@ -188,6 +188,7 @@ static const struct pgo_source_ops fake_ops = {
 	.scheme = "fake",
 	.about = "a store of the test",
 	.selects = true,
+	.replaces = true,
 	.open = fake_open,
 	.close = fake_close,
 	.list = fake_list,
@@ -226,6 +227,7 @@ static int up(void **state)
 	warned[0] = '\0';
 	memset(split_into, 0, sizeof split_into);
 	asked = asked_again = splits = 0;
+	mtime_ns = 5;
 	return scratch_up(state);
 }
 
@@ -336,6 +338,71 @@ static void a_window_without_samples_is_remembered_and_no_failure(void **state)
 	/* Nothing but that is no profile at all. */
 	assert_int_equal(
 		fetch(*state, of, 1, (struct pgo_fetch_options){0}, &st, &err), PGO_EEMPTY);
+}
+
+static void a_window_that_grew_takes_the_place_of_what_it_was(void **state)
+{
+	static const struct object before[] = {
+		{"svc/a", 0, false, ONE_HOST, 0, false}, {"svc/b", 0, false, OTHER_HOST, 0, false}};
+	static const struct object after[] = {{"svc/a", 0, false, BOTH_HOSTS, 0, false}};
+	struct pgo_fetch_stats st;
+	struct pgo_err err = PGO_ERR_INIT;
+	struct pgo_manifest m;
+
+	assert_int_equal(fetch(*state, before, 2, (struct pgo_fetch_options){0}, &st, &err), 0);
+	mtime_ns = 6;
+	assert_int_equal(fetch(*state, after, 1, (struct pgo_fetch_options){0}, &st, &err), 0);
+	assert_int_equal(st.fetched, 1);
+	assert_int_equal(stored(*state, &m), 2); /* that of svc/b is none of its business */
+	for (size_t i = 0; i < 2; i++) {
+		bool a = strcmp(m.records[i].source, "svc/a") == 0;
+
+		assert_int_equal(m.records[i].source_mtime_ns, a ? 6 : 5);
+	}
+	pgo_manifest_fini(&m);
+	/* It may come back to what it was, byte for byte. */
+	mtime_ns = 7;
+	assert_int_equal(fetch(*state, before, 1, (struct pgo_fetch_options){0}, &st, &err), 0);
+	assert_int_equal(stored(*state, NULL), 2);
+	assert_int_equal(fetch(*state, before, 1, (struct pgo_fetch_options){0}, &st, &err), 0);
+	assert_int_equal(st.unchanged, 1);
+}
+
+static void a_window_that_grew_before_a_kill_is_replaced_by_the_next_run(void **state)
+{
+	static const struct object before[] = {{"svc/a", 0, false, ONE_HOST, 0, false}};
+	static const struct object after[] = {{"svc/a", 0, false, BOTH_HOSTS, 0, false}};
+	char *manifest = scratch_path(*state, "raw/manifest.jsonl");
+	char *journal = scratch_path(*state, "raw/.journal.jsonl");
+	char *kept = scratch_path(*state, "kept"), *raw = scratch_path(*state, "raw"), *object;
+	struct pgo_fetch_stats st;
+	struct pgo_err err = PGO_ERR_INIT;
+	struct pgo_buf old, now;
+	struct pgo_manifest m;
+
+	assert_int_equal(fetch(*state, before, 1, (struct pgo_fetch_options){0}, &st, &err), 0);
+	assert_int_equal(pgo_file_read(manifest, 1 << 20, &old, NULL), 0);
+	assert_int_equal(stored(*state, &m), 1);
+	object = pgo_object_path(raw, m.records[0].digest);
+	assert_int_equal(link(object, kept), 0);
+	mtime_ns = 6;
+	assert_int_equal(fetch(*state, after, 1, (struct pgo_fetch_options){0}, &st, &err), 0);
+	assert_false(pgo_path_exists(object));
+	/* As if that run had been killed before it wrote the manifest: both states are there. */
+	assert_int_equal(rename(kept, object), 0);
+	assert_int_equal(pgo_file_read(manifest, 1 << 20, &now, NULL), 0);
+	assert_int_equal(pgo_file_write(journal, now.data, now.len, NULL), 0);
+	assert_int_equal(pgo_file_write(manifest, old.data, old.len, NULL), 0);
+	asked = 0;
+	assert_int_equal(fetch(*state, after, 1, (struct pgo_fetch_options){0}, &st, &err), 0);
+	assert_string_equal(warned, "");
+	assert_int_equal(asked, 0);
+	assert_int_equal(stored(*state, NULL), 1);
+	assert_false(pgo_path_exists(object));
+	pgo_buf_fini(&old);
+	pgo_buf_fini(&now);
+	pgo_free(object);
+	pgo_manifest_fini(&m);
 }
 
 /* ---------------------------------------------------------------- hosts that were joined */
@@ -523,6 +590,8 @@ int main(void)
 		T(an_object_with_a_part_missing_is_not_stored),
 		T(a_store_may_want_to_be_asked_otherwise),
 		T(a_window_without_samples_is_remembered_and_no_failure),
+		T(a_window_that_grew_takes_the_place_of_what_it_was),
+		T(a_window_that_grew_before_a_kill_is_replaced_by_the_next_run),
 		T(hosts_are_taken_one_by_one_where_addresses_lie_outside),
 		T(a_joined_object_without_known_hosts_is_stored_as_it_is),
 		T(joined_hosts_whose_addresses_fit_stay_joined),
