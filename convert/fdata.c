@@ -384,7 +384,7 @@ static char *put_name(char *at, const struct pgo_str *s)
 
 static char *put_loc(const struct pgo_fdata *f, const struct pgo_fdata_loc *loc, char *at)
 {
-	static const struct pgo_str unknown = {UNKNOWN, sizeof UNKNOWN - 1};
+	static const struct pgo_str unknown = {UNKNOWN, sizeof UNKNOWN - 1, 0};
 
 	*at++ = (char)('0' + loc->known);
 	*at++ = ' ';

@@ -9,10 +9,12 @@
 #include "pgo/core/pprof.h"
 #include "pgo/core/vec.h"
 
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #define PROBE_BYTES ((size_t)64 << 10)
 #define GLANCE_BYTES ((size_t)4 << 10)
@@ -49,22 +51,54 @@ static enum pgo_input_kind kind_of(const uint8_t *head, size_t len)
 	return PGO_INPUT_UNKNOWN;
 }
 
-int pgo_input_probe(const char *path, enum pgo_input_kind *ret, struct pgo_err *err)
+int pgo_input_probe_stream(struct pgo_stream *s, enum pgo_input_kind *ret, struct pgo_err *err)
 {
-	struct pgo_stream *s = pgo_stream_open(path, DEFAULT_MAX, err);
 	const uint8_t *head = NULL;
-	int64_t n;
-
-	if (s == NULL)
-		return err != NULL ? err->code : PGO_EIO;
 	/* Most kinds show in the first bytes; text may begin with a page of comments. */
-	n = pgo_stream_peek(s, GLANCE_BYTES, &head, err);
+	int64_t n = pgo_stream_peek(s, GLANCE_BYTES, &head, err);
+
 	if (n > 0 && kind_of(head, (size_t)n) == PGO_INPUT_UNKNOWN)
 		n = pgo_stream_peek(s, PROBE_BYTES, &head, err);
-	if (n >= 0)
-		*ret = kind_of(head, (size_t)n);
+	if (n < 0)
+		return (int)n;
+	*ret = kind_of(head, (size_t)n);
+	return 0;
+}
+
+/* Nearly all files of a fleet are gzip, and tell what they are at once. */
+static enum pgo_input_kind glance(const char *path)
+{
+	uint8_t packed[GLANCE_BYTES], head[GLANCE_BYTES];
+	struct stat st;
+	ssize_t n = -1;
+	int fd;
+
+	/* To open a pipe and go away would break it. */
+	if (stat(path, &st) < 0 || !S_ISREG(st.st_mode))
+		return PGO_INPUT_UNKNOWN;
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd >= 0) {
+		n = pread(fd, packed, sizeof packed, 0);
+		close(fd);
+	}
+	return n > 0 ? kind_of(head, pgo_gzip_glance(packed, (size_t)n, head, sizeof head))
+		     : PGO_INPUT_UNKNOWN;
+}
+
+int pgo_input_probe(const char *path, enum pgo_input_kind *ret, struct pgo_err *err)
+{
+	struct pgo_stream *s;
+	int rc;
+
+	*ret = glance(path);
+	if (*ret != PGO_INPUT_UNKNOWN)
+		return 0;
+	s = pgo_stream_open(path, DEFAULT_MAX, err);
+	if (s == NULL)
+		return err != NULL ? err->code : PGO_EIO;
+	rc = pgo_input_probe_stream(s, ret, err);
 	pgo_stream_close(s);
-	return n < 0 ? (int)n : 0;
+	return rc;
 }
 
 /* ---------------------------------------------------------------- events */

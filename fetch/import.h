@@ -43,6 +43,10 @@ const char *pgo_input_kind_name(
 	enum pgo_input_kind kind); /* "pprof", "perf.data", "brstack", "gperftools", "unknown" */
 /* By content, inflating if need be. */
 int pgo_input_probe(const char *path, enum pgo_input_kind *ret, struct pgo_err *err) PGO_MUST_CHECK;
+/* The same for a stream that is open already; takes nothing from it. */
+struct pgo_stream;
+int pgo_input_probe_stream(
+	struct pgo_stream *s, enum pgo_input_kind *ret, struct pgo_err *err) PGO_MUST_CHECK;
 
 struct pgo_import_options {
 	const char *host, *service, *version; /* NULL = from the file, else none */

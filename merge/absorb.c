@@ -49,8 +49,7 @@ static int absorb_names(struct absorb *a)
 	const struct pgo_merge *from = a->from;
 
 	for (size_t i = 0; i < from->strs.n_strs; i++) {
-		a->str[i] =
-			pgo_strtab_add(&a->m->strs, from->strs.strs[i].s, from->strs.strs[i].len);
+		a->str[i] = pgo_strtab_take(&a->m->strs, &from->strs.strs[i]);
 		if (a->str[i] == PGO_STR_NONE)
 			return -1;
 	}
@@ -145,19 +144,11 @@ static int absorb_header(struct absorb *a)
 	return 0;
 }
 
-static int absorb_stack(struct absorb *a, size_t i, struct pgo_err *err)
+static int add_row(struct absorb *a, size_t i, uint32_t row, struct pgo_err *err)
 {
 	struct pgo_merge *m = a->m;
-	const struct pgo_mt_stack *s = &a->from->stacks[i];
 	const pgo_i128 *from = a->from->sums + i * a->from->stride;
-	uint32_t row;
 
-	if (PGO_VEC_RESERVE(m->stack_locs, m->stack_locs_room, m->n_stack_locs + s->n_loc + 1) < 0)
-		return pgo_err_nomem(err);
-	for (uint32_t k = 0; k < s->n_loc; k++)
-		m->stack_locs[m->n_stack_locs + k] = a->location[a->from->stack_locs[s->first + k]];
-	if (pgo_mt_intern_stack(m, s->n_loc, a->label_set[s->labels], &row) < 0)
-		return pgo_err_nomem(err);
 	for (size_t c = 0; c < a->from->n_columns; c++) {
 		pgo_i128 *sum = &m->sums[(size_t)row * m->stride + a->column[c]];
 
@@ -167,6 +158,31 @@ static int absorb_stack(struct absorb *a, size_t i, struct pgo_err *err)
 				pgo_strtab_get(&m->strs, m->columns[a->column[c]].type));
 	}
 	return 0;
+}
+
+/* Stacks `i` to `end`, no more than a batch. */
+static int absorb_stacks(struct absorb *a, size_t i, size_t end, struct pgo_err *err)
+{
+	struct pgo_merge *m = a->m;
+	int rc = 0;
+
+	for (size_t k = i; k < end; k++) {
+		const struct pgo_mt_stack *s = &a->from->stacks[k];
+		uint32_t *to = pgo_mt_batch_room(m, s->n_loc);
+
+		if (to == NULL)
+			return pgo_err_nomem(err);
+		for (uint32_t l = 0; l < s->n_loc; l++)
+			to[l] = a->location[a->from->stack_locs[s->first + l]];
+		pgo_mt_batch_put(m, s->n_loc, a->label_set[s->labels]);
+	}
+	if (pgo_mt_batch_rows(m) < 0)
+		return pgo_err_nomem(err);
+	for (size_t k = i; k < end && rc == 0; k++)
+		rc = add_row(a, k, m->batch.at[k - i].row, err);
+	m->batch.n = 0;
+	m->batch.n_locs = 0;
+	return rc;
 }
 
 static void add_stats(struct pgo_merge_stats *to, const struct pgo_merge_stats *s)
@@ -188,8 +204,11 @@ int pgo_merge_absorb(struct pgo_merge *m, const struct pgo_merge *from, struct p
 	if (absorb_init(&a) < 0 || absorb_names(&a) < 0 || absorb_locations(&a) < 0 ||
 		absorb_labels(&a) < 0 || absorb_header(&a) < 0)
 		rc = pgo_err_nomem(err);
-	for (size_t i = 0; i < from->n_stacks && rc == 0; i++)
-		rc = absorb_stack(&a, i, err);
+	for (size_t i = 0; i < from->n_stacks && rc == 0; i += PGO_MT_BATCH) {
+		size_t left = from->n_stacks - i;
+
+		rc = absorb_stacks(&a, i, i + (left < PGO_MT_BATCH ? left : PGO_MT_BATCH), err);
+	}
 	if (rc == 0)
 		add_stats(&m->stats, &from->stats);
 	absorb_fini(&a);

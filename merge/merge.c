@@ -74,7 +74,7 @@ static int add_samples(
 		if (m->stats.samples_in % LOOK_AT_MEMORY == 0 && (rc = check_memory(m, err)) < 0)
 			return rc;
 	}
-	return rc;
+	return rc < 0 ? rc : pgo_mt_flush(m, err);
 }
 
 int pgo_merge_add(struct pgo_merge *m, struct pgo_reader *r, uint64_t weight, struct pgo_err *err)

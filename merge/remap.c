@@ -34,7 +34,7 @@ int pgo_mt_str(struct pgo_merge *m, uint32_t id, uint32_t *ret, struct pgo_err *
 		r->n_str = strs->n_strs;
 	}
 	if (r->str[id] == PGO_NONE) {
-		r->str[id] = pgo_strtab_add(&m->strs, strs->strs[id].s, strs->strs[id].len);
+		r->str[id] = pgo_strtab_take(&m->strs, &strs->strs[id]);
 		if (r->str[id] == PGO_STR_NONE)
 			return pgo_err_nomem(err);
 	}
@@ -338,6 +338,8 @@ void pgo_mt_fini(struct pgo_merge *m)
 	pgo_free(r->column);
 	pgo_free(r->lines);
 	pgo_free(r->labels);
+	pgo_free(m->batch.locs);
+	pgo_free(m->batch.values);
 	pgo_free(m->mappings);
 	pgo_free(m->functions);
 	pgo_free(m->locations);

@@ -67,6 +67,30 @@ struct pgo_mt_stack {
 	uint32_t labels; /* label set; 0 = none */
 };
 
+/*
+ * Stacks on their way to their rows.  A table of stacks does not fit the caches, so one is not looked
+ * up at once: it waits until PGO_MT_BATCH are together, and the memory that they will need is asked
+ * for before any of them needs it.
+ */
+#define PGO_MT_BATCH 64
+
+struct pgo_mt_waiting {
+	uint64_t hash;
+	size_t first; /* in the batch's locs */
+	uint32_t n_loc, labels;
+	uint32_t row; /* where it went */
+};
+
+struct pgo_mt_batch {
+	struct pgo_mt_waiting at[PGO_MT_BATCH];
+	uint32_t n;
+	uint32_t *locs;
+	size_t n_locs, locs_room;
+	int64_t *values; /* PGO_MT_BATCH rows as wide as the input's samples */
+	size_t values_room;
+	uint64_t weight; /* of all values in it */
+};
+
 /* Header fields, each combined by a rule that is commutative and associative. */
 struct pgo_mt_header {
 	uint32_t period_type, period_unit;          /* the first in byte order that is set... */
@@ -118,13 +142,16 @@ struct pgo_merge {
 
 	struct pgo_mt_header header;
 	struct pgo_mt_remap remap;
+	struct pgo_mt_batch batch; /* empty between inputs */
 };
 
 /* Prepares the ids of `p` for remapping, joins its columns and its header to the tables. */
 int pgo_mt_begin(struct pgo_merge *m, const struct pgo_profile *p, struct pgo_err *err);
-/* Adds weight x the sample's values to the row of its stack. */
+/* Takes the sample into the batch: weight x its values go to the row of its stack, now or at the
+ * next pgo_mt_flush().  The weight is the same from one flush to the next. */
 int pgo_mt_add(
 	struct pgo_merge *m, const struct pgo_sample *s, uint64_t weight, struct pgo_err *err);
+int pgo_mt_flush(struct pgo_merge *m, struct pgo_err *err);
 int pgo_mt_join_columns(struct pgo_merge *m, const struct pgo_profile *p, struct pgo_err *err);
 int pgo_mt_join_header(struct pgo_merge *m, const struct pgo_profile *p, struct pgo_err *err);
 
@@ -139,7 +166,13 @@ int pgo_mt_intern_location(struct pgo_merge *m, const struct pgo_mt_location *lo
 	const struct pgo_line *lines, uint32_t *ret);
 /* Sorts `labels`, so that sets with the same labels in another order are one. */
 int pgo_mt_intern_labels(struct pgo_merge *m, struct pgo_label *labels, uint32_t n, uint32_t *ret);
-/* The row of the stack whose locations lie at the end of the pool, still unclaimed. */
+/* The batch, without its values: room for `n_loc` locations of another stack, NULL when out of
+ * memory; that stack, once they are there; and the rows of all stacks in it, found or claimed.  The
+ * caller empties it by setting `n` and `n_locs` to 0. */
+uint32_t *pgo_mt_batch_room(struct pgo_merge *m, uint32_t n_loc);
+void pgo_mt_batch_put(struct pgo_merge *m, uint32_t n_loc, uint32_t labels);
+int pgo_mt_batch_rows(struct pgo_merge *m);
+/* One row at once: of the stack whose locations lie at the end of the pool, still unclaimed. */
 int pgo_mt_intern_stack(struct pgo_merge *m, uint32_t n_loc, uint32_t labels, uint32_t *ret);
 int pgo_mt_join_column(struct pgo_merge *m, const struct pgo_value_type *t, uint32_t *ret);
 int pgo_mt_join_comment(struct pgo_merge *m, uint32_t id);

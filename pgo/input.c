@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "pgo/input.h"
 
+#include "pgo/core/inflate.h"
 #include "pgo/core/pprof.h"
 #include "pgo/core/vec.h"
 
@@ -26,11 +27,16 @@ static int add(struct pgo_input *in, struct pgo_reader *reader, char *name, stru
 	return 0;
 }
 
-static int open_pprof(struct pgo_input *in, const char *path, struct pgo_err *err)
+/* Takes `s`. */
+static int open_pprof(
+	struct pgo_input *in, const char *path, struct pgo_stream *s, struct pgo_err *err)
 {
 	int rc = reserve(in, 1, err);
 
-	return rc < 0 ? rc : add(in, pgo_pprof_open(path, NULL, err), pgo_strdup(path), err);
+	if (rc == 0)
+		return add(in, pgo_pprof_open_stream(path, s, err), pgo_strdup(path), err);
+	pgo_stream_close(s);
+	return rc;
 }
 
 static int open_recording(struct pgo_input *in, const char *path, const struct pgo_input_options *o,
@@ -65,16 +71,24 @@ int pgo_input_open(const char *path, const struct pgo_input_options *o, struct p
 	struct pgo_err *err)
 {
 	struct pgo_input in = {0};
+	struct pgo_stream *s;
 	int rc;
 
 	/* Standard input cannot be looked at twice. */
 	if (strcmp(path, "-") == 0)
 		return pgo_err_set(
 			err, PGO_EUSAGE, "only pgo import reads standard input; give a file");
-	rc = pgo_input_probe(path, &in.kind, err);
-	if (rc == 0)
-		rc = in.kind == PGO_INPUT_PPROF ? open_pprof(&in, path, err)
-						: open_recording(&in, path, o, err);
+	s = pgo_stream_open(path, PGO_INFLATE_MAX, err);
+	if (s == NULL)
+		return err != NULL ? err->code : PGO_EIO;
+	rc = pgo_input_probe_stream(s, &in.kind, err);
+	if (rc == 0 && in.kind == PGO_INPUT_PPROF) {
+		rc = open_pprof(&in, path, s, err);
+	} else {
+		pgo_stream_close(s);
+		if (rc == 0)
+			rc = open_recording(&in, path, o, err);
+	}
 	if (rc < 0) {
 		pgo_input_close(&in);
 		return rc;

@@ -21,8 +21,9 @@
 #include <zlib.h>
 
 #define WINDOW_ZLIB 15
+#define WINDOW_GZIP (15 + 16)
 #define BLOCK ((size_t)64 << 10)
-#define GZIP_LEVEL 6
+#define GZIP_LEVEL 1 /* profiles are numbers: level 6 takes twice as long for 4 % less */
 #define RAW_DEFLATE (-15)
 #define PIECE ((size_t)512 << 10)
 #define DICTIONARY ((size_t)32 << 10)
@@ -145,6 +146,24 @@ int pgo_zlib_inflate(const char *what, const void *data, size_t len, uint64_t ma
 	default:
 		return pgo_err_set(err, PGO_EFORMAT, "%s: damaged zlib data", what);
 	}
+}
+
+size_t pgo_gzip_glance(const void *data, size_t len, void *to, size_t want)
+{
+	z_stream z = {.zalloc = z_alloc, .zfree = z_free};
+	size_t n;
+
+	if (len > UINT_MAX || want > UINT_MAX || inflateInit2(&z, WINDOW_GZIP) != Z_OK)
+		return 0;
+	z.next_in = (Bytef *)(uintptr_t)data;
+	z.avail_in = (uInt)len;
+	z.next_out = to;
+	z.avail_out = (uInt)want;
+	/* Whatever stops it, what came out until then is right. */
+	(void)inflate(&z, Z_SYNC_FLUSH);
+	n = want - z.avail_out;
+	inflateEnd(&z);
+	return n;
 }
 
 /* ---------------------------------------------------------------- gzip, in pieces */

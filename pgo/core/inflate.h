@@ -50,6 +50,11 @@ const char *pgo_stream_name(const struct pgo_stream *s);
 struct pgo_buf;
 int pgo_gzip(const void *data, size_t len, struct pgo_buf *out, struct pgo_err *err) PGO_MUST_CHECK;
 
+/* The first bytes of what the beginning of a gzip file inflates to, at most `want`: how many came
+ * out, which is 0 for what is no gzip.  Costs next to nothing, where a stream readies itself for all
+ * that follows. */
+size_t pgo_gzip_glance(const void *data, size_t len, void *to, size_t want);
+
 /* The zlib wrapping (RFC 1950) that sections of other formats use.  Both append to `out`; inflating
  * stops with PGO_ELIMIT past `max` bytes, and bytes after the end are PGO_EFORMAT.  `what` begins
  * the messages. */

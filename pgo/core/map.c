@@ -37,6 +37,19 @@ uint32_t pgo_map_find(
 	return PGO_MAP_NONE;
 }
 
+uint32_t pgo_map_guess(const struct pgo_map *m, uint64_t hash)
+{
+	uint32_t h = (uint32_t)hash;
+	size_t mask = m->n_slots - 1;
+
+	if (m->n_slots == 0)
+		return PGO_MAP_NONE;
+	for (size_t i = h & mask; m->slots[i].index1 != 0; i = (i + 1) & mask)
+		if (m->slots[i].hash == h)
+			return m->slots[i].index1 - 1;
+	return PGO_MAP_NONE;
+}
+
 static void place(struct pgo_map_slot *slots, size_t mask, uint32_t h, uint32_t index1)
 {
 	size_t i = h & mask;

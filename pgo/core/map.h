@@ -49,6 +49,17 @@ void pgo_map_init(struct pgo_map *m);
 void pgo_map_fini(struct pgo_map *m);
 uint32_t pgo_map_find(
 	const struct pgo_map *m, uint64_t hash, pgo_map_eq *eq, const void *ctx, const void *key);
+/*
+ * For many lookups at a time in a map that does not fit the caches: ask for the slots of all, then
+ * for what they may name, then look them up.
+ */
+static inline void pgo_map_prefetch(const struct pgo_map *m, uint64_t hash)
+{
+	if (m->n_slots != 0)
+		__builtin_prefetch(&m->slots[(uint32_t)hash & (m->n_slots - 1)]);
+}
+/* The first index whose key has this hash, the right one nearly always; or PGO_MAP_NONE. */
+uint32_t pgo_map_guess(const struct pgo_map *m, uint64_t hash);
 /* 0, or -1 when out of memory. */
 int pgo_map_add(struct pgo_map *m, uint64_t hash, uint32_t index);
 

@@ -2,10 +2,10 @@
 /*
  * profile.proto (package perftools.profiles) <-> the model of pgo/core/profile.h.
  *
- * Reading streams over the top-level fields: the tables are decoded field by field (protobuf-c,
- * with a byte budget); sample messages, which most producers write before the tables, are kept as
- * raw bytes up to a limit, past which the input is read a second time.  Nothing is ever decoded as
- * a whole, so a profile of a gigabyte costs its tables plus that limit.
+ * Reading streams over the top-level fields: the tables are decoded field by field, with a byte
+ * budget; the inflated bytes, most of them samples, which most producers write before the tables,
+ * are kept up to a limit, past which the input is read a second time.  Nothing is ever decoded as a
+ * whole, so a profile of a gigabyte costs its tables plus that limit.
  *
  * Accepted: gzip (the format's rule), zstd and plain; packed and unpacked repeated scalars; ids
  * that are not dense; strings that are not UTF-8. Refused with the place (byte offset, field,
@@ -30,14 +30,18 @@
 struct pgo_pprof_limits {
 	uint64_t max_inflated; /* bytes of protobuf; default 16 GiB */
 	uint64_t max_tables;   /* bytes of decoded tables; default 2 GiB */
-	uint64_t max_held; /* bytes of sample messages kept instead of reading twice; default 64 MiB
-			    */
+	uint64_t max_held;     /* a profile that inflates to more is read twice; default 64 MiB */
 };
 extern const struct pgo_pprof_limits pgo_pprof_default_limits;
 
 /* `limits` NULL = defaults.  Gives a reader (pgo_reader_close). */
 struct pgo_reader *pgo_pprof_open(
 	const char *path, const struct pgo_pprof_limits *limits, struct pgo_err *err);
+/* Goes on with a stream over the file `path` of which nothing was taken yet (looking is fine); takes
+ * `stream`.  With the default limits. */
+struct pgo_stream;
+struct pgo_reader *pgo_pprof_open_stream(
+	const char *path, struct pgo_stream *stream, struct pgo_err *err);
 /* Keeps `data` until closed; `name` is copied. */
 struct pgo_reader *pgo_pprof_open_memory(const char *name, const void *data, size_t len,
 	const struct pgo_pprof_limits *limits, struct pgo_err *err);

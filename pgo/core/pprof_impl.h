@@ -40,7 +40,9 @@ struct pgo_pprof_split {
 	size_t room, at, len;  /* allocated; next byte to take; bytes in the block */
 	uint64_t block_offset; /* of block[0] in the inflated data */
 	uint64_t max_field;    /* bytes of one field at most */
+	uint64_t max_kept;     /* what is larger than this as a whole is not kept */
 	bool at_end;           /* the stream has no more */
+	bool kept;             /* the block begins with the first byte of the data */
 };
 
 /* A field with the offset of its tag and of its payload; `f.in` is borrowed until the next call. */
@@ -49,9 +51,11 @@ struct pgo_pprof_field {
 	uint64_t offset, payload;
 };
 
-void pgo_pprof_split_init(struct pgo_pprof_split *s, struct pgo_stream *stream, uint64_t max_field);
+void pgo_pprof_split_init(struct pgo_pprof_split *s, struct pgo_stream *stream, uint64_t max_field,
+	uint64_t max_kept);
 void pgo_pprof_split_fini(struct pgo_pprof_split *s);
-/* After the stream was rewound. */
+/* From the first field again: over what was kept, which needs no stream any more, or else after the
+ * stream was rewound. */
 void pgo_pprof_split_restart(struct pgo_pprof_split *s);
 /* 1 and a field, 0 at the end, or a negative code; the sentence begins with the offset. */
 int pgo_pprof_split_next(

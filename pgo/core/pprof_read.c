@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The reader over a pprof.  First pass: tables are decoded, sample messages held as they are.  If
- * they outgrow their limit they are dropped, and a second pass over the input takes them one at a
- * time.
+ * The reader over a pprof.  First pass: tables are decoded, sample messages passed over; the inflated
+ * bytes are kept.  Second pass, a sample at a time: over the bytes kept, or, if they outgrew their
+ * limit, over the input once more.
  */
 #include "pgo/core/pprof_impl.h"
 
@@ -29,31 +29,23 @@ struct pprof_reader {
 	struct pgo_pprof_tables tables;
 	struct pgo_pprof_sample_buf buf;
 
-	/* Held samples, each: bytes between the previous one and this, its length, the message. */
-	struct pgo_buf held;
-	struct pgo_wire held_left;
-	uint64_t held_end; /* offset in the input after the last one held or taken */
-
 	uint64_t n_samples; /* seen in the first pass */
 	uint64_t n_drawn;
-	bool can_rewind, second_pass;
+	bool can_rewind;
 };
 
 /* ---------------------------------------------------------------- first pass */
 
-static int outgrown(struct pprof_reader *r, struct pgo_err *err)
+static int outgrown(const struct pprof_reader *r, struct pgo_err *err)
 {
-	pgo_buf_fini(&r->held);
-	r->second_pass = true;
-	if (r->can_rewind)
-		return 0;
 	return pgo_err_set(err, PGO_ELIMIT,
-		"it has more than %llu bytes of samples and comes through a pipe, which cannot be "
-		"read twice; give it as a file",
+		"it inflates to more than %llu bytes and comes through a pipe, which cannot be "
+		"read "
+		"twice; give it as a file",
 		(unsigned long long)r->limits.max_held);
 }
 
-static int hold(struct pprof_reader *r, const struct pgo_pprof_field *f, struct pgo_err *err)
+static int pass_over(struct pprof_reader *r, const struct pgo_pprof_field *f, struct pgo_err *err)
 {
 	size_t len = (size_t)(f->f.in.end - f->f.in.p);
 
@@ -64,15 +56,7 @@ static int hold(struct pprof_reader *r, const struct pgo_pprof_field *f, struct 
 	if (len > PGO_PPROF_SAMPLE_MAX)
 		return pgo_err_set(err, PGO_ELIMIT,
 			"a sample of %zu bytes; no stack has millions of frames", len);
-	if (r->second_pass)
-		return 0;
-	if (r->held.len + len > r->limits.max_held)
-		return outgrown(r, err);
-	pgo_buf_uleb(&r->held, f->payload - r->held_end);
-	pgo_buf_uleb(&r->held, len);
-	pgo_buf_add(&r->held, f->f.in.p, len);
-	r->held_end = f->payload + len;
-	return r->held.failed ? pgo_err_nomem(err) : 0;
+	return r->split.kept || r->can_rewind ? 0 : outgrown(r, err);
 }
 
 /* Context for a sentence that does not start with an offset yet. */
@@ -89,7 +73,7 @@ static int read_tables(struct pprof_reader *r, struct pgo_err *err)
 
 	while ((rc = pgo_pprof_split_next(&r->split, &f, err)) > 0) {
 		n_fields++;
-		rc = f.f.number == PGO_PPROF_SAMPLE ? hold(r, &f, err)
+		rc = f.f.number == PGO_PPROF_SAMPLE ? pass_over(r, &f, err)
 						    : pgo_pprof_tables_add(&r->tables, &f.f, err);
 		if (rc < 0)
 			return at_byte(f.offset, err);
@@ -107,57 +91,37 @@ static int read_tables(struct pprof_reader *r, struct pgo_err *err)
 
 static int prepare_samples(struct pprof_reader *r, struct pgo_err *err)
 {
-	r->held_end = 0;
-	r->held_left = (struct pgo_wire){
-		(const uint8_t *)r->held.data, (const uint8_t *)r->held.data + r->held.len};
-	if (r->second_pass) {
-		int rc = pgo_stream_rewind(r->stream, err);
+	int rc = 0;
 
-		pgo_pprof_split_restart(&r->split);
-		return rc;
+	if (r->split.kept) {
+		pgo_stream_close(r->stream);
+		r->stream = NULL;
+	} else if (r->n_samples != 0) {
+		rc = pgo_stream_rewind(r->stream, err);
 	}
-	/* All of it is in memory now. */
-	pgo_pprof_split_fini(&r->split);
-	pgo_stream_close(r->stream);
-	r->stream = NULL;
-	return 0;
+	pgo_pprof_split_restart(&r->split);
+	return rc;
 }
 
 /* ---------------------------------------------------------------- second pass */
 
 /* The next sample message: 1, 0 at the end, or a negative code. */
-static int draw_held(struct pprof_reader *r, struct pgo_wire *ret, uint64_t *ret_offset)
-{
-	uint64_t gap, len;
-
-	if (r->held_left.p == r->held_left.end)
-		return 0;
-	/* We wrote these ourselves. */
-	if (!pgo_wire_varint(&r->held_left, &gap) || !pgo_wire_varint(&r->held_left, &len))
-		return 0;
-	*ret = (struct pgo_wire){r->held_left.p, r->held_left.p + len};
-	*ret_offset = r->held_end + gap;
-	r->held_left.p += len;
-	r->held_end = *ret_offset + len;
-	return 1;
-}
-
-static int draw_again(
+static int draw(
 	struct pprof_reader *r, struct pgo_wire *ret, uint64_t *ret_offset, struct pgo_err *err)
 {
 	struct pgo_pprof_field f;
 	int rc;
 
+	if (r->n_drawn == r->n_samples)
+		return 0;
 	while ((rc = pgo_pprof_split_next(&r->split, &f, err)) > 0)
 		if (f.f.number == PGO_PPROF_SAMPLE && f.f.type == PGO_WIRE_BYTES &&
 			(uint64_t)(f.f.in.end - f.f.in.p) <= PGO_PPROF_SAMPLE_MAX)
 			break;
 	if (rc < 0)
 		return pgo_err_prefix(err, "%s", r->name);
-	if (rc == 0 && r->n_drawn != r->n_samples)
-		return pgo_err_set(err, PGO_EIO, "%s: it changed while it was being read", r->name);
 	if (rc == 0)
-		return 0;
+		return pgo_err_set(err, PGO_EIO, "%s: it changed while it was being read", r->name);
 	*ret = f.f.in;
 	*ret_offset = f.payload;
 	return 1;
@@ -168,7 +132,7 @@ static int pprof_next(struct pgo_reader *base, struct pgo_sample *ret, struct pg
 	struct pprof_reader *r = (struct pprof_reader *)base;
 	struct pgo_wire in;
 	uint64_t offset = 0;
-	int rc = r->second_pass ? draw_again(r, &in, &offset, err) : draw_held(r, &in, &offset);
+	int rc = draw(r, &in, &offset, err);
 
 	if (rc <= 0)
 		return rc;
@@ -189,7 +153,6 @@ static void pprof_close(struct pgo_reader *base)
 	pgo_pprof_split_fini(&r->split);
 	pgo_pprof_tables_fini(&r->tables);
 	pgo_pprof_sample_buf_fini(&r->buf);
-	pgo_buf_fini(&r->held);
 	if (r->stream != NULL)
 		pgo_stream_close(r->stream);
 	pgo_profile_free(r->p);
@@ -222,9 +185,7 @@ static struct pgo_reader *open_stream(const char *name, struct pgo_stream *strea
 	r->limits = *limits;
 	r->can_rewind = can_rewind;
 	r->stream = stream;
-	pgo_pprof_split_init(&r->split, stream, limits->max_tables);
-	/* Each sample costs two more varints than its message. */
-	pgo_buf_init(&r->held, limits->max_held < SIZE_MAX / 2 ? limits->max_held + 64 : SIZE_MAX);
+	pgo_pprof_split_init(&r->split, stream, limits->max_tables, limits->max_held);
 	r->name = pgo_strdup(name);
 	r->p = pgo_profile_new(err);
 	if (r->name == NULL || r->p == NULL) {
@@ -256,6 +217,12 @@ struct pgo_reader *pgo_pprof_open(
 	struct pgo_stream *stream = pgo_stream_open(path, l->max_inflated, err);
 
 	return stream != NULL ? open_stream(path, stream, is_file(path), l, err) : NULL;
+}
+
+struct pgo_reader *pgo_pprof_open_stream(
+	const char *path, struct pgo_stream *stream, struct pgo_err *err)
+{
+	return open_stream(path, stream, is_file(path), &pgo_pprof_default_limits, err);
 }
 
 struct pgo_reader *pgo_pprof_open_memory(const char *name, const void *data, size_t len,

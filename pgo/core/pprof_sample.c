@@ -45,18 +45,27 @@ static int add_locations(struct pgo_pprof_sample_buf *b, const struct pgo_pprof_
 	struct pgo_wire in, struct pgo_sample *ret, struct pgo_err *err)
 {
 	size_t most = ret->n_loc + (size_t)(in.end - in.p); /* a byte each at least */
+	const bool sparse = ids->sparse;
+	const uint64_t n = ids->n;
 	uint32_t *to;
 	uint64_t id;
 
 	if (PGO_VEC_RESERVE(b->loc, b->loc_room, most) < 0)
 		return pgo_err_nomem(err);
 	to = b->loc + ret->n_loc;
+	/* The innermost loop of all reading: no call and no store but that of the result. */
 	while (in.p < in.end) {
 		if (!pgo_wire_varint(&in, &id))
 			return malformed(err);
-		*to = pgo_pprof_ids_find(ids, id);
-		if (*to++ == PGO_NONE)
+		if (sparse) {
+			*to = pgo_pprof_ids_find_sparse(ids, id);
+			if (*to++ == PGO_NONE)
+				return no_location(id, err);
+			continue;
+		}
+		if (id - 1 >= n)
 			return no_location(id, err);
+		*to++ = (uint32_t)(id - 1);
 	}
 	ret->n_loc = (uint32_t)(to - b->loc);
 	return 0;
@@ -76,15 +85,19 @@ static int add_value(struct pgo_pprof_sample_buf *b, const struct pgo_pprof_tabl
 static int add_values(struct pgo_pprof_sample_buf *b, const struct pgo_pprof_tables *t,
 	struct pgo_wire in, size_t *n, struct pgo_err *err)
 {
+	const size_t most = t->p->n_sample_types;
+	int64_t *to = b->value;
+	size_t i = *n;
 	uint64_t v;
-	int rc = 0;
 
-	while (in.p < in.end && rc == 0) {
+	for (; in.p < in.end && i < most; i++) {
 		if (!pgo_wire_varint(&in, &v))
 			return malformed(err);
-		rc = add_value(b, t, v, n, err);
+		to[i] = (int64_t)v;
 	}
-	return rc;
+	*n = i;
+	/* One more than there may be has its sentence there. */
+	return in.p < in.end ? add_value(b, t, 0, n, err) : 0;
 }
 
 static int label_string(

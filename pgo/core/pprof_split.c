@@ -10,11 +10,14 @@
 /* What protobuf itself allows for a message. */
 #define FIELD_MAX ((uint64_t)INT32_MAX)
 
-void pgo_pprof_split_init(struct pgo_pprof_split *s, struct pgo_stream *stream, uint64_t max_field)
+void pgo_pprof_split_init(
+	struct pgo_pprof_split *s, struct pgo_stream *stream, uint64_t max_field, uint64_t max_kept)
 {
 	memset(s, 0, sizeof *s);
 	s->stream = stream;
 	s->max_field = max_field;
+	s->max_kept = max_kept;
+	s->kept = true;
 }
 
 void pgo_pprof_split_fini(struct pgo_pprof_split *s)
@@ -25,9 +28,30 @@ void pgo_pprof_split_fini(struct pgo_pprof_split *s)
 
 void pgo_pprof_split_restart(struct pgo_pprof_split *s)
 {
-	s->at = s->len = 0;
+	s->at = 0;
+	if (s->kept)
+		return;
+	s->len = 0;
 	s->block_offset = 0;
 	s->at_end = false;
+}
+
+/* Forgets what was taken already; a block that was kept so far goes back to its first size. */
+static void forget_taken(struct pgo_pprof_split *s)
+{
+	uint8_t *smaller;
+
+	memmove(s->block, s->block + s->at, s->len - s->at);
+	s->block_offset += s->at;
+	s->len -= s->at;
+	s->at = 0;
+	if (s->room <= 4 * BLOCK_SIZE || s->len > BLOCK_SIZE)
+		return;
+	smaller = pgo_realloc_array(s->block, 2 * BLOCK_SIZE, 1);
+	if (smaller == NULL)
+		return;
+	s->block = smaller;
+	s->room = 2 * BLOCK_SIZE;
 }
 
 /*
@@ -38,25 +62,51 @@ static int fill(struct pgo_pprof_split *s, size_t want, struct pgo_err *err)
 {
 	if (s->len - s->at >= want || s->at_end)
 		return 0;
-	if (s->at != 0) {
-		memmove(s->block, s->block + s->at, s->len - s->at);
-		s->block_offset += s->at;
-		s->len -= s->at;
-		s->at = 0;
-	}
-	while (s->len < want && !s->at_end) {
-		size_t room = s->len < BLOCK_SIZE ? BLOCK_SIZE : s->len * 2;
+	if (s->at != 0 && !s->kept)
+		forget_taken(s);
+	while (s->len - s->at < want && !s->at_end) {
 		int64_t n;
 
-		if (PGO_VEC_RESERVE(s->block, s->room, room) < 0)
+		if (PGO_VEC_RESERVE(s->block, s->room, s->len + BLOCK_SIZE) < 0)
 			return pgo_err_nomem(err);
-		n = pgo_stream_read(s->stream, s->block + s->len, s->room - s->len, err);
+		n = pgo_stream_read(s->stream, s->block + s->len, BLOCK_SIZE, err);
 		if (n < 0)
 			return (int)n;
-		s->at_end = n == 0;
+		s->at_end = (size_t)n < BLOCK_SIZE;
 		s->len += (size_t)n;
+		s->kept = s->kept && s->len <= s->max_kept;
 	}
 	return 0;
+}
+
+/*
+ * Nearly every field: a tag of one byte, a length of at most two, and all of it in the block. False
+ * for any other.
+ */
+static bool next_plain(struct pgo_pprof_split *s, struct pgo_pprof_field *ret)
+{
+	const uint8_t *p = s->block + s->at;
+	size_t left = s->len - s->at, head = 2, len;
+
+	if (left < HEAD_MAX || p[0] >= 0x80 || (p[0] & 7) != PGO_WIRE_BYTES || p[0] < 8)
+		return false;
+	len = p[1];
+	if (len >= 0x80) {
+		if (p[2] >= 0x80)
+			return false;
+		len = (len & 0x7f) | (size_t)p[2] << 7;
+		head = 3;
+	}
+	if (len > left - head || len > s->max_field)
+		return false;
+	ret->offset = s->block_offset + s->at;
+	ret->payload = ret->offset + head;
+	ret->f.number = p[0] >> 3;
+	ret->f.type = PGO_WIRE_BYTES;
+	ret->f.v = len;
+	ret->f.in = (struct pgo_wire){p + head, p + head + len};
+	s->at += head + len;
+	return true;
 }
 
 static int cut_off(const struct pgo_pprof_split *s, const struct pgo_pprof_field *f, uint64_t need,
@@ -106,8 +156,11 @@ int pgo_pprof_split_next(
 {
 	struct pgo_wire w;
 	uint64_t tag, v = 0;
-	int rc = fill(s, HEAD_MAX, err);
+	int rc;
 
+	if (next_plain(s, ret))
+		return 1;
+	rc = fill(s, HEAD_MAX, err);
 	if (rc < 0)
 		return rc;
 	if (s->at == s->len)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Everything of a profile but its samples.  The rare messages go through protobuf-c on a scratch
- * arena; locations, of which there are many, are decoded directly.  Strings, mappings and functions
+ * arena; locations and functions, of which there are many, are decoded directly.  Strings, mappings and functions
  * may come after what names them, so references stay as the file has them until all is read.
  */
 #include "pgo/core/pprof_impl.h"
@@ -19,6 +19,14 @@ enum {
 	LOCATION_ADDR = 3,
 	LOCATION_LINE = 4,
 	LOCATION_FOLDED = 5
+};
+enum {
+	FUNCTION_ID = 1,
+	FUNCTION_NAME = 2,
+	FUNCTION_SYSTEM_NAME = 3,
+	FUNCTION_FILENAME = 4,
+	FUNCTION_START_LINE = 5,
+	FUNCTION_FIELDS = 5
 };
 enum { LINE_FUNCTION = 1, LINE_LINE = 2, LINE_COLUMN = 3 };
 
@@ -260,23 +268,42 @@ static int add_mapping(struct pgo_pprof_tables *t, struct pgo_wire in, struct pg
 	return pgo_profile_add_mapping(t->p, &to) != PGO_NONE ? 0 : pgo_err_nomem(err);
 }
 
+/* A message of nothing but numbers in fields 1 to n; false if malformed. */
+static bool decode_ints(struct pgo_wire in, uint64_t *ret, uint32_t n, uint64_t *unknown)
+{
+	struct pgo_wire_field f;
+
+	while (in.p < in.end) {
+		if (!pgo_wire_next(&in, &f))
+			return false;
+		if (f.number > n)
+			++*unknown;
+		else if (f.type != PGO_WIRE_VARINT)
+			return false;
+		else
+			ret[f.number - 1] = f.v;
+	}
+	return true;
+}
+
 static int add_function(struct pgo_pprof_tables *t, struct pgo_wire in, struct pgo_err *err)
 {
-	const Perftools__Profiles__Function *m;
+	uint64_t v[FUNCTION_FIELDS] = {0};
+	const uint64_t id_of = FUNCTION_ID - 1;
 	struct pgo_function to = {0};
-	int rc = unpack(t, &perftools__profiles__function__descriptor, in, &m, err);
+	int rc;
 
+	if (!decode_ints(in, v, FUNCTION_FIELDS, &t->unknown_fields))
+		return pgo_err_set(err, PGO_EFORMAT, "a Function message is malformed");
+	rc = pgo_pprof_ids_add(&t->function_ids, v[id_of], "function", err);
 	if (rc < 0)
 		return rc;
-	rc = pgo_pprof_ids_add(&t->function_ids, m->id, "function", err);
-	if (rc < 0)
-		return rc;
-	if (raw_string(m->name, &to.name, err) < 0 ||
-		raw_string(m->system_name, &to.system_name, err) < 0 ||
-		raw_string(m->filename, &to.filename, err) < 0)
-		return pgo_err_prefix(err, "function %llu", (unsigned long long)m->id);
-	to.start_line = m->start_line;
-	rc = pgo_pprof_tables_charge(t, sizeof to + 2 * sizeof m->id, err);
+	if (raw_string((int64_t)v[FUNCTION_NAME - 1], &to.name, err) < 0 ||
+		raw_string((int64_t)v[FUNCTION_SYSTEM_NAME - 1], &to.system_name, err) < 0 ||
+		raw_string((int64_t)v[FUNCTION_FILENAME - 1], &to.filename, err) < 0)
+		return pgo_err_prefix(err, "function %llu", (unsigned long long)v[id_of]);
+	to.start_line = (int64_t)v[FUNCTION_START_LINE - 1];
+	rc = pgo_pprof_tables_charge(t, sizeof to + 2 * sizeof *v, err);
 	if (rc < 0)
 		return rc;
 	return pgo_profile_add_function(t->p, &to) != PGO_NONE ? 0 : pgo_err_nomem(err);
@@ -286,24 +313,13 @@ static int add_function(struct pgo_pprof_tables *t, struct pgo_wire in, struct p
 
 static bool decode_line(struct pgo_wire in, struct pgo_pprof_line *ret, uint64_t *unknown)
 {
-	struct pgo_pprof_line l = {0};
-	struct pgo_wire_field f;
+	uint64_t v[LINE_COLUMN] = {0};
 
-	while (in.p < in.end) {
-		if (!pgo_wire_next(&in, &f))
-			return false;
-		if (f.number > LINE_COLUMN)
-			++*unknown;
-		else if (f.type != PGO_WIRE_VARINT)
-			return false;
-		else if (f.number == LINE_FUNCTION)
-			l.function_id = f.v;
-		else if (f.number == LINE_LINE)
-			l.line = (int64_t)f.v;
-		else
-			l.column = (int64_t)f.v;
-	}
-	*ret = l;
+	if (!decode_ints(in, v, LINE_COLUMN, unknown))
+		return false;
+	ret->function_id = v[LINE_FUNCTION - 1];
+	ret->line = (int64_t)v[LINE_LINE - 1];
+	ret->column = (int64_t)v[LINE_COLUMN - 1];
 	return true;
 }
 

@@ -19,6 +19,9 @@ void pgo_sha256_add(struct pgo_sha256 *s, const void *data, size_t len);
 void pgo_sha256_final(struct pgo_sha256 *s, uint8_t ret[32]);
 /* 64 lower-case hex digits and a NUL. */
 void pgo_sha256_hex(const uint8_t digest[32], char ret[65]);
+/* One block of 64 bytes by plain C, where pgo_sha256_add() may use instructions of the machine: what
+ * they must agree with. */
+void pgo_sha256_block_plain(uint32_t h[8], const uint8_t *p);
 /* Digest of a file's bytes as they are (not inflated). */
 int pgo_sha256_file(const char *path, char ret[65], struct pgo_err *err) PGO_MUST_CHECK;
 

@@ -30,24 +30,27 @@ void pgo_strtab_fini(struct pgo_strtab *t)
 	t->n_strs = t->strs_room = 0;
 }
 
-uint32_t pgo_strtab_add(struct pgo_strtab *t, const char *s, size_t len)
+uint32_t pgo_strtab_take(struct pgo_strtab *t, const struct pgo_str *s)
 {
-	struct pgo_str key = {s, (uint32_t)len};
-	uint64_t hash = pgo_hash(s, len);
-	uint32_t id;
+	uint32_t id = pgo_map_find(&t->map, s->hash, str_eq, t, s);
+	struct pgo_str own = *s;
 
-	if (len >= UINT32_MAX)
-		return PGO_STR_NONE;
-	id = pgo_map_find(&t->map, hash, str_eq, t, &key);
 	if (id != PGO_MAP_NONE)
 		return id;
 	if (t->n_strs >= PGO_STR_NONE || PGO_VEC_RESERVE(t->strs, t->strs_room, t->n_strs + 1) < 0)
 		return PGO_STR_NONE;
-	key.s = pgo_arena_strndup(&t->arena, s, len);
-	if (key.s == NULL || pgo_map_add(&t->map, hash, (uint32_t)t->n_strs) < 0)
+	own.s = pgo_arena_strndup(&t->arena, s->s, s->len);
+	if (own.s == NULL || pgo_map_add(&t->map, own.hash, (uint32_t)t->n_strs) < 0)
 		return PGO_STR_NONE;
-	t->strs[t->n_strs] = key;
+	t->strs[t->n_strs] = own;
 	return (uint32_t)t->n_strs++;
+}
+
+uint32_t pgo_strtab_add(struct pgo_strtab *t, const char *s, size_t len)
+{
+	struct pgo_str key = {s, (uint32_t)len, (uint32_t)pgo_hash(s, len)};
+
+	return len < UINT32_MAX ? pgo_strtab_take(t, &key) : PGO_STR_NONE;
 }
 
 uint32_t pgo_strtab_puts(struct pgo_strtab *t, const char *s)
@@ -57,10 +60,9 @@ uint32_t pgo_strtab_puts(struct pgo_strtab *t, const char *s)
 
 uint32_t pgo_strtab_find(const struct pgo_strtab *t, const char *s, size_t len)
 {
-	struct pgo_str key = {s, (uint32_t)len};
+	struct pgo_str key = {s, (uint32_t)len, (uint32_t)pgo_hash(s, len)};
 
-	return len < UINT32_MAX ? pgo_map_find(&t->map, pgo_hash(s, len), str_eq, t, &key)
-				: PGO_STR_NONE;
+	return len < UINT32_MAX ? pgo_map_find(&t->map, key.hash, str_eq, t, &key) : PGO_STR_NONE;
 }
 
 const char *pgo_strtab_get(const struct pgo_strtab *t, uint32_t id)

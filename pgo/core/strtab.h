@@ -15,6 +15,7 @@
 struct pgo_str {
 	const char *s;
 	uint32_t len;
+	uint32_t hash; /* of the text: as the map has it */
 };
 
 struct pgo_strtab {
@@ -30,6 +31,8 @@ void pgo_strtab_fini(struct pgo_strtab *t);
 /* The id of the string, added if new; PGO_STR_NONE when memory or budget is used up. */
 uint32_t pgo_strtab_add(struct pgo_strtab *t, const char *s, size_t len);
 uint32_t pgo_strtab_puts(struct pgo_strtab *t, const char *s);
+/* The same for a string of another table, which need not be hashed again. */
+uint32_t pgo_strtab_take(struct pgo_strtab *t, const struct pgo_str *s);
 /* The id, or PGO_STR_NONE if the string was never added. */
 uint32_t pgo_strtab_find(const struct pgo_strtab *t, const char *s, size_t len);
 /* Borrowed from the table; never NULL ("" for an id out of range). */

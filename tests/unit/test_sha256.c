@@ -51,6 +51,23 @@ static void a_million_letters_come_out(void **state)
 		hex, "cdc76e5c9914fb9281a1c7e284d73e67f1809a48a497200e046d39ccc7112cd0");
 }
 
+static void the_instructions_of_this_machine_do_what_plain_c_does(void **state)
+{
+	struct pgo_sha256 s, plain;
+	uint8_t block[64];
+
+	(void)state;
+	pgo_sha256_init(&s);
+	plain = s;
+	for (uint32_t round = 0; round < 500; round++) {
+		for (size_t i = 0; i < sizeof block; i++)
+			block[i] = (uint8_t)(s.h[i % 8] >> (i % 25) ^ round * i);
+		pgo_sha256_add(&s, block, sizeof block);
+		pgo_sha256_block_plain(plain.h, block);
+		assert_memory_equal(s.h, plain.h, sizeof s.h);
+	}
+}
+
 static void pieces_do_not_matter(void **state)
 {
 	unsigned char data[300];
@@ -87,6 +104,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_published_examples_come_out),
 		cmocka_unit_test(a_million_letters_come_out),
+		cmocka_unit_test(the_instructions_of_this_machine_do_what_plain_c_does),
 		cmocka_unit_test(pieces_do_not_matter),
 		cmocka_unit_test_setup_teardown(
 			files_are_digested_as_they_are, scratch_up, scratch_down),
