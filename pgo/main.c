@@ -56,6 +56,8 @@
  *	http, http_text, http_auth
  *	                       many transfers at a time, with patience and limits; credentials
  *	pbwire                 small protobuf messages that stores are asked with
+ *	columns, columns_rank, columns_write, columns_impl
+ *	                       sample types fetched one by one -> one profile
  *	import, import_space, import_ring, import_lane, import_place, import_write, import_writer, import_impl
  *	                       whole samples -> one pprof for each process group
  *	unbias, unbias_pass, unbias_time, unbias_impl, unbias_import, unbias_length, unbias_spool
