@@ -410,6 +410,7 @@ static int start(struct transfer *t, struct pgo_err *err)
 	if (rc < 0)
 		return rc;
 	api.curl_easy_setopt(e, CURLOPT_URL, t->reply.url);
+	api.curl_easy_setopt(e, CURLOPT_PATH_AS_IS, 1L); /* keys may have dots as they like */
 	api.curl_easy_setopt(e, CURLOPT_PRIVATE, t);
 	api.curl_easy_setopt(e, CURLOPT_ERRORBUFFER, t->curl_error);
 	api.curl_easy_setopt(e, CURLOPT_NOSIGNAL, 1L);

@@ -13,38 +13,22 @@
  * Objects are listed in pages of a thousand, in byte order of their keys, by day where the template
  * allows it.  A name is BUCKET/KEY.
  */
-#include "fetch/aws_conf.h"
-#include "fetch/key_template.h"
-#include "fetch/s3_list.h"
-#include "fetch/source.h"
+#include "fetch/source_s3_impl.h"
 #include "pgo/core/alloc.h"
-#include "pgo/core/opt.h"
 
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <time.h>
-
-#define PAGE_MAX_BYTES ((uint64_t)64 << 20)
-
-struct s3_source {
-	struct pgo_source base;
-	struct pgo_aws_conf conf;
-	struct pgo_key_template keys;
-	char *bucket, *bearer;
-	char *root; /* URL of the bucket, without a slash at the end */
-	bool path_style, region_given;
-};
 
 /* What a request points to while it runs. */
 struct s3_request {
-	const struct s3_source *source;
+	const struct pgo_s3_source *source;
 	char *url;
 };
 
 static void s3_close(struct pgo_source *src)
 {
-	struct s3_source *s = (struct s3_source *)src;
+	struct pgo_s3_source *s = (struct pgo_s3_source *)src;
 
 	pgo_aws_conf_fini(&s->conf);
 	pgo_key_template_fini(&s->keys);
@@ -68,7 +52,7 @@ static int set(char **to, const char *text, size_t len, struct pgo_err *err)
 }
 
 /* The bucket's own URL, from endpoint, region and style. */
-static int find_root(struct s3_source *s, struct pgo_err *err)
+static int find_root(struct pgo_s3_source *s, struct pgo_err *err)
 {
 	const char *end = s->conf.endpoint, *host = strstr(end, "://");
 	size_t len = strlen(end);
@@ -93,7 +77,7 @@ static bool is(const char *text, size_t len, const char *word)
 	return strlen(word) == len && strncmp(text, word, len) == 0;
 }
 
-static int parameter(struct s3_source *s, const char *url, const char *name, size_t name_len,
+static int parameter(struct pgo_s3_source *s, const char *url, const char *name, size_t name_len,
 	const char *value, size_t len, struct pgo_err *err)
 {
 	if (is(name, name_len, "endpoint")) {
@@ -124,7 +108,7 @@ static int parameter(struct s3_source *s, const char *url, const char *name, siz
 		url, (int)name_len, name);
 }
 
-static int parameters(struct s3_source *s, const char *url, const char *q, struct pgo_err *err)
+static int parameters(struct pgo_s3_source *s, const char *url, const char *q, struct pgo_err *err)
 {
 	int rc = 0;
 
@@ -140,7 +124,7 @@ static int parameters(struct s3_source *s, const char *url, const char *q, struc
 
 /* BUCKET/TEMPLATE?PARAMETERS */
 static int parse_address(
-	struct s3_source *s, const char *url, const char *text, struct pgo_err *err)
+	struct pgo_s3_source *s, const char *url, const char *text, struct pgo_err *err)
 {
 	size_t bucket = strcspn(text, "/?"), path = strcspn(text, "?");
 	char *template;
@@ -164,13 +148,12 @@ static int parse_address(
 	return rc == 0 ? find_root(s, err) : rc;
 }
 
-static int google_conf(struct s3_source *s, struct pgo_err *err)
+static int google_conf(struct pgo_s3_source *s, struct pgo_err *err)
 {
 	const char *id = getenv("GS_ACCESS_KEY_ID"), *secret = getenv("GS_SECRET_ACCESS_KEY");
 	const char *bearer = getenv("GOOGLE_OAUTH_ACCESS_TOKEN");
 	int rc = set(&s->conf.region, "auto", 4, err);
 
-	s->region_given = true;
 	if (rc == 0)
 		rc = set(&s->conf.endpoint, "https://storage.googleapis.com", 30, err);
 	if (rc == 0 && id != NULL && secret != NULL) {
@@ -187,7 +170,7 @@ static int google_conf(struct s3_source *s, struct pgo_err *err)
 static struct pgo_source *s3_open(const char *url, struct pgo_err *err)
 {
 	bool google = strncmp(url, "gs:", 3) == 0;
-	struct s3_source *s = pgo_calloc(1, sizeof *s);
+	struct pgo_s3_source *s = pgo_calloc(1, sizeof *s);
 	const char *text = strstr(url, "://");
 	int rc;
 
@@ -195,6 +178,7 @@ static struct pgo_source *s3_open(const char *url, struct pgo_err *err)
 		pgo_err_nomem(err);
 		return NULL;
 	}
+	s->google = google;
 	s->base.ops = google ? &pgo_source_gs : &pgo_source_s3;
 	rc = google ? google_conf(s, err) : pgo_aws_conf_load(&s->conf, err);
 	if (rc == 0)
@@ -211,7 +195,7 @@ static struct pgo_source *s3_open(const char *url, struct pgo_err *err)
 static int s3_sign(struct pgo_http_request *r, struct pgo_err *err)
 {
 	const struct s3_request *q = r->ctx;
-	const struct s3_source *s = q->source;
+	const struct pgo_s3_source *s = q->source;
 
 	if (s->bearer != NULL)
 		return pgo_http_headers_add(&r->headers, "authorization", s->bearer) < 0
@@ -221,14 +205,70 @@ static int s3_sign(struct pgo_http_request *r, struct pgo_err *err)
 		r, &s->conf.credentials, s->conf.region, "s3", (int64_t)time(NULL), err);
 }
 
+static struct pgo_s3_asker asker(const struct pgo_s3_source *s)
+{
+	return (struct pgo_s3_asker){
+		s->conf.credentials.key_id == NULL && s->bearer == NULL, s->conf.region};
+}
+
+int pgo_s3_refuse(
+	const struct pgo_s3_source *s, const struct pgo_http_reply *reply, struct pgo_err *err)
+{
+	const struct pgo_s3_asker who = asker(s);
+	struct pgo_err why = PGO_ERR_INIT;
+	int rc = pgo_s3_refused(reply, &who, &why);
+
+	return pgo_err_set(err, rc == PGO_EUSAGE ? PGO_ENET : rc, "%s: %s", s->root, why.msg);
+}
+
+/* Once: 1 if the reply names another region than the one we signed for, which is ours from now on. */
+static int move(struct pgo_s3_source *s, const struct pgo_http_reply *reply, struct pgo_err *err)
+{
+	char *region = NULL;
+
+	if (reply->status > 299 && !s->moved && !s->region_given)
+		region = pgo_s3_other_region(reply, s->conf.region);
+	if (region == NULL)
+		return 0;
+	s->moved = true;
+	pgo_free(s->conf.region);
+	s->conf.region = region;
+	return find_root(s, err) == 0 ? 1 : err->code;
+}
+
+int pgo_s3_ask(struct pgo_s3_source *s, const char *rest, struct pgo_http_request *r,
+	struct pgo_http_reply *reply, struct pgo_err *err)
+{
+	struct s3_request q = {.source = s};
+	int rc;
+
+	q.url = pgo_asprintf("%s%s", s->root, rest);
+	if (q.url == NULL)
+		return pgo_err_nomem(err);
+	r->url = q.url;
+	r->sign = s3_sign;
+	r->ctx = &q;
+	rc = pgo_http_ask(s->base.http, r, reply, err);
+	pgo_free(q.url);
+	if (rc == 0)
+		rc = move(s, reply, err);
+	if (rc != 0)
+		pgo_http_reply_fini(reply);
+	return rc == 1 ? pgo_s3_ask(s, rest, r, reply, err) : rc;
+}
+
 static int s3_request(struct pgo_source *src, const char *name, unsigned part,
 	struct pgo_http_request *r, struct pgo_err *err)
 {
-	const struct s3_source *s = (const struct s3_source *)src;
+	const struct pgo_s3_source *s = (const struct pgo_s3_source *)src;
 	struct s3_request *q = pgo_calloc(1, sizeof *q);
 	struct pgo_buf url;
 
 	(void)part;
+	if (s->over.code != PGO_OK) {
+		pgo_free(q);
+		return pgo_err_set(err, s->over.code, "%s", s->over.msg);
+	}
 	pgo_buf_init(&url, (size_t)1 << 20);
 	pgo_buf_printf(&url, "%s/", s->root);
 	pgo_http_escape(&url, name + strlen(s->bucket) + 1, true);
@@ -246,6 +286,28 @@ static int s3_request(struct pgo_source *src, const char *name, unsigned part,
 	return 0;
 }
 
+/* What no other request of this run would get past ends it: objects are not tried in vain by the
+ * thousand, and the next run goes on from here. */
+static int s3_reply(struct pgo_source *src, const char *name, unsigned part,
+	const struct pgo_http_reply *reply, const char *path, struct pgo_err *err)
+{
+	struct pgo_s3_source *s = (struct pgo_s3_source *)src;
+	const struct pgo_s3_asker who = asker(s);
+	int rc;
+
+	(void)name;
+	(void)part;
+	(void)path;
+	if (reply->status >= 200 && reply->status <= 299)
+		return 0;
+	rc = pgo_s3_refused(reply, &who, err);
+	if (rc != PGO_EUSAGE)
+		return rc;
+	if (s->over.code == PGO_OK)
+		pgo_err_set(&s->over, PGO_ENET, "%s: %s", s->root, err->msg);
+	return PGO_ENET;
+}
+
 static void s3_request_end(struct pgo_source *src, struct pgo_http_request *r)
 {
 	struct s3_request *q = r->ctx;
@@ -255,187 +317,10 @@ static void s3_request_end(struct pgo_source *src, struct pgo_http_request *r)
 	pgo_free(q);
 }
 
-/* ---------------------------------------------------------------- the listing */
-
-struct listing {
-	struct s3_source *s;
-	int64_t since_ns, until_ns;
-	pgo_each_listed *each;
-	void *ctx;
-	bool moved; /* to another region, once */
-};
-
-static char *page_url(
-	const struct s3_source *s, const char *prefix, const char *token, const char *after)
-{
-	struct pgo_buf url;
-	char *text;
-
-	/* In the order of the names, as they are signed. */
-	pgo_buf_init(&url, (size_t)1 << 20);
-	pgo_buf_printf(&url, "%s%s?", s->root, s->path_style ? "" : "/");
-	if (token != NULL && *token != '\0') {
-		pgo_buf_puts(&url, "continuation-token=");
-		pgo_http_escape(&url, token, false);
-		pgo_buf_putc(&url, '&');
-	}
-	pgo_buf_puts(&url, "encoding-type=url&list-type=2&max-keys=1000&prefix=");
-	pgo_http_escape(&url, prefix, false);
-	if (token != NULL && *token == '\0') { /* a server without tokens */
-		pgo_buf_puts(&url, "&start-after=");
-		pgo_http_escape(&url, after, false);
-	}
-	text = url.failed ? NULL : pgo_strdup(url.data);
-	pgo_buf_fini(&url);
-	return text;
-}
-
-/* The region that a refusal names, if that is another one: 1, and it is ours from now on. */
-static int other_region(struct s3_source *s, const struct pgo_http_reply *r, struct pgo_err *err)
-{
-	const char *header = pgo_http_headers_get(&r->headers, "x-amz-bucket-region");
-	char *region = header != NULL ? pgo_strdup(header)
-				      : pgo_s3_error_field(r->body.data != NULL ? r->body.data : "",
-						r->body.len, "Region");
-	int rc = 0;
-
-	if (region != NULL && *region != '\0' && strcmp(region, s->conf.region) != 0) {
-		rc = set(&s->conf.region, region, strlen(region), err);
-		if (rc == 0)
-			rc = find_root(s, err);
-		rc = rc == 0 ? 1 : rc;
-	}
-	pgo_free(region);
-	return rc;
-}
-
-/* Code and Message of the XML, which say more than the status does. */
-static int refused(const struct s3_source *s, const struct pgo_http_reply *r, struct pgo_err *err)
-{
-	const char *xml = r->body.data != NULL ? r->body.data : "";
-	char *code = pgo_s3_error_field(xml, r->body.len, "Code");
-	int rc;
-
-	if (code != NULL && strcmp(code, "NoSuchBucket") == 0)
-		rc = pgo_err_set(
-			err, PGO_ENOTFOUND, "%s: there is no bucket of this name here", s->root);
-	else if (code != NULL && strcmp(code, "SignatureDoesNotMatch") == 0)
-		rc = pgo_err_set(err, PGO_ENET,
-			"%s: the server does not accept the signature: the secret key is another "
-			"one, or something on the way changes requests",
-			s->root);
-	else if (code != NULL && strcmp(code, "RequestTimeTooSkewed") == 0)
-		rc = pgo_err_set(err, PGO_ENET,
-			"%s: the clock of this machine and the server's differ too much", s->root);
-	else if (r->status == 403 && s->conf.credentials.key_id == NULL && s->bearer == NULL)
-		rc = pgo_err_set(err, PGO_ENET,
-			"%s: the server does not answer without credentials; set "
-			"AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or a profile",
-			s->root);
-	else
-		rc = pgo_http_refused(r, err);
-	pgo_free(code);
-	return rc;
-}
-
-/* One page, from the right region. */
-static int get_page(struct listing *l, const char *prefix, const char *token, const char *after,
-	struct pgo_s3_page *ret, struct pgo_err *err)
-{
-	struct s3_source *s = l->s;
-	struct s3_request q = {.source = s};
-	struct pgo_http_request r = {.max = PAGE_MAX_BYTES, .sign = s3_sign, .ctx = &q};
-	struct pgo_http_reply reply = {0};
-	char *url = page_url(s, prefix, token, after);
-	int rc;
-
-	if (url == NULL)
-		return pgo_err_nomem(err);
-	r.url = url;
-	rc = pgo_http_ask(s->base.http, &r, &reply, err);
-	if (rc == 0 && reply.status == 200) {
-		rc = pgo_s3_page_parse(s->root, reply.body.data != NULL ? reply.body.data : "",
-			reply.body.len, ret, err);
-	} else if (rc == 0) {
-		rc = l->moved || s->region_given ? 0 : other_region(s, &reply, err);
-		if (rc == 0)
-			rc = refused(s, &reply, err);
-	}
-	pgo_http_headers_fini(&r.headers);
-	pgo_http_reply_fini(&reply);
-	pgo_free(url);
-	if (rc == 1) {
-		l->moved = true;
-		rc = get_page(l, prefix, token, after, ret, err);
-	}
-	return rc;
-}
-
-static int each_object(struct listing *l, const struct pgo_s3_object *o, struct pgo_err *err)
-{
-	struct pgo_listed listed = {.size = o->size, .mtime_ns = o->mtime_ns};
-	char *name;
-	int rc;
-
-	/* A key that ends in a slash is a folder of somebody's browser. */
-	if (o->key[strlen(o->key) - 1] == '/' ||
-		!pgo_key_template_in_time(&l->s->keys, o->key, l->since_ns, l->until_ns))
-		return 0;
-	rc = pgo_key_template_match(&l->s->keys, o->key, NULL, err);
-	if (rc <= 0)
-		return rc;
-	name = pgo_asprintf("%s/%s", l->s->bucket, o->key);
-	if (name == NULL)
-		return pgo_err_nomem(err);
-	listed.name = name;
-	rc = l->each(l->ctx, &listed, err);
-	pgo_free(name);
-	return rc;
-}
-
-static int list_prefix(void *ctx, const char *prefix, struct pgo_err *err)
-{
-	struct listing *l = ctx;
-	char *token = NULL, *last = NULL;
-	bool more = true;
-	int rc = 0;
-
-	while (rc == 0 && more) {
-		struct pgo_s3_page page = {0};
-
-		rc = get_page(l, prefix, token, last, &page, err);
-		for (size_t i = 0; i < page.n && rc == 0; i++)
-			rc = each_object(l, &page.objects[i], err);
-		more = page.token != NULL;
-		pgo_free(token);
-		token = page.token;
-		page.token = NULL;
-		if (page.n != 0) {
-			pgo_free(last);
-			last = page.objects[page.n - 1].key;
-			page.objects[page.n - 1].key = NULL;
-		}
-		pgo_s3_page_fini(&page);
-	}
-	pgo_free(token);
-	pgo_free(last);
-	return rc;
-}
-
-static int s3_list(struct pgo_source *src, const struct pgo_query *q, pgo_each_listed *each,
-	void *ctx, struct pgo_err *err)
-{
-	struct s3_source *s = (struct s3_source *)src;
-	struct listing l = {s, q->since_ns, q->until_ns, each, ctx, false};
-
-	return pgo_key_template_prefixes(
-		&s->keys, q->since_ns, q->until_ns, pgo_now(), list_prefix, &l, err);
-}
-
 static int s3_describe(
 	struct pgo_source *src, const char *name, struct pgo_record *rec, struct pgo_err *err)
 {
-	const struct s3_source *s = (const struct s3_source *)src;
+	const struct pgo_s3_source *s = (const struct pgo_s3_source *)src;
 	int rc = pgo_key_template_match(&s->keys, name + strlen(s->bucket) + 1, rec, err);
 
 	return rc < 0 ? rc : 0;
@@ -446,10 +331,12 @@ const struct pgo_source_ops pgo_source_s3 = {
 	.about = "a bucket: s3://BUCKET/PREFIX",
 	.open = s3_open,
 	.close = s3_close,
-	.list = s3_list,
+	.list = pgo_s3_list,
 	.request = s3_request,
 	.request_end = s3_request_end,
+	.reply = s3_reply,
 	.describe = s3_describe,
+	.put = pgo_s3_put,
 };
 
 const struct pgo_source_ops pgo_source_gs = {
@@ -457,8 +344,10 @@ const struct pgo_source_ops pgo_source_gs = {
 	.about = "a bucket of Google's: gs://BUCKET/PREFIX",
 	.open = s3_open,
 	.close = s3_close,
-	.list = s3_list,
+	.list = pgo_s3_list,
 	.request = s3_request,
 	.request_end = s3_request_end,
+	.reply = s3_reply,
 	.describe = s3_describe,
+	.put = pgo_s3_put,
 };

@@ -51,7 +51,8 @@
  *	source, source_file, source_pull
  *	                       stores as a table of operations; local directories; programs that
  *	                       are asked for a profile
- *	source_s3, s3_list, key_template, aws_sign, aws_conf
+ *	source_s3, source_s3_list, source_s3_put, source_s3_impl, s3_list, s3_error, key_template,
+ *	aws_sign, aws_conf
  *	                       buckets: keys by template, pages, signatures, credentials
  *	http, http_text, http_auth
  *	                       many transfers at a time, with patience and limits; credentials
