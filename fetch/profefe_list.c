@@ -50,8 +50,8 @@ static int put_labels(
 	return 0;
 }
 
-static int put_meta(struct pgo_profefe_list *to, const char *who, const struct pgo_jval *v,
-	struct pgo_err *err)
+static int put_meta(
+	struct pgo_profefe_list *to, const char *who, const struct pgo_jval *v, struct pgo_err *err)
 {
 	const char *id = pgo_jval_str(pgo_jval_get(v, "id"), "");
 	const char *created = pgo_jval_str(pgo_jval_get(v, "created_at"), "");

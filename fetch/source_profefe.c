@@ -16,10 +16,13 @@
  *
  * A name is HOST:PORT/SERVICE/TYPE/TIME/ID.
  */
+#include "fetch/http_auth.h"
 #include "fetch/profefe_list.h"
+#include "fetch/push.h"
 #include "fetch/source.h"
 #include "fetch/store_url.h"
 #include "pgo/core/alloc.h"
+#include "pgo/core/file.h"
 #include "pgo/core/opt.h"
 #include "pgo/core/vec.h"
 
@@ -29,6 +32,7 @@
 
 #define SECOND_NS ((int64_t)1000000000)
 #define REPLY_MAX ((uint64_t)256 << 20)
+#define BODY_MAX ((size_t)1 << 30)
 #define URL_MAX ((size_t)1 << 20)
 /* Profiles in one reply; a million in one second is where we give up. */
 #define PAGE 5000
@@ -59,8 +63,8 @@ static struct pgo_source *profefe_open(const char *url, struct pgo_err *err)
 		pgo_err_nomem(err);
 		return NULL;
 	}
-	s->base.ops = strncmp(url, "profefe+", 8) == 0 ? &pgo_source_profefe_https
-						       : &pgo_source_profefe;
+	s->base.ops =
+		strncmp(url, "profefe+", 8) == 0 ? &pgo_source_profefe_https : &pgo_source_profefe;
 	if (pgo_store_url_parse(url, NULL, NULL, &s->url, err) < 0) {
 		profefe_close(&s->base);
 		return NULL;
@@ -74,7 +78,7 @@ static struct pgo_source *profefe_open(const char *url, struct pgo_err *err)
 static int ask(struct profefe_source *s, const char *path, struct pgo_http_reply *reply,
 	struct pgo_err *err)
 {
-	struct pgo_http_request r = {.max = REPLY_MAX};
+	struct pgo_http_request r = {.max = REPLY_MAX, .sign = pgo_http_auth_add};
 	char *url = pgo_asprintf("%s/api/0/%s", s->url.base, path);
 	int rc = url != NULL ? 0 : pgo_err_nomem(err);
 
@@ -90,7 +94,8 @@ static int ask(struct profefe_source *s, const char *path, struct pgo_http_reply
 		if (rc == PGO_ENOTFOUND && reply->status == 404 &&
 			!pgo_profefe_is_none(reply->body.data, reply->body.len))
 			rc = pgo_err_set(err, PGO_ENET,
-				"%s: there is no interface of Profefe's at this address (status 404)",
+				"%s: there is no interface of Profefe's at this address (status "
+				"404)",
 				url);
 	}
 	pgo_http_headers_fini(&r.headers);
@@ -224,10 +229,10 @@ static int is_wanted(const struct profefe_source *s, const struct pgo_profefe_me
 	const struct pgo_selection *all = q->selection;
 	struct pgo_selection said = {0};
 	struct pgo_record rec = {0};
-	int rc = pgo_record_set(&rec.service, m->service, err);
+	int rc = pgo_record_tell(&rec, m->labels, m->n_labels, q->by_host, err);
 
 	if (rc == 0)
-		rc = pgo_record_tell(&rec, m->labels, m->n_labels, q->by_host, err);
+		rc = pgo_record_set(&rec.service, m->service, err);
 	for (size_t i = 0; i < all->n_matchers && rc == 0; i++) {
 		const char *have = pgo_record_get_label(&rec, all->matchers[i].key);
 		struct pgo_matcher *to;
@@ -271,9 +276,8 @@ static int add_service(void *ctx, const char *service, struct pgo_err *err)
 			wanted = wanted && pgo_selection_takes(&one, &rec);
 	}
 	pgo_record_fini(&rec);
-	return rc == 0 && wanted
-		       ? pgo_record_list_add(&l->services, &l->n, &l->room, service, err)
-		       : rc;
+	return rc == 0 && wanted ? pgo_record_list_add(&l->services, &l->n, &l->room, service, err)
+				 : rc;
 }
 
 static int list_services(struct listing *l, struct pgo_err *err)
@@ -407,6 +411,7 @@ static int profefe_request(struct pgo_source *src, const char *name, unsigned pa
 	escape_twice(&url, m->id);
 	r->url = url.failed ? NULL : pgo_strdup(url.data);
 	pgo_buf_fini(&url);
+	r->sign = pgo_http_auth_add;
 	return r->url != NULL ? 0 : pgo_err_nomem(err);
 }
 
@@ -421,15 +426,122 @@ static int profefe_describe(
 {
 	const struct profefe_source *s = (const struct profefe_source *)src;
 	const struct pgo_profefe_meta *m = find(s, name);
-	int rc = 0;
+	int rc;
 
 	if (m == NULL)
 		return 0;
+	rc = pgo_record_tell(rec, m->labels, m->n_labels,
+		s->base.query != NULL ? s->base.query->by_host : NULL, err);
+	return rc == 0 ? pgo_record_set(&rec->service, m->service, err) : rc;
+}
+
+/* ---------------------------------------------------------------- pushing */
+
+/* Ours is a profile of CPU time or of branches, if it is none of memory alone. */
+static const char *type_of(const struct pgo_record *rec)
+{
+	for (size_t i = 0; i < rec->n_sample_types; i++) {
+		const char *type = rec->sample_types[i];
+
+		for (size_t k = 0; k < sizeof homes / sizeof *homes; k++) {
+			size_t len = strlen(homes[k].column);
+
+			if (strncmp(type, homes[k].column, len) == 0 && type[len] == '/')
+				return homes[k].type;
+		}
+	}
+	return "cpu";
+}
+
+/* The server takes the escapes of labels off twice. */
+static void add_label(struct pgo_buf *to, const char *key, const char *value)
+{
+	struct pgo_buf once;
+
+	if (value == NULL || *value == '\0')
+		return;
+	pgo_buf_init(&once, URL_MAX);
+	if (to->data[to->len - 1] != '=')
+		pgo_buf_puts(&once, ",");
+	pgo_http_escape(&once, key, false);
+	pgo_buf_puts(&once, "=");
+	pgo_http_escape(&once, value, false);
+	if (once.failed)
+		to->failed = true;
+	else
+		pgo_http_escape(to, once.data, false);
+	pgo_buf_fini(&once);
+}
+
+static char *put_url(const struct profefe_source *s, const struct pgo_record *rec)
+{
+	struct pgo_buf b;
+	char *url;
+
+	pgo_buf_init(&b, URL_MAX);
+	pgo_buf_printf(&b, "%s/api/0/profiles?service=", s->url.base);
+	pgo_http_escape(&b, rec->service, false);
+	pgo_buf_printf(&b, "&type=%s", type_of(rec));
+	if (rec->time_ns > 0) {
+		pgo_buf_puts(&b, "&created_at=");
+		add_time(&b, rec->time_ns / SECOND_NS);
+	}
+	pgo_buf_puts(&b, "&labels=");
+	if (!b.failed) {
+		add_label(&b, "host", rec->host);
+		add_label(&b, "version", rec->version);
+		for (size_t i = 0; i < rec->n_labels; i++)
+			add_label(&b, rec->labels[i].key, rec->labels[i].value);
+	}
+	url = b.failed ? NULL : pgo_strdup(b.data);
+	pgo_buf_fini(&b);
+	return url;
+}
+
+static int post(const struct profefe_source *s, const struct pgo_record *rec,
+	const struct pgo_buf *body, struct pgo_err *err)
+{
+	struct pgo_http_request r = {.max = REPLY_MAX, .sign = pgo_http_auth_add};
+	struct pgo_http_reply reply = {0};
+	char *url = put_url(s, rec);
+	int rc = url != NULL ? pgo_http_headers_add(
+				       &r.headers, "Content-Type", "application/octet-stream")
+			     : -1;
+
+	r.url = url;
+	r.body = body->data;
+	r.body_len = body->len;
+	rc = rc == 0 ? pgo_http_get(s->base.http, &r, &reply, err) : pgo_err_nomem(err);
+	pgo_http_reply_fini(&reply);
+	pgo_http_headers_fini(&r.headers);
+	pgo_free(url);
+	return rc;
+}
+
+static int profefe_put(
+	struct pgo_source *src, const struct pgo_push_item *item, struct pgo_err *err)
+{
+	const struct profefe_source *s = (const struct profefe_source *)src;
+	const struct pgo_record *rec = item->record;
+	struct pgo_buf body;
+	int rc;
+
 	if (rec->service == NULL || rec->service[0] == '\0')
-		rc = pgo_record_set(&rec->service, m->service, err);
-	return rc == 0 ? pgo_record_tell(rec, m->labels, m->n_labels,
-				 s->base.query != NULL ? s->base.query->by_host : NULL, err)
-		       : rc;
+		return pgo_err_set(err, PGO_EUSAGE,
+			"Profefe keeps profiles by service, and this one does not name any: give "
+			"--service");
+	if (strcmp(rec->kind, "pprof") != 0)
+		return pgo_err_set(err, PGO_EUSAGE,
+			"Profefe takes profiles of the pprof format only, and this is %s: give it "
+			"to "
+			"pgo import first",
+			rec->kind);
+	pgo_buf_init(&body, BODY_MAX);
+	rc = pgo_file_read(item->path, BODY_MAX, &body, err);
+	if (rc == 0)
+		rc = post(s, rec, &body, err);
+	pgo_buf_fini(&body);
+	return rc;
 }
 
 const struct pgo_source_ops pgo_source_profefe = {
@@ -441,6 +553,7 @@ const struct pgo_source_ops pgo_source_profefe = {
 	.request = profefe_request,
 	.request_end = profefe_request_end,
 	.describe = profefe_describe,
+	.put = profefe_put,
 };
 
 const struct pgo_source_ops pgo_source_profefe_https = {
@@ -452,4 +565,5 @@ const struct pgo_source_ops pgo_source_profefe_https = {
 	.request = profefe_request,
 	.request_end = profefe_request_end,
 	.describe = profefe_describe,
+	.put = profefe_put,
 };

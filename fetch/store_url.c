@@ -7,8 +7,8 @@
 #include <stdbool.h>
 #include <string.h>
 
-const char *const pgo_host_labels[] = {"host", "hostname", "node", "host_name", "host.name",
-	"nodename", "instance", "pod", NULL};
+const char *const pgo_host_labels[] = {
+	"host", "hostname", "node", "host_name", "host.name", "nodename", "instance", "pod", NULL};
 const char *const pgo_service_labels[] = {
 	"service", "service_name", "service.name", "svc", "app", "job", NULL};
 const char *const pgo_version_labels[] = {
@@ -55,8 +55,8 @@ static int parameters(const char *url, const char *q,
 		else if (parameter != NULL)
 			rc = parameter(ctx, name, value, err);
 		else
-			rc = pgo_err_set(err, PGO_EUSAGE, "this kind of store has no parameter '%s'",
-				name);
+			rc = pgo_err_set(
+				err, PGO_EUSAGE, "this kind of store has no parameter '%s'", name);
 		if (rc < 0 && rc != PGO_ENOMEM)
 			pgo_err_prefix(err, "%s", url);
 		pgo_free(name);
@@ -132,9 +132,22 @@ static const char *first_of(const struct pgo_kv *labels, size_t n, const char *c
 
 static int tell(char **field, const char *value, struct pgo_err *err)
 {
-	return value != NULL && (*field == NULL || (*field)[0] == '\0')
-		       ? pgo_record_set(field, value, err)
-		       : 0;
+	return value != NULL ? pgo_record_set(field, value, err) : 0;
+}
+
+static bool is_field(const char *key)
+{
+	return strcmp(key, "host") == 0 || strcmp(key, "service") == 0 ||
+	       strcmp(key, "version") == 0;
+}
+
+static int put_label(
+	struct pgo_record *rec, const char *key, const char *value, struct pgo_err *err)
+{
+	for (size_t i = 0; i < rec->n_labels; i++)
+		if (strcmp(rec->labels[i].key, key) == 0)
+			return pgo_record_set(&rec->labels[i].value, value, err);
+	return pgo_record_label(rec, key, value, err);
 }
 
 int pgo_record_tell(struct pgo_record *rec, const struct pgo_kv *labels, size_t n,
@@ -149,8 +162,7 @@ int pgo_record_tell(struct pgo_record *rec, const struct pgo_kv *labels, size_t 
 	if (rc == 0)
 		rc = tell(&rec->version, first_of(labels, n, pgo_version_labels), err);
 	for (size_t i = 0; i < n && rc == 0; i++)
-		if (pgo_record_get_label(rec, labels[i].key) == NULL &&
-			strcmp(labels[i].key, "host") != 0)
-			rc = pgo_record_label(rec, labels[i].key, labels[i].value, err);
+		if (!is_field(labels[i].key))
+			rc = put_label(rec, labels[i].key, labels[i].value, err);
 	return rc;
 }

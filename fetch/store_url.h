@@ -30,13 +30,14 @@ void pgo_store_url_fini(struct pgo_store_url *u);
 void pgo_name_add(struct pgo_buf *to, const char *text);
 /*
  * Gives the record what a store says of a profile: host, service and version (also under the names
- * that agents give them; `by_host` names the host if it is not NULL) into their fields, the others
- * into its labels; only where the record does not know better.
+ * that agents give them; `by_host` names the host if it is not NULL) into their fields, all
+ * into its labels.  It goes before what the profile says of itself, since it is what users of the
+ * store know and select by.
  */
 int pgo_record_tell(struct pgo_record *rec, const struct pgo_kv *labels, size_t n,
 	const char *by_host, struct pgo_err *err) PGO_MUST_CHECK;
 /* Labels that name the host, the service or the version, the most telling first; ends with NULL. */
 extern const char *const pgo_host_labels[], *const pgo_service_labels[],
-	*const pgo_version_labels[];
+						    *const pgo_version_labels[];
 
 #endif

@@ -54,6 +54,9 @@
  *	source_s3, source_s3_list, source_s3_put, source_s3_impl, s3_list, s3_error, key_template,
  *	aws_sign, aws_conf
  *	                       buckets: keys by template, pages, signatures, credentials
+ *	source_profefe, profefe_list
+ *	                       Profefe: profiles by service, type and time
+ *	store_url              addresses, names and labels of stores that are servers
  *	http, http_text, http_auth
  *	                       many transfers at a time, with patience and limits; credentials
  *	pbwire                 small protobuf messages that stores are asked with
