@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 # pgo fetch and pgo push against a real Profefe server, with curl and Go's pprof as the other clients.
+# shellcheck disable=SC2015 # ok and no always succeed
 set -u
 . tests/lib/fixture.sh
 . tests/stores/lib.bash
