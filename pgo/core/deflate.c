@@ -17,6 +17,7 @@
 #include "pgo/core/parallel.h"
 
 #include <limits.h>
+#include <stdbool.h>
 #include <string.h>
 #include <zlib.h>
 
@@ -178,6 +179,8 @@ struct job {
 	const uint8_t *data;
 	size_t len, n;
 	struct piece *pieces;
+	bool follows; /* the dictionary of the first piece lies before `data` */
+	bool open;    /* more pieces follow the last one */
 };
 
 /* The whole of `in` into room that is enough for it. */
@@ -185,10 +188,10 @@ static int deflate_all(z_stream *z, const struct job *job, size_t i, struct piec
 {
 	size_t at = i * PIECE, len = i + 1 < job->n ? PIECE : job->len - at;
 	size_t room = deflateBound(z, len) + 16; /* the flush is five bytes or so */
-	bool last = i + 1 == job->n;
+	bool last = i + 1 == job->n && !job->open;
 	int r;
 
-	if (i != 0 &&
+	if ((i != 0 || job->follows) &&
 		deflateSetDictionary(z, job->data + at - DICTIONARY, (uInt)DICTIONARY) != Z_OK)
 		return -1;
 	to->data = pgo_malloc(room);
@@ -253,4 +256,112 @@ int pgo_gzip(const void *data, size_t len, struct pgo_buf *out, struct pgo_err *
 		pgo_free(job.pieces[i].data);
 	pgo_free(job.pieces);
 	return rc;
+}
+
+/* ---------------------------------------------------------------- gzip, as the data come */
+
+/* So many pieces are deflated at a time: some for each thread, whatever their number. */
+#define BATCH ((size_t)8)
+
+struct pgo_gzip {
+	pgo_gzip_sink *sink;
+	void *ctx;
+	uint8_t *data; /* the dictionary of the next piece, then what has not been deflated */
+	size_t dict, len;
+	uint64_t all; /* bytes so far */
+	uLong crc;
+	bool begun;
+};
+
+struct pgo_gzip *pgo_gzip_new(pgo_gzip_sink *sink, void *ctx, struct pgo_err *err)
+{
+	struct pgo_gzip *z = pgo_calloc(1, sizeof *z);
+
+	if (z != NULL)
+		z->data = pgo_malloc(DICTIONARY + BATCH * PIECE);
+	if (z == NULL || z->data == NULL) {
+		pgo_free(z);
+		pgo_err_nomem(err);
+		return NULL;
+	}
+	z->sink = sink;
+	z->ctx = ctx;
+	z->crc = crc32(0, NULL, 0);
+	return z;
+}
+
+void pgo_gzip_free(struct pgo_gzip *z)
+{
+	if (z == NULL)
+		return;
+	pgo_free(z->data);
+	pgo_free(z);
+}
+
+/* Deflates what is there and gives it away; all but the last batch are of whole pieces. */
+static int flush(struct pgo_gzip *z, bool last, struct pgo_err *err)
+{
+	static const uint8_t head[10] = {0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff};
+	struct piece pieces[BATCH] = {{0}};
+	struct job job = {.data = z->data + z->dict,
+		.len = z->len,
+		.n = z->len / PIECE + (z->len % PIECE != 0),
+		.pieces = pieces,
+		.follows = z->begun,
+		.open = !last};
+	int rc = z->begun ? 0 : z->sink(z->ctx, head, sizeof head, err);
+
+	if (last && job.n == 0)
+		job.n = 1;
+	if (rc == 0)
+		rc = pgo_parallel(job.n, pgo_threads(), one_piece, &job, err);
+	for (size_t i = 0; i < job.n; i++) {
+		size_t len = i + 1 < job.n ? PIECE : job.len - i * PIECE;
+
+		if (rc == 0)
+			rc = z->sink(z->ctx, pieces[i].data, pieces[i].len, err);
+		z->crc = crc32_combine(z->crc, pieces[i].crc, (z_off_t)len);
+		pgo_free(pieces[i].data);
+	}
+	z->begun = true;
+	if (rc == 0 && !last) {
+		memmove(z->data, z->data + z->dict + z->len - DICTIONARY, DICTIONARY);
+		z->dict = DICTIONARY;
+		z->len = 0;
+	}
+	return rc;
+}
+
+int pgo_gzip_add(struct pgo_gzip *z, const void *data, size_t len, struct pgo_err *err)
+{
+	const uint8_t *p = data;
+	int rc = 0;
+
+	while (len != 0 && rc == 0) {
+		size_t n = BATCH * PIECE - z->len;
+
+		if (n == 0) { /* only now that more follows: the last piece ends the stream */
+			rc = flush(z, false, err);
+			continue;
+		}
+		n = len < n ? len : n;
+		memcpy(z->data + z->dict + z->len, p, n);
+		z->len += n;
+		z->all += n;
+		p += n;
+		len -= n;
+	}
+	return rc;
+}
+
+int pgo_gzip_end(struct pgo_gzip *z, struct pgo_err *err)
+{
+	uint8_t tail[8];
+	int rc = flush(z, true, err);
+
+	for (unsigned i = 0; i < 4; i++) {
+		tail[i] = (uint8_t)(z->crc >> (8 * i));
+		tail[4 + i] = (uint8_t)(z->all >> (8 * i));
+	}
+	return rc == 0 ? z->sink(z->ctx, tail, sizeof tail, err) : rc;
 }

@@ -55,6 +55,19 @@ int pgo_gzip(const void *data, size_t len, struct pgo_buf *out, struct pgo_err *
  * that follows. */
 size_t pgo_gzip_glance(const void *data, size_t len, void *to, size_t want);
 
+/*
+ * The same bytes for data that come in parts of any size: each stretch that is ready goes to `sink`
+ * (a negative result of it ends the work and is returned).  pgo_gzip_end() writes the rest; free it
+ * afterwards, or at any time to give up.
+ */
+struct pgo_gzip;
+typedef int pgo_gzip_sink(void *ctx, const void *data, size_t len, struct pgo_err *err);
+struct pgo_gzip *pgo_gzip_new(pgo_gzip_sink *sink, void *ctx, struct pgo_err *err);
+int pgo_gzip_add(
+	struct pgo_gzip *z, const void *data, size_t len, struct pgo_err *err) PGO_MUST_CHECK;
+int pgo_gzip_end(struct pgo_gzip *z, struct pgo_err *err) PGO_MUST_CHECK;
+void pgo_gzip_free(struct pgo_gzip *z);
+
 /* The zlib wrapping (RFC 1950) that sections of other formats use.  Both append to `out`; inflating
  * stops with PGO_ELIMIT past `max` bytes, and bytes after the end are PGO_EFORMAT.  `what` begins
  * the messages. */

@@ -60,4 +60,17 @@ int pgo_pprof_encode(const struct pgo_profile *p, bool gzip, struct pgo_buf *out
 int pgo_pprof_write(
 	const struct pgo_profile *p, const char *path, struct pgo_err *err) PGO_MUST_CHECK;
 
+/* What writing from a reader came to. */
+struct pgo_pprof_written {
+	uint64_t bytes, samples;
+	char digest[65]; /* SHA-256 of the file */
+	double *totals;  /* the caller's, a zero for each sample type; or NULL */
+};
+/*
+ * Draws all samples of `r` and writes the profile as pgo_pprof_write() would, without ever holding
+ * it: tables that are large stay with the reader.  `path` NULL: everything but the file.
+ */
+int pgo_pprof_write_reader(struct pgo_reader *r, const char *path, struct pgo_pprof_written *ret,
+	struct pgo_err *err) PGO_MUST_CHECK;
+
 #endif

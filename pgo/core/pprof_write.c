@@ -12,7 +12,9 @@
 #include "pgo/core/inflate.h"
 #include "pgo/core/pprof.h"
 #include "pgo/core/pprof_impl.h"
+#include "pgo/core/sha256.h"
 
+#include <inttypes.h>
 #include <string.h>
 
 /* Encoded bytes at most; readers of the format hold it whole. */
@@ -60,21 +62,18 @@ static void use_tables(struct writer *w)
 	}
 }
 
-static int number_strings(struct writer *w, struct pgo_err *err)
+static void use_types(struct writer *w)
+{
+	for (size_t i = 0; i < w->p->n_sample_types; i++) {
+		use(w, w->p->sample_types[i].type);
+		use(w, w->p->sample_types[i].unit);
+	}
+}
+
+static void use_header(struct writer *w)
 {
 	const struct pgo_profile *p = w->p;
 
-	w->file_index = pgo_calloc(p->strs.n_strs, sizeof *w->file_index);
-	w->used = pgo_calloc(p->strs.n_strs, sizeof *w->used);
-	if (w->file_index == NULL || w->used == NULL)
-		return pgo_err_nomem(err);
-	w->n_used = 1; /* "" */
-	for (size_t i = 0; i < p->n_sample_types; i++) {
-		use(w, p->sample_types[i].type);
-		use(w, p->sample_types[i].unit);
-	}
-	use_samples(w);
-	use_tables(w);
 	use(w, p->drop_frames);
 	use(w, p->keep_frames);
 	use(w, p->period_type.type);
@@ -83,6 +82,18 @@ static int number_strings(struct writer *w, struct pgo_err *err)
 		use(w, p->comments[i]);
 	use(w, p->default_sample_type);
 	use(w, p->doc_url);
+}
+
+static int begin_strings(struct writer *w, struct pgo_err *err)
+{
+	const struct pgo_profile *p = w->p;
+
+	w->file_index = pgo_calloc(p->strs.n_strs, sizeof *w->file_index);
+	w->used = pgo_calloc(p->strs.n_strs, sizeof *w->used);
+	if (w->file_index == NULL || w->used == NULL)
+		return pgo_err_nomem(err);
+	w->n_used = 1; /* "" */
+	use_types(w);
 	return 0;
 }
 
@@ -270,17 +281,17 @@ static void put_comments(struct writer *w)
 		pgo_buf_uleb(w->out, w->file_index[w->p->comments[i]]);
 }
 
-static void put_profile(struct writer *w)
+static void put_types(struct writer *w)
+{
+	for (size_t i = 0; i < w->p->n_sample_types; i++)
+		put_value_type(w, PGO_PPROF_SAMPLE_TYPE, &w->p->sample_types[i]);
+}
+
+/* What comes after the samples. */
+static void put_tables(struct writer *w)
 {
 	const struct pgo_profile *p = w->p;
 
-	for (size_t i = 0; i < p->n_sample_types; i++)
-		put_value_type(w, PGO_PPROF_SAMPLE_TYPE, &p->sample_types[i]);
-	for (size_t i = 0; i < p->n_samples; i++) {
-		struct pgo_sample s = pgo_profile_sample(p, i);
-
-		put_sample(w, &s);
-	}
 	for (size_t i = 0; i < p->n_mappings; i++)
 		put_mapping(w, i);
 	for (size_t i = 0; i < p->n_locations; i++)
@@ -313,9 +324,18 @@ static int encode(const struct pgo_profile *p, struct pgo_buf *out, struct pgo_e
 	if (rc == 0)
 		rc = check_samples(p, err);
 	if (rc == 0)
-		rc = number_strings(&w, err);
+		rc = begin_strings(&w, err);
 	if (rc == 0) {
-		put_profile(&w);
+		use_samples(&w);
+		use_tables(&w);
+		use_header(&w);
+		put_types(&w);
+		for (size_t i = 0; i < p->n_samples; i++) {
+			struct pgo_sample s = pgo_profile_sample(p, i);
+
+			put_sample(&w, &s);
+		}
+		put_tables(&w);
 		rc = pgo_buf_check(out, "the encoded profile", err);
 	}
 	pgo_free(w.file_index);
@@ -351,5 +371,119 @@ int pgo_pprof_write(const struct pgo_profile *p, const char *path, struct pgo_er
 	else
 		rc = pgo_file_write(path, out.data, out.len, err);
 	pgo_buf_fini(&out);
+	return rc;
+}
+
+/* ---------------------------------------------------------------- from a reader */
+
+/* Encoded bytes between two visits of the compressor. */
+#define STRETCH ((size_t)256 << 10)
+
+struct stream {
+	struct writer w;
+	struct pgo_buf out;
+	struct pgo_gzip *gzip;
+	struct pgo_outfile *file; /* NULL: only counted */
+	struct pgo_sha256 sha;
+	struct pgo_pprof_written *ret;
+};
+
+static int take_gzip(void *ctx, const void *data, size_t len, struct pgo_err *err)
+{
+	struct stream *s = ctx;
+
+	pgo_sha256_add(&s->sha, data, len);
+	s->ret->bytes += len;
+	return s->file != NULL ? pgo_outfile_write(s->file, data, len, err) : 0;
+}
+
+static int compress(struct stream *s, struct pgo_err *err)
+{
+	int rc = pgo_buf_check(&s->out, "the encoded profile", err);
+
+	if (rc == 0)
+		rc = pgo_gzip_add(s->gzip, s->out.data, s->out.len, err);
+	pgo_buf_clear(&s->out);
+	return rc;
+}
+
+static int stream_samples(struct stream *s, struct pgo_reader *r, struct pgo_err *err)
+{
+	const struct pgo_profile *p = r->head;
+	const size_t n_strs = p->strs.n_strs;
+	struct pgo_sample sample;
+	int rc;
+
+	while ((rc = pgo_reader_next(r, &sample, err)) > 0) {
+		rc = pgo_profile_check_sample(p, &sample, err);
+		if (rc < 0)
+			return pgo_err_prefix(err, "sample %" PRIu64, s->ret->samples + 1);
+		if (p->strs.n_strs != n_strs)
+			return pgo_err_set(err, PGO_EFORMAT,
+				"the strings of the profile grew while it was written");
+		for (uint32_t i = 0; i < sample.n_label; i++) {
+			use(&s->w, sample.label[i].key);
+			use(&s->w, sample.label[i].str);
+			use(&s->w, sample.label[i].num_unit);
+		}
+		put_sample(&s->w, &sample);
+		for (size_t c = 0; s->ret->totals != NULL && c < p->n_sample_types; c++)
+			s->ret->totals[c] += (double)sample.value[c];
+		s->ret->samples++;
+		if (s->out.len >= STRETCH && (rc = compress(s, err)) < 0)
+			return rc;
+	}
+	return rc;
+}
+
+static int stream_all(struct stream *s, struct pgo_reader *r, struct pgo_err *err)
+{
+	int rc = pgo_profile_check_tables(r->head, err);
+
+	if (rc == 0)
+		rc = begin_strings(&s->w, err);
+	if (rc < 0)
+		return rc;
+	put_types(&s->w);
+	rc = stream_samples(s, r, err);
+	if (rc < 0)
+		return rc;
+	use_tables(&s->w);
+	use_header(&s->w);
+	put_tables(&s->w);
+	rc = compress(s, err);
+	return rc == 0 ? pgo_gzip_end(s->gzip, err) : rc;
+}
+
+int pgo_pprof_write_reader(struct pgo_reader *r, const char *path, struct pgo_pprof_written *ret,
+	struct pgo_err *err)
+{
+	struct stream s = {.w = {.p = r->head, .out = &s.out}, .ret = ret};
+	uint8_t digest[32];
+	int rc = PGO_ENOMEM;
+
+	ret->bytes = ret->samples = 0;
+	pgo_buf_init(&s.out, ENCODED_MAX);
+	pgo_sha256_init(&s.sha);
+	s.gzip = pgo_gzip_new(take_gzip, &s, err);
+	if (s.gzip == NULL)
+		goto out;
+	if (path != NULL && (s.file = pgo_outfile_open(path, err)) == NULL) {
+		rc = PGO_EIO;
+		goto out;
+	}
+	rc = stream_all(&s, r, err);
+	if (rc == 0 && s.file != NULL) {
+		rc = pgo_outfile_commit(s.file, err);
+		s.file = NULL;
+	}
+	pgo_sha256_final(&s.sha, digest);
+	pgo_sha256_hex(digest, ret->digest);
+out:
+	pgo_outfile_abort(s.file);
+	pgo_gzip_free(s.gzip);
+	pgo_buf_fini(&s.out);
+	pgo_free(s.w.file_index);
+	pgo_free(s.w.used);
 	return rc;
 }

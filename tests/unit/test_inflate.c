@@ -530,6 +530,71 @@ static void gzip_on_several_threads_has_the_bytes_of_one(void **state)
 	free(data);
 }
 
+static int append(void *ctx, const void *data, size_t len, struct pgo_err *err)
+{
+	(void)err;
+	pgo_buf_add(ctx, data, len);
+	return 0;
+}
+
+static int refuse(void *ctx, const void *data, size_t len, struct pgo_err *err)
+{
+	(void)ctx;
+	(void)data;
+	(void)len;
+	return pgo_err_set(err, PGO_EIO, "no room");
+}
+
+static void gzip_of_parts_has_the_bytes_of_the_whole(void **state)
+{
+	static const size_t lens[] = {0, 1, 512 << 10, (512 << 10) + 1, 4 << 20, (4 << 20) + 1,
+		(8 << 20) + 77777, 9000000};
+	static const size_t parts[] = {9000000, 512 << 10, 100000, 1 << 20, 65537};
+	char *data = malloc(9000000);
+	struct pgo_buf whole, out;
+	uint32_t x = 1;
+
+	(void)state;
+	for (size_t i = 0; i < 9000000; i++) {
+		x = x * 1664525 + 1013904223;
+		data[i] = i >= 70000 && (x >> 24) > 20 ? data[i - 70000 + (x >> 30)]
+						       : (char)(x >> 16);
+	}
+	for (size_t k = 0; k < sizeof lens / sizeof *lens; k++) {
+		size_t part = parts[k % (sizeof parts / sizeof *parts)];
+		struct pgo_gzip *z = pgo_gzip_new(append, &out, NULL);
+
+		pgo_buf_init(&whole, SIZE_MAX);
+		pgo_buf_init(&out, SIZE_MAX);
+		assert_non_null(z);
+		gzip_of(data, lens[k], &whole);
+		for (size_t at = 0; at < lens[k]; at += part)
+			assert_int_equal(pgo_gzip_add(z, data + at,
+						 lens[k] - at < part ? lens[k] - at : part, NULL),
+				0);
+		assert_int_equal(pgo_gzip_end(z, NULL), 0);
+		assert_int_equal(whole.len, out.len);
+		assert_memory_equal(whole.data, out.data, out.len);
+		pgo_gzip_free(z);
+		pgo_buf_fini(&whole);
+		pgo_buf_fini(&out);
+	}
+	free(data);
+}
+
+static void gzip_tells_when_its_bytes_find_no_room(void **state)
+{
+	struct pgo_err err = PGO_ERR_INIT;
+	struct pgo_gzip *z = pgo_gzip_new(refuse, NULL, NULL);
+
+	(void)state;
+	assert_non_null(z);
+	assert_int_equal(pgo_gzip_add(z, "hello", 5, &err), 0);
+	assert_int_equal(pgo_gzip_end(z, &err), PGO_EIO);
+	assert_string_equal(err.msg, "no room");
+	pgo_gzip_free(z);
+}
+
 static void gzip_output_is_the_same_every_time_and_nameless(void **state)
 {
 	uint8_t *data = sample(LEN);
@@ -689,6 +754,8 @@ int main(void)
 		cmocka_unit_test(an_error_repeats_until_rewound),
 		WITH_DIR(unreadable_names_are_refused),
 		cmocka_unit_test(gzip_on_several_threads_has_the_bytes_of_one),
+		cmocka_unit_test(gzip_of_parts_has_the_bytes_of_the_whole),
+		cmocka_unit_test(gzip_tells_when_its_bytes_find_no_room),
 		cmocka_unit_test(gzip_output_is_the_same_every_time_and_nameless),
 		cmocka_unit_test(zlib_sections_round_trip_within_limits),
 		cmocka_unit_test(an_output_buffer_may_be_exactly_large_enough),
