@@ -4,6 +4,7 @@
  * out, the rest written in rank order.  Nothing here may depend on the order in which keys entered
  * the tables: ids are only compared for equality, ranks for order.
  */
+#include "merge/finish_impl.h"
 #include "merge/order.h"
 #include "merge/ranks.h"
 #include "merge/tables.h"
@@ -142,17 +143,24 @@ static int cmp_column(const void *pa, const void *pb, void *ctx)
 	return c != 0 ? c : pgo_mt_str_cmp(m, a->unit, b->unit);
 }
 
+uint32_t *pgo_mt_sort_columns(struct pgo_merge *m)
+{
+	uint32_t *at = pgo_calloc(m->n_columns, sizeof *at);
+
+	for (size_t c = 0; at != NULL && c < m->n_columns; c++)
+		at[c] = (uint32_t)c;
+	if (at != NULL && m->n_columns != 0)
+		qsort_r(at, m->n_columns, sizeof *at, cmp_column, m);
+	return at;
+}
+
 static int put_columns(struct finish *f, struct pgo_profile *p)
 {
 	struct pgo_merge *m = f->m;
 
-	f->column_at = pgo_calloc(m->n_columns, sizeof *f->column_at);
+	f->column_at = pgo_mt_sort_columns(m);
 	if (f->column_at == NULL)
 		return -1;
-	for (size_t c = 0; c < m->n_columns; c++)
-		f->column_at[c] = (uint32_t)c;
-	if (m->n_columns != 0)
-		qsort_r(f->column_at, m->n_columns, sizeof *f->column_at, cmp_column, m);
 	for (size_t c = 0; c < m->n_columns; c++) {
 		const struct pgo_value_type *t = &m->columns[f->column_at[c]];
 
