@@ -71,17 +71,17 @@ struct pgo_partial_head {
 
 void pgo_partial_head_fini(struct pgo_partial_head *h);
 /* "sha256" or "sha256#part" of a plan into *ret; PGO_EFORMAT if it is neither. */
-int pgo_partial_input_parse(const char *digest, struct pgo_partial_input *ret, struct pgo_err *err)
-	PGO_MUST_CHECK;
+int pgo_partial_input_parse(
+	const char *digest, struct pgo_partial_input *ret, struct pgo_err *err) PGO_MUST_CHECK;
 /* Adders; the lists are unsorted until pgo_partial_head_sort(). */
-int pgo_partial_add_shard(struct pgo_partial_head *h, uint64_t shard, struct pgo_err *err)
-	PGO_MUST_CHECK;
+int pgo_partial_add_shard(
+	struct pgo_partial_head *h, uint64_t shard, struct pgo_err *err) PGO_MUST_CHECK;
 int pgo_partial_add_input(struct pgo_partial_head *h, const struct pgo_partial_input *in,
 	struct pgo_err *err) PGO_MUST_CHECK;
 int pgo_partial_add_host(struct pgo_partial_head *h, const char *unit, const char *host,
 	__int128 mass, uint64_t inputs, struct pgo_err *err) PGO_MUST_CHECK;
-int pgo_partial_add_day(struct pgo_partial_head *h, int64_t day, struct pgo_err *err)
-	PGO_MUST_CHECK;
+int pgo_partial_add_day(
+	struct pgo_partial_head *h, int64_t day, struct pgo_err *err) PGO_MUST_CHECK;
 /* Sorts the lists; shards and days become sets, hosts are summed up.  An input that is there twice
  * stays so. */
 void pgo_partial_head_sort(struct pgo_partial_head *h);

@@ -67,8 +67,8 @@ int pgo_partial_input_parse(const char *digest, struct pgo_partial_input *ret, s
 	*ret = in;
 	return 0;
 bad:
-	return pgo_err_set(err, PGO_EFORMAT, "'%s' is no SHA-256 of a file",
-		digest != NULL ? digest : "");
+	return pgo_err_set(
+		err, PGO_EFORMAT, "'%s' is no SHA-256 of a file", digest != NULL ? digest : "");
 }
 
 /* ---------------------------------------------------------------- lists */
@@ -194,8 +194,8 @@ void pgo_partial_head_sort(struct pgo_partial_head *h)
 
 /* ---------------------------------------------------------------- two heads */
 
-static int differ(const struct pgo_partial_head *a, const struct pgo_partial_head *b,
-	struct pgo_err *err)
+static int differ(
+	const struct pgo_partial_head *a, const struct pgo_partial_head *b, struct pgo_err *err)
 {
 	if (strcmp(a->tool, b->tool) != 0)
 		return pgo_err_set(err, PGO_EMISMATCH,
@@ -231,8 +231,7 @@ static int take_over(
 	to->n_planned = from->n_planned;
 	to->weight_one = from->weight_one;
 	to->keep_labels = from->keep_labels;
-	return to->tool != NULL && to->plan != NULL && to->options != NULL ? 0
-									    : pgo_err_nomem(err);
+	return to->tool != NULL && to->plan != NULL && to->options != NULL ? 0 : pgo_err_nomem(err);
 }
 
 int pgo_partial_head_join(

@@ -17,11 +17,11 @@
 
 #define ROOM ((size_t)64 << 10)
 #define INFLATED_MAX ((uint64_t)256 << 30)
-#define TEXT_MAX ((uint64_t)16 << 20)          /* bytes of one string */
+#define TEXT_MAX ((uint64_t)16 << 20) /* bytes of one string */
 #define COLUMNS_MAX 4096
-#define STACK_MAX ((uint64_t)1 << 24)          /* frames of a stack */
-#define BLOCK_LOCS_MAX ((uint64_t)64 << 20)    /* frames of a block */
-#define LINE_TEXT_MAX ((size_t)12 << 30)       /* bytes of a file of lines */
+#define STACK_MAX ((uint64_t)1 << 24)       /* frames of a stack */
+#define BLOCK_LOCS_MAX ((uint64_t)64 << 20) /* frames of a block */
+#define LINE_TEXT_MAX ((size_t)12 << 30)    /* bytes of a file of lines */
 
 /* Ids of the file -> ids of the tables. */
 struct ids {
@@ -145,8 +145,8 @@ static int take(struct pgo_partial_reader *r, uint64_t *ret, struct pgo_err *err
 }
 
 /* A number below `limit`. */
-static int take_below(struct pgo_partial_reader *r, uint64_t limit, const char *what,
-	uint64_t *ret, struct pgo_err *err)
+static int take_below(struct pgo_partial_reader *r, uint64_t limit, const char *what, uint64_t *ret,
+	struct pgo_err *err)
 {
 	int rc = take(r, ret, err);
 
@@ -227,9 +227,9 @@ static int read_shards(struct pgo_partial_reader *r, struct pgo_err *err)
 
 	for (uint64_t i = 0; i < n && rc == 0; i++) {
 		rc = take(r, &step, err);
-		if (rc == 0 && ((i != 0 && step == 0) ||
-				       __builtin_add_overflow(shard, step, &shard) ||
-				       shard >= h->n_shards))
+		if (rc == 0 &&
+			((i != 0 && step == 0) || __builtin_add_overflow(shard, step, &shard) ||
+				shard >= h->n_shards))
 			rc = damaged(r, "a shard is not one of the plan", err);
 		if (rc == 0)
 			rc = pgo_partial_add_shard(h, shard, err);
@@ -613,8 +613,7 @@ static int read_frames(
 		if (rc < 0)
 			break;
 		len = shared + own;
-		if (shared > before || len >= STACK_MAX ||
-			(all += own) > BLOCK_LOCS_MAX)
+		if (shared > before || len >= STACK_MAX || (all += own) > BLOCK_LOCS_MAX)
 			return damaged(r, "a stack is too deep", err);
 		r->shared[i] = (uint32_t)shared;
 		r->own[i] = (uint32_t)own;
@@ -845,8 +844,8 @@ static int digit(char c)
 }
 
 /* The payload of a line; the count in it says how long it must be. */
-static int decode_line(const char *name, const char *p, const char *end, struct pgo_buf *out,
-	struct pgo_err *err)
+static int decode_line(
+	const char *name, const char *p, const char *end, struct pgo_buf *out, struct pgo_err *err)
 {
 	uint64_t want = 0, v = 0;
 	unsigned have = 0, pad = 0;

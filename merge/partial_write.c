@@ -488,8 +488,7 @@ static int write_partial(struct writer *w, struct pgo_merge *m, const struct pgo
 	int rc;
 
 	if (m->spent)
-		return pgo_err_set(
-			err, PGO_EUSAGE, "the merge is already finished; begin another");
+		return pgo_err_set(err, PGO_EUSAGE, "the merge is already finished; begin another");
 	m->spent = true;
 	w->m = w->r.m = m;
 	w->head = h;

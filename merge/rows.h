@@ -10,7 +10,7 @@
 #include "merge/tables.h"
 
 struct pgo_mt_row {
-	const uint32_t *loc; /* ranks of locations */
+	const uint32_t *loc;  /* ranks of locations */
 	const pgo_i128 *sums; /* per column of the tables */
 	uint32_t n_loc;
 	uint32_t labels; /* rank of the label set */

@@ -75,7 +75,10 @@
  * merge/: many profiles -> one, exactly
  *	merge, tables, header, remap, sums, absorb
  *	                       128-bit sums under value keys; tables of several threads joined
- *	order, ranks, finish   the result in an order of its content
+ *	order, ranks, finish, rows, finish_impl
+ *	                       the result in an order of its content
+ *	partial, partial_head, partial_read, partial_write, partial_impl, reduce
+ *	                       sums as files, for fleets that are merged in shards
  *	plan, weight, explain  one integer weight for each profile, with its reason
  *
  * convert/: a merged profile and the program -> what consumers read

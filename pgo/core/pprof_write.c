@@ -455,8 +455,8 @@ static int stream_all(struct stream *s, struct pgo_reader *r, struct pgo_err *er
 	return rc == 0 ? pgo_gzip_end(s->gzip, err) : rc;
 }
 
-int pgo_pprof_write_reader(struct pgo_reader *r, const char *path, struct pgo_pprof_written *ret,
-	struct pgo_err *err)
+int pgo_pprof_write_reader(
+	struct pgo_reader *r, const char *path, struct pgo_pprof_written *ret, struct pgo_err *err)
 {
 	struct stream s = {.w = {.p = r->head, .out = &s.out}, .ret = ret};
 	uint8_t digest[32];
