@@ -13,6 +13,7 @@
 #include <string.h>
 
 #define STRETCH ((size_t)256 << 10) /* bytes between two visits of the compressor */
+#define GZIP_LEVEL 9 /* written once, sent and kept often */
 #define HELD_MAX ((size_t)8 << 30)
 
 struct writer {
@@ -497,7 +498,7 @@ static int write_partial(struct writer *w, struct pgo_merge *m, const struct pgo
 	pgo_buf_init(&w->locs, HELD_MAX);
 	pgo_buf_init(&w->labels, HELD_MAX);
 	pgo_sha256_init(&w->sha);
-	w->gzip = pgo_gzip_new(take_gzip, w, err);
+	w->gzip = pgo_gzip_new(take_gzip, w, GZIP_LEVEL, err);
 	rc = w->gzip != NULL ? write_all(w, err) : PGO_ENOMEM;
 	writer_fini(w);
 	return rc;

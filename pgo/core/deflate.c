@@ -179,6 +179,7 @@ struct job {
 	const uint8_t *data;
 	size_t len, n;
 	struct piece *pieces;
+	int level;
 	bool follows; /* the dictionary of the first piece lies before `data` */
 	bool open;    /* more pieces follow the last one */
 };
@@ -214,7 +215,7 @@ static int one_piece(void *ctx, size_t i, unsigned thread, struct pgo_err *err)
 	int rc;
 
 	(void)thread;
-	if (deflateInit2(&z, GZIP_LEVEL, Z_DEFLATED, RAW_DEFLATE, 8, Z_DEFAULT_STRATEGY) != Z_OK)
+	if (deflateInit2(&z, job->level, Z_DEFLATED, RAW_DEFLATE, 8, Z_DEFAULT_STRATEGY) != Z_OK)
 		return pgo_err_nomem(err);
 	rc = deflate_all(&z, job, i, &job->pieces[i]);
 	deflateEnd(&z);
@@ -239,7 +240,10 @@ static void assemble(const struct job *job, struct pgo_buf *out)
 
 int pgo_gzip(const void *data, size_t len, struct pgo_buf *out, struct pgo_err *err)
 {
-	struct job job = {.data = data, .len = len, .n = len / PIECE + (len % PIECE != 0)};
+	struct job job = {.data = data,
+		.len = len,
+		.n = len / PIECE + (len % PIECE != 0),
+		.level = GZIP_LEVEL};
 	int rc;
 
 	if (job.n == 0)
@@ -266,6 +270,7 @@ int pgo_gzip(const void *data, size_t len, struct pgo_buf *out, struct pgo_err *
 struct pgo_gzip {
 	pgo_gzip_sink *sink;
 	void *ctx;
+	int level;
 	uint8_t *data; /* the dictionary of the next piece, then what has not been deflated */
 	size_t dict, len;
 	uint64_t all; /* bytes so far */
@@ -273,7 +278,7 @@ struct pgo_gzip {
 	bool begun;
 };
 
-struct pgo_gzip *pgo_gzip_new(pgo_gzip_sink *sink, void *ctx, struct pgo_err *err)
+struct pgo_gzip *pgo_gzip_new(pgo_gzip_sink *sink, void *ctx, int level, struct pgo_err *err)
 {
 	struct pgo_gzip *z = pgo_calloc(1, sizeof *z);
 
@@ -286,6 +291,7 @@ struct pgo_gzip *pgo_gzip_new(pgo_gzip_sink *sink, void *ctx, struct pgo_err *er
 	}
 	z->sink = sink;
 	z->ctx = ctx;
+	z->level = level != 0 ? level : GZIP_LEVEL;
 	z->crc = crc32(0, NULL, 0);
 	return z;
 }
@@ -307,6 +313,7 @@ static int flush(struct pgo_gzip *z, bool last, struct pgo_err *err)
 		.len = z->len,
 		.n = z->len / PIECE + (z->len % PIECE != 0),
 		.pieces = pieces,
+		.level = z->level,
 		.follows = z->begun,
 		.open = !last};
 	int rc = z->begun ? 0 : z->sink(z->ctx, head, sizeof head, err);

@@ -57,12 +57,13 @@ size_t pgo_gzip_glance(const void *data, size_t len, void *to, size_t want);
 
 /*
  * The same bytes for data that come in parts of any size: each stretch that is ready goes to `sink`
- * (a negative result of it ends the work and is returned).  pgo_gzip_end() writes the rest; free it
+ * (a negative result of it ends the work and is returned).  `level`: 1 to 9, or 0 for that of
+ * pgo_gzip(), whose bytes they are then.  pgo_gzip_end() writes the rest; free it
  * afterwards, or at any time to give up.
  */
 struct pgo_gzip;
 typedef int pgo_gzip_sink(void *ctx, const void *data, size_t len, struct pgo_err *err);
-struct pgo_gzip *pgo_gzip_new(pgo_gzip_sink *sink, void *ctx, struct pgo_err *err);
+struct pgo_gzip *pgo_gzip_new(pgo_gzip_sink *sink, void *ctx, int level, struct pgo_err *err);
 int pgo_gzip_add(
 	struct pgo_gzip *z, const void *data, size_t len, struct pgo_err *err) PGO_MUST_CHECK;
 int pgo_gzip_end(struct pgo_gzip *z, struct pgo_err *err) PGO_MUST_CHECK;

@@ -465,7 +465,7 @@ int pgo_pprof_write_reader(
 	ret->bytes = ret->samples = 0;
 	pgo_buf_init(&s.out, ENCODED_MAX);
 	pgo_sha256_init(&s.sha);
-	s.gzip = pgo_gzip_new(take_gzip, &s, err);
+	s.gzip = pgo_gzip_new(take_gzip, &s, 0, err);
 	if (s.gzip == NULL)
 		goto out;
 	if (path != NULL && (s.file = pgo_outfile_open(path, err)) == NULL) {

@@ -562,7 +562,7 @@ static void gzip_of_parts_has_the_bytes_of_the_whole(void **state)
 	}
 	for (size_t k = 0; k < sizeof lens / sizeof *lens; k++) {
 		size_t part = parts[k % (sizeof parts / sizeof *parts)];
-		struct pgo_gzip *z = pgo_gzip_new(append, &out, NULL);
+		struct pgo_gzip *z = pgo_gzip_new(append, &out, 0, NULL);
 
 		pgo_buf_init(&whole, SIZE_MAX);
 		pgo_buf_init(&out, SIZE_MAX);
@@ -585,7 +585,7 @@ static void gzip_of_parts_has_the_bytes_of_the_whole(void **state)
 static void gzip_tells_when_its_bytes_find_no_room(void **state)
 {
 	struct pgo_err err = PGO_ERR_INIT;
-	struct pgo_gzip *z = pgo_gzip_new(refuse, NULL, NULL);
+	struct pgo_gzip *z = pgo_gzip_new(refuse, NULL, 0, NULL);
 
 	(void)state;
 	assert_non_null(z);
