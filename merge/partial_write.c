@@ -13,7 +13,7 @@
 #include <string.h>
 
 #define STRETCH ((size_t)256 << 10) /* bytes between two visits of the compressor */
-#define GZIP_LEVEL 9 /* written once, sent and kept often */
+#define GZIP_LEVEL 9                /* written once, sent and kept often */
 #define HELD_MAX ((size_t)8 << 30)
 
 struct writer {
