@@ -17,6 +17,8 @@ static const struct pgo_source_ops *const table[] = {
 	&pgo_source_https,
 	&pgo_source_profefe,
 	&pgo_source_profefe_https,
+	&pgo_source_pyroscope,
+	&pgo_source_pyroscope_https,
 	&pgo_source_s3,
 };
 

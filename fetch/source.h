@@ -132,6 +132,8 @@ extern const struct pgo_source_ops pgo_source_http;
 extern const struct pgo_source_ops pgo_source_https;
 extern const struct pgo_source_ops pgo_source_profefe;
 extern const struct pgo_source_ops pgo_source_profefe_https;
+extern const struct pgo_source_ops pgo_source_pyroscope;
+extern const struct pgo_source_ops pgo_source_pyroscope_https;
 extern const struct pgo_source_ops pgo_source_s3;
 
 #endif

@@ -60,6 +60,8 @@
  *	http, http_text, http_auth
  *	                       many transfers at a time, with patience and limits; credentials
  *	pbwire                 small protobuf messages that stores are asked with
+ *	source_pyroscope, pyroscope, pyroscope_api, pyroscope_list, pyroscope_objects, push_pyroscope
+ *	                       Grafana Pyroscope: messages, listing, profiles, pushes
  *	columns, columns_rank, columns_write, columns_impl
  *	                       sample types fetched one by one -> one profile
  *	import, import_space, import_ring, import_lane, import_place, import_write, import_writer, import_impl
