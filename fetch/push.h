@@ -13,11 +13,14 @@
 
 #include "fetch/http.h"
 #include "fetch/key_template.h"
+#include "fetch/push_shape.h"
 #include "pgo/core/buf.h"
 #include "pgo/core/err.h"
 #include "pgo/core/manifest.h"
 
 #include <stdint.h>
+
+struct pgo_source_ops; /* fetch/source.h */
 
 struct pgo_push_item {
 	const char *path; /* the file with the bytes */
@@ -39,7 +42,7 @@ int pgo_push_name(const struct pgo_key_template *t, const struct pgo_push_item *
 	struct pgo_buf *out, struct pgo_err *err) PGO_MUST_CHECK;
 
 struct pgo_push_options {
-	const char *const *files; /* profiles, recordings, directories of fetch */
+	const char *const *files; /* profiles, recordings, directories of them or of fetch */
 	size_t n_files;
 	const char *url;
 	const char *service, *host, *version; /* over what the profiles say; NULL = as they say */
@@ -50,18 +53,17 @@ struct pgo_push_options {
 	uint32_t max_samples; /* of one pushed profile; 0 = what the store takes */
 	bool dry_run;         /* everything but the last step */
 	struct pgo_http_options http;
+	const struct pgo_source_ops *extra; /* as in struct pgo_fetch_options */
 };
 
 struct pgo_push_stats {
-	uint64_t files, profiles; /* read; a recording may hold several profiles */
-	uint64_t pieces, bytes;   /* put */
-	uint64_t present;         /* pieces that were there before */
-	uint64_t samples, samples_put;
-	/* Locations: whose addresses became those of the file, were so already, or were left as
-	 * they are for want of the program; and those without address. */
-	uint64_t rebased, already, left, without;
-	/* What the shape has no room for. */
-	uint64_t lines_dropped, labels_dropped, comments_dropped;
+	uint64_t files;    /* read */
+	uint64_t profiles; /* in them: a recording may hold several */
+	uint64_t pieces;   /* put = present + new */
+	uint64_t present;  /* were there before */
+	uint64_t bytes;    /* of the new ones */
+	bool shaped;
+	struct pgo_shape_stats shape;
 	uint64_t retries, sent_bytes;
 };
 

@@ -4,9 +4,11 @@
  * part: profiles/web-3/cpu.pb.gz for /srv/profiles, so that they say where a profile came from
  * without a path of this machine.
  */
+#include "fetch/push.h"
 #include "fetch/source.h"
 #include "pgo/core/alloc.h"
 #include "pgo/core/file.h"
+#include "pgo/core/sha256.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -234,6 +236,74 @@ static int file_get(struct pgo_source *src, const char *name, const char *to_pat
 	return rc;
 }
 
+/* ---------------------------------------------------------------- pushing */
+
+/* The bytes that were looked into and named, and no others: the file may be written to meanwhile. */
+static int copy_in(const struct pgo_push_item *item, const char *to, struct pgo_err *err)
+{
+	struct pgo_outfile *out;
+	struct pgo_buf bytes;
+	struct pgo_sha256 sha;
+	uint8_t digest[32];
+	char hex[65];
+	int rc = pgo_file_read(item->path, item->record->bytes + 1, &bytes, err);
+
+	if (rc < 0)
+		return rc;
+	pgo_sha256_init(&sha);
+	pgo_sha256_add(&sha, bytes.data, bytes.len);
+	pgo_sha256_final(&sha, digest);
+	pgo_sha256_hex(digest, hex);
+	if (strcmp(hex, item->record->digest) != 0)
+		rc = pgo_err_set(err, PGO_EFORMAT,
+			"%s changed while it was read; push it again when it is whole", item->path);
+	out = rc == 0 ? pgo_outfile_open(to, err) : NULL;
+	if (rc == 0 && out == NULL)
+		rc = err->code;
+	if (rc == 0)
+		rc = pgo_outfile_write(out, bytes.data, bytes.len, err);
+	if (rc == 0)
+		rc = pgo_outfile_commit(out, err);
+	else
+		pgo_outfile_abort(out);
+	pgo_buf_fini(&bytes);
+	return rc;
+}
+
+static int make_parent(const char *path, struct pgo_err *err)
+{
+	const char *slash = strrchr(path, '/');
+	char *dir = slash != NULL && slash != path ? pgo_strndup(path, (size_t)(slash - path))
+						   : pgo_strdup(".");
+	int rc = dir != NULL ? pgo_mkdirs(dir, err) : pgo_err_nomem(err);
+
+	pgo_free(dir);
+	return rc;
+}
+
+static int file_put(struct pgo_source *src, const struct pgo_push_item *item, struct pgo_err *err)
+{
+	const struct file_source *s = (const struct file_source *)src;
+	struct pgo_key_template t;
+	struct pgo_buf path;
+	int rc = pgo_key_template_init(&t, s->pattern, err);
+
+	if (rc < 0)
+		return rc;
+	pgo_buf_init(&path, (size_t)1 << 16);
+	rc = pgo_push_name(&t, item, &path, err);
+	if (rc == 0 && pgo_path_exists(path.data)) {
+		rc = 1; /* its name is its content */
+	} else if (rc == 0) {
+		rc = make_parent(path.data, err);
+		if (rc == 0)
+			rc = copy_in(item, path.data, err);
+	}
+	pgo_buf_fini(&path);
+	pgo_key_template_fini(&t);
+	return rc;
+}
+
 const struct pgo_source_ops pgo_source_file = {
 	.scheme = "file",
 	.about = "a local directory, file or glob",
@@ -242,4 +312,5 @@ const struct pgo_source_ops pgo_source_file = {
 	.list = file_list,
 	.get = file_get,
 	.local = file_local,
+	.put = file_put,
 };

@@ -12,7 +12,7 @@
  * pgo/: the program
  *	main                   this file: the command table
  *	cmd                    the frame that commands share: options, messages, exit codes
- *	cmd_convert, cmd_fetch, cmd_import, cmd_merge, cmd_run, cmd_show, cmd_verify
+ *	cmd_convert, cmd_fetch, cmd_import, cmd_merge, cmd_push, cmd_run, cmd_show, cmd_verify
  *	                       one a subcommand: arguments -> library -> print
  *	input                  any file a user may name as a profile -> readers
  *	operands               what a command line names: files, directories, fetched ones
@@ -47,7 +47,8 @@
  * fetch/: stores and recordings -> raw profiles
  *	fetch, select, examine, store, transfer, fetch_impl
  *	                       choose, look into, copy once, keep the manifest; parts of objects
- *	push, push_name        profiles into stores; what they are called there
+ *	push, push_name, push_shape, push_elfs
+ *	                       profiles into stores: names there, the shape that stores keep
  *	source, source_file, source_pull
  *	                       stores as a table of operations; local directories; programs that
  *	                       are asked for a profile
@@ -137,6 +138,7 @@ const struct pgo_cmd *const pgo_cmds[] = {
 	&pgo_cmd_fetch,
 	&pgo_cmd_import,
 	&pgo_cmd_merge,
+	&pgo_cmd_push,
 	&pgo_cmd_run,
 	&pgo_cmd_show,
 	&pgo_cmd_verify,
