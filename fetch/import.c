@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "fetch/gperf.h"
 #include "fetch/import_impl.h"
+#include "fetch/otlp.h"
 #include "fetch/perf_data.h"
 #include "fetch/perf_text.h"
 #include "pgo/core/diag.h"
@@ -32,6 +33,8 @@ const char *pgo_input_kind_name(enum pgo_input_kind kind)
 		return "brstack";
 	case PGO_INPUT_GPERF:
 		return "gperftools";
+	case PGO_INPUT_OTLP:
+		return "otlp";
 	case PGO_INPUT_UNKNOWN:
 	default:
 		return "unknown";
@@ -44,6 +47,8 @@ static enum pgo_input_kind kind_of(const uint8_t *head, size_t len)
 		return PGO_INPUT_PERF_DATA;
 	if (pgo_gperf_probe(head, len))
 		return PGO_INPUT_GPERF;
+	if (pgo_otlp_probe(head, len))
+		return PGO_INPUT_OTLP;
 	if (pgo_perf_text_probe(head, len))
 		return PGO_INPUT_BRSTACK;
 	if (pgo_pprof_probe(head, len))
@@ -226,10 +231,11 @@ static int read_recording(struct pgo_imp *imp, struct pgo_stream *stream, enum p
 		return read_gperf(imp, stream, &sink, err);
 	case PGO_INPUT_UNKNOWN:
 	case PGO_INPUT_PPROF:
+	case PGO_INPUT_OTLP:
 	default:
 		return pgo_err_set(err, PGO_EFORMAT,
 			"this is no profile that pgo knows: not a pprof, a perf.data, text of perf "
-			"script with branch stacks, or a gperftools CPU profile");
+			"script with branch stacks, a gperftools CPU profile, or OTLP profiles");
 	}
 }
 
@@ -364,6 +370,8 @@ static int import(struct pgo_imp *imp, struct pgo_stream *stream, struct pgo_imp
 	ret->kind = kind_of(head, (size_t)n);
 	if (ret->kind == PGO_INPUT_PPROF)
 		return pass_through(imp, stream, ret, err);
+	if (ret->kind == PGO_INPUT_OTLP)
+		return pgo_otlp_import(stream, imp->o, ret, err);
 	if (imp->memory == NULL && strcmp(imp->path, "-") != 0 && stat(imp->path, &st) == 0)
 		imp->mtime_ns = (int64_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec;
 	rc = pgo_imp_space_init(imp, err);
@@ -438,9 +446,12 @@ void pgo_imported_fini(struct pgo_imported *i)
 	for (size_t k = 0; k < i->n; k++) {
 		pgo_profile_free(i->profiles[k]);
 		pgo_free(i->groups[k]);
+		if (i->hosts != NULL)
+			pgo_free(i->hosts[k]);
 	}
 	pgo_free(i->profiles);
 	pgo_free(i->groups);
+	pgo_free(i->hosts);
 	pgo_free(i->estimates);
 	memset(i, 0, sizeof *i);
 }

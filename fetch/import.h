@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Samples of any recorder -> pprof: perf.data (file and pipe mode), `perf script` brstack text,
- * gperftools CPU profiles; a file that is a pprof already passes through.  Told apart by content.
+ * gperftools CPU profiles, OTLP profiles (fetch/otlp.h); a file that is a pprof already passes
+ * through.  Told apart by content.
  *
  *	recording --(perf_data.c, perf_text.c, gperf.c)--> whole samples (fetch/recording.h)
  *	          --(import_space.c)--> addresses made places in files
@@ -36,11 +37,13 @@ enum pgo_input_kind {
 	PGO_INPUT_PPROF,
 	PGO_INPUT_PERF_DATA,
 	PGO_INPUT_BRSTACK,
-	PGO_INPUT_GPERF
+	PGO_INPUT_GPERF,
+	PGO_INPUT_OTLP
 };
 
 const char *pgo_input_kind_name(
-	enum pgo_input_kind kind); /* "pprof", "perf.data", "brstack", "gperftools", "unknown" */
+	enum pgo_input_kind kind); /* "pprof", "perf.data", "brstack", "gperftools", "otlp",
+				     "unknown" */
 /* By content, inflating if need be. */
 int pgo_input_probe(const char *path, enum pgo_input_kind *ret, struct pgo_err *err) PGO_MUST_CHECK;
 /* The same for a stream that is open already; takes nothing from it. */
@@ -99,6 +102,7 @@ struct pgo_import_estimate {
 struct pgo_imported {
 	struct pgo_profile **profiles; /* sorted by (process group, build-ids) */
 	char **groups;                 /* name of each: comm or file name */
+	char **hosts; /* of each, "" = not known; NULL = `host` for all */
 	size_t n, room;
 	enum pgo_input_kind kind;
 	char host[256]; /* as the options or the file say; "" = unknown */

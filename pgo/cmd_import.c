@@ -56,7 +56,8 @@ static const struct pgo_opt_table table = {
 	"import",
 	"[OPTION]... FILE... -o DIR",
 	"Makes pprof profiles of recordings: perf.data (perf is not needed), the text of perf "
-	"script with branch stacks, gperftools CPU profiles. Branch records are kept.",
+	"script with branch stacks, gperftools CPU profiles, OpenTelemetry (OTLP) profiles. "
+	"Branch records are kept.",
 	opts,
 };
 
@@ -98,6 +99,7 @@ static void add_time(struct pgo_buf *name, int64_t ns)
 static void make_name(struct pgo_buf *name, const char *dir, const struct pgo_imported *in,
 	size_t i, const struct pgo_buf *bytes)
 {
+	const char *host = in->hosts != NULL ? in->hosts[i] : in->host;
 	struct pgo_sha256 sha;
 	uint8_t digest[32];
 	char hex[65];
@@ -108,7 +110,7 @@ static void make_name(struct pgo_buf *name, const char *dir, const struct pgo_im
 	pgo_sha256_hex(digest, hex);
 	pgo_buf_puts(name, dir);
 	pgo_buf_putc(name, '/');
-	add_safe(name, in->host[0] != '\0' ? in->host : "nohost");
+	add_safe(name, host[0] != '\0' ? host : "nohost");
 	pgo_buf_putc(name, '-');
 	add_safe(name, in->groups[i]);
 	pgo_buf_putc(name, '-');

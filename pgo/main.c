@@ -72,6 +72,8 @@
  *	recording              what a recording says, whoever wrote it
  *	perf_data, perf_data_walk, perf_data_order, perf_data_attr, perf_data_sample, perf_data_impl
  *	                       perf.data
+ *	otlp, otlp_json, otlp_layout, otlp_dict, otlp_sample, otlp_write, otlp_impl
+ *	                       OpenTelemetry's profiles
  *	perf_text, gperf, map_line
  *	                       perf script text; gperftools CPU profiles; lines of maps
  *

@@ -322,3 +322,8 @@ bool pgo_jval_bool(const struct pgo_jval *v, bool or_else)
 {
 	return json_is_boolean(peek(v)) ? json_is_true(peek(v)) : or_else;
 }
+
+bool pgo_jval_is_null(const struct pgo_jval *v)
+{
+	return json_is_null(peek(v));
+}
