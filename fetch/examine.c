@@ -98,10 +98,23 @@ static int cmp_str(const void *a, const void *b)
 	return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
-static int put_build_ids(struct pgo_record *r, const struct pgo_profile *p, struct pgo_err *err)
+static void sort_build_ids(struct pgo_record *r)
 {
 	size_t n = 0;
 
+	if (r->n_build_ids != 0)
+		qsort(r->build_ids, r->n_build_ids, sizeof *r->build_ids, cmp_str);
+	for (size_t i = 0; i < r->n_build_ids; i++) {
+		if (n != 0 && strcmp(r->build_ids[n - 1], r->build_ids[i]) == 0)
+			pgo_free(r->build_ids[i]);
+		else
+			r->build_ids[n++] = r->build_ids[i];
+	}
+	r->n_build_ids = n;
+}
+
+static int put_build_ids(struct pgo_record *r, const struct pgo_profile *p, struct pgo_err *err)
+{
 	for (size_t i = 0; i < p->n_mappings; i++) {
 		char id[129];
 		int rc;
@@ -114,15 +127,7 @@ static int put_build_ids(struct pgo_record *r, const struct pgo_profile *p, stru
 		if (rc < 0)
 			return rc;
 	}
-	if (r->n_build_ids != 0)
-		qsort(r->build_ids, r->n_build_ids, sizeof *r->build_ids, cmp_str);
-	for (size_t i = 0; i < r->n_build_ids; i++) {
-		if (n != 0 && strcmp(r->build_ids[n - 1], r->build_ids[i]) == 0)
-			pgo_free(r->build_ids[i]);
-		else
-			r->build_ids[n++] = r->build_ids[i];
-	}
-	r->n_build_ids = n;
+	sort_build_ids(r);
 	return 0;
 }
 
@@ -209,7 +214,7 @@ static void account_for(
 }
 
 static int examine_reader(struct pgo_reader *rd, struct pgo_record *r,
-	struct pgo_address_account *account, bool first, struct pgo_err *err)
+	struct pgo_address_account *account, struct pgo_err *err)
 {
 	const struct pgo_profile *p = rd->head;
 	struct common c = {0};
@@ -220,7 +225,7 @@ static int examine_reader(struct pgo_reader *rd, struct pgo_record *r,
 
 	if (rc == 0)
 		rc = put_build_ids(r, p, err);
-	if (rc == 0 && first)
+	if (rc == 0)
 		rc = put_types(r, p, err);
 	if (rc == 0)
 		rc = put_labels(r, p, &c, err);
@@ -238,13 +243,63 @@ static int examine_pprof(const char *path, struct pgo_record *r,
 	struct pgo_address_account *account, struct pgo_err *err)
 {
 	struct pgo_reader *rd = pgo_pprof_open(path, NULL, err);
-	int rc = rd != NULL ? examine_reader(rd, r, account, true, err) : err->code;
+	int rc = rd != NULL ? examine_reader(rd, r, account, err) : err->code;
 
 	pgo_reader_close(rd);
 	return rc;
 }
 
-/* A recording of several processes: its labels (host, service, version) are the same for all. */
+static bool has_type(const struct pgo_record *r, const char *type)
+{
+	for (size_t i = 0; i < r->n_sample_types; i++)
+		if (strcmp(r->sample_types[i], type) == 0)
+			return true;
+	return false;
+}
+
+static bool same_text(const char *a, const char *b)
+{
+	return strcmp(a != NULL ? a : "", b != NULL ? b : "") == 0;
+}
+
+/* Another profile of the same file into the record: labels that both have, types and builds that
+ * either has. */
+static int join_record(struct pgo_record *r, const struct pgo_record *one, struct pgo_err *err)
+{
+	size_t n = 0;
+	int rc = 0;
+
+	if (!same_text(r->host, one->host))
+		rc = pgo_record_set(&r->host, "", err);
+	if (rc == 0 && !same_text(r->service, one->service))
+		rc = pgo_record_set(&r->service, "", err);
+	if (rc == 0 && !same_text(r->version, one->version))
+		rc = pgo_record_set(&r->version, "", err);
+	for (size_t i = 0; i < r->n_labels; i++) {
+		if (same_text(r->labels[i].value, pgo_record_get_label(one, r->labels[i].key))) {
+			r->labels[n++] = r->labels[i];
+			continue;
+		}
+		pgo_free(r->labels[i].key);
+		pgo_free(r->labels[i].value);
+	}
+	r->n_labels = n;
+	for (size_t i = 0; i < one->n_sample_types && rc == 0; i++)
+		if (!has_type(r, one->sample_types[i]))
+			rc = pgo_record_list_add(&r->sample_types, &r->n_sample_types,
+				&r->sample_types_room, one->sample_types[i], err);
+	for (size_t i = 0; i < one->n_build_ids && rc == 0; i++)
+		rc = pgo_record_list_add(
+			&r->build_ids, &r->n_build_ids, &r->build_ids_room, one->build_ids[i], err);
+	sort_build_ids(r);
+	if (one->time_ns > 0 && (r->time_ns == 0 || one->time_ns < r->time_ns))
+		r->time_ns = one->time_ns;
+	if (one->duration_ns > r->duration_ns)
+		r->duration_ns = one->duration_ns;
+	return rc;
+}
+
+/* A recording of several processes, or profiles of several hosts: what all of them say. */
 static int examine_recording(const char *path, struct pgo_record *r,
 	struct pgo_address_account *account, struct pgo_err *err)
 {
@@ -261,8 +316,12 @@ static int examine_recording(const char *path, struct pgo_record *r,
 		return rc;
 	for (size_t i = 0; i < in.n && rc == 0; i++) {
 		struct pgo_reader *rd = pgo_profile_reader(in.profiles[i], path, false, err);
+		struct pgo_record one = {0};
 
-		rc = rd != NULL ? examine_reader(rd, r, account, i == 0, err) : err->code;
+		rc = rd != NULL ? examine_reader(rd, i == 0 ? r : &one, account, err) : err->code;
+		if (rc == 0 && i > 0)
+			rc = join_record(r, &one, err);
+		pgo_record_fini(&one);
 		pgo_reader_close(rd);
 	}
 	pgo_imported_fini(&in);

@@ -102,7 +102,7 @@ struct pgo_import_estimate {
 struct pgo_imported {
 	struct pgo_profile **profiles; /* sorted by (process group, build-ids) */
 	char **groups;                 /* name of each: comm or file name */
-	char **hosts; /* of each, "" = not known; NULL = `host` for all */
+	char **hosts;                  /* of each, "" = not known; NULL = `host` for all */
 	size_t n, room;
 	enum pgo_input_kind kind;
 	char host[256]; /* as the options or the file say; "" = unknown */

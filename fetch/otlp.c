@@ -40,8 +40,9 @@ static bool first_field(struct pgo_wire *w, uint32_t *number, struct pgo_wire *i
 
 /*
  * Profiles of resources begin with a resource, a scope or the address of a schema, all of them
- * bytes; a pprof has two numbers in field 1.  A dictionary begins with an empty mapping, and an
- * empty list of locations is what no pprof writes.
+ * bytes; a pprof has two numbers in field 1.  A dictionary, which the Collector writes first and
+ * from its last field, begins with an empty entry or with a field that samples of a pprof do not
+ * have, and an empty list of locations or values is what no pprof writes.
  */
 static bool is_message(const uint8_t *head, size_t len)
 {
@@ -55,9 +56,9 @@ static bool is_message(const uint8_t *head, size_t len)
 			continue;
 		if (!first_field(&in, &field, &inner))
 			return false;
-		return number == OTLP_RESOURCES ? field <= 3
-						: field == OTLP_MAPPINGS && inner.p == inner.end &&
-							  in.p < in.end;
+		if (number == OTLP_RESOURCES)
+			return field <= 3;
+		return field <= OTLP_STACKS && (field > 3 || inner.p == inner.end);
 	}
 	return false;
 }
@@ -138,8 +139,8 @@ static int read_json(struct pgo_otlp *otlp, const char *text, size_t len, struct
 	pgo_buf_init(&message, MESSAGE_MAX);
 	rc = pgo_otlp_from_json("message", text, len, &message, err);
 	if (rc == 0)
-		rc = read_message(otlp, message.data != NULL ? message.data : "", message.len, true,
-			err);
+		rc = read_message(
+			otlp, message.data != NULL ? message.data : "", message.len, true, err);
 	pgo_buf_fini(&message);
 	return rc;
 }
@@ -152,8 +153,7 @@ static int read_payload(struct pgo_otlp *otlp, const char *bytes, size_t len, st
 }
 
 /* Up to `want` bytes behind what is in `to`; fewer at the end.  The number read, or a code. */
-static int64_t read_more(
-	struct pgo_stream *s, struct pgo_buf *to, size_t want, struct pgo_err *err)
+static int64_t read_more(struct pgo_stream *s, struct pgo_buf *to, size_t want, struct pgo_err *err)
 {
 	size_t before = to->len;
 
@@ -214,8 +214,8 @@ static int read_frame(
 	if (n < 0)
 		return (int)n;
 	if ((size_t)n < want)
-		return pgo_err_set(err, PGO_EFORMAT, "it should have %zu bytes, the file ends after %zu",
-			want, (size_t)n);
+		return pgo_err_set(err, PGO_EFORMAT,
+			"it should have %zu bytes, the file ends after %zu", want, (size_t)n);
 	if (want == 0)
 		return 1;
 	n = is_compressed((const uint8_t *)frame->data, want)
@@ -266,14 +266,14 @@ static bool find_end(struct scan *s, const char *text, size_t len)
 }
 
 /* One object after the other, with space between; `text` holds what has been read of them. */
-static int read_objects(struct pgo_otlp *otlp, struct pgo_stream *s, struct pgo_buf *text,
-	struct pgo_err *err)
+static int read_objects(
+	struct pgo_otlp *otlp, struct pgo_stream *s, struct pgo_buf *text, struct pgo_err *err)
 {
 	size_t from = 0; /* what is before has been dealt with */
 	struct scan scan = {0};
 
 	for (;;) {
-		const char *at = text->data + from;
+		const char *at = text->data != NULL ? text->data + from : "";
 		int64_t n;
 		int rc;
 
@@ -439,7 +439,8 @@ static int check_usable(const struct pgo_import_stats *st, struct pgo_err *err)
 		return pgo_err_set(err, PGO_EEMPTY, "there are no samples in it");
 	if (st->samples_used == 0)
 		return pgo_err_set(err, PGO_EEMPTY,
-			"none of the %" PRIu64 " samples can be used: they have no value or no stack",
+			"none of the %" PRIu64
+			" samples can be used: they have no value or no stack",
 			st->samples);
 	return 0;
 }

@@ -117,8 +117,8 @@ static int add_string(struct pgo_otlp *otlp, struct pgo_wire in, struct pgo_err 
 
 static int add_attribute(struct pgo_otlp *otlp, struct pgo_wire in, struct pgo_err *err)
 {
-	struct pgo_otlp_attribute *to = PGO_VEC_PUSH(
-		otlp->t.attributes, otlp->t.n_attributes, otlp->t.attributes_room);
+	struct pgo_otlp_attribute *to =
+		PGO_VEC_PUSH(otlp->t.attributes, otlp->t.n_attributes, otlp->t.attributes_room);
 
 	return to != NULL ? attribute(otlp, in, to, 1, err) : pgo_err_nomem(err);
 }
@@ -238,8 +238,8 @@ static int add_mapping(struct pgo_otlp *otlp, struct pgo_wire in, struct pgo_err
 /* ---------------------------------------------------------------- locations, stacks */
 
 /* Lines without a function and without a number are none. */
-static int read_line(struct pgo_otlp *otlp, struct pgo_wire in, struct pgo_otlp_line *l,
-	struct pgo_err *err)
+static int read_line(
+	struct pgo_otlp *otlp, struct pgo_wire in, struct pgo_otlp_line *l, struct pgo_err *err)
 {
 	struct pgo_wire_field f;
 
@@ -249,8 +249,7 @@ static int read_line(struct pgo_otlp *otlp, struct pgo_wire in, struct pgo_otlp_
 			return pgo_otlp_broken(err, "a line");
 		if (f.number == 1) {
 			if (f.v >= otlp->t.n_functions)
-				return pgo_otlp_outside(
-					err, "function", f.v, otlp->t.n_functions);
+				return pgo_otlp_outside(err, "function", f.v, otlp->t.n_functions);
 			l->function = otlp->t.functions[f.v];
 		} else if (f.number == 2) {
 			l->line = (int64_t)f.v;
@@ -303,8 +302,8 @@ static int add_location(struct pgo_otlp *otlp, struct pgo_wire in, struct pgo_er
 		loc.lines = pgo_otlp_intern(&otlp->lines, lines.data, lines.len);
 	pgo_buf_fini(&lines);
 	/* The first entry of the table stands for no location; others may be without everything. */
-	if (rc < 0 || (otlp->t.n_locations == 1 && loc.addr == 0 && loc.mapping == 0 &&
-			      loc.lines == 0))
+	if (rc < 0 ||
+		(otlp->t.n_locations == 1 && loc.addr == 0 && loc.mapping == 0 && loc.lines == 0))
 		return rc;
 	if (loc.lines != PGO_STR_NONE)
 		*to = pgo_otlp_intern(&otlp->locations, &loc, sizeof loc);
@@ -313,7 +312,14 @@ static int add_location(struct pgo_otlp *otlp, struct pgo_wire in, struct pgo_er
 
 uint32_t pgo_otlp_stack(struct pgo_otlp *otlp, const uint32_t *at, size_t n)
 {
-	return pgo_otlp_intern(&otlp->stacks, at, n * sizeof *at);
+	size_t kept = 0;
+
+	if (PGO_VEC_RESERVE(otlp->scratch, otlp->scratch_room, n) < 0)
+		return PGO_STR_NONE;
+	for (size_t i = 0; i < n; i++)
+		if (at[i] != 0)
+			otlp->scratch[kept++] = at[i];
+	return kept == 0 ? 0 : pgo_otlp_intern(&otlp->stacks, otlp->scratch, kept * sizeof *at);
 }
 
 static int add_stack(struct pgo_otlp *otlp, struct pgo_wire in, struct pgo_err *err)
@@ -330,19 +336,16 @@ static int add_stack(struct pgo_otlp *otlp, struct pgo_wire in, struct pgo_err *
 			return pgo_otlp_broken(err, "a stack");
 		while (f.number == 1 && pgo_otlp_number(&f, &v)) {
 			if (v >= otlp->t.n_locations)
-				return pgo_otlp_outside(
-					err, "location", v, otlp->t.n_locations);
+				return pgo_otlp_outside(err, "location", v, otlp->t.n_locations);
 			if (n == STACK_MAX)
 				return pgo_err_set(err, PGO_ELIMIT,
 					"a stack has more than %zu frames", STACK_MAX);
-			if (otlp->t.locations[v] == 0)
-				continue;
 			if (PGO_VEC_RESERVE(otlp->scratch, otlp->scratch_room, n + 1) < 0)
 				return pgo_err_nomem(err);
 			otlp->scratch[n++] = otlp->t.locations[v];
 		}
 	}
-	*to = n == 0 ? 0 : pgo_otlp_stack(otlp, otlp->scratch, n);
+	*to = pgo_otlp_stack(otlp, otlp->scratch, n);
 	return *to != PGO_STR_NONE ? 0 : pgo_err_nomem(err);
 }
 
@@ -402,8 +405,7 @@ int pgo_otlp_dict(struct pgo_otlp *otlp, struct pgo_wire message, struct pgo_err
 		if (tables[i].field == OTLP_STACKS) {
 			otlp->layout = pgo_otlp_current;
 			if (!otlp->current)
-				rc = pgo_otlp_layout(
-					message, t->n_attributes, &otlp->layout, err);
+				rc = pgo_otlp_layout(message, t->n_attributes, &otlp->layout, err);
 			if (rc < 0 || otlp->layout.ranges)
 				break;
 		}

@@ -42,8 +42,8 @@ enum {
 
 /* Where things are in one message. */
 struct pgo_otlp_layout {
-	bool ranges;                 /* the oldest revision that is read */
-	uint32_t time, duration;     /* fields of a profile; 0 = not there */
+	bool ranges;             /* the oldest revision that is read */
+	uint32_t time, duration; /* fields of a profile; 0 = not there */
 	uint32_t period_type, period;
 	uint32_t attributes;
 	uint32_t s_values, s_attributes, s_times; /* of a sample */
@@ -81,12 +81,12 @@ struct pgo_otlp_entry {
 	int64_t value;
 };
 
-struct pgo_otlp_group { /* what becomes one pprof; begins with its key */
-	uint32_t labels;    /* of the resource */
-	uint32_t program;   /* string */
+struct pgo_otlp_group {   /* what becomes one pprof; begins with its key */
+	uint32_t labels;  /* of the resource */
+	uint32_t program; /* string */
 	uint32_t period_type, period_unit;
 	int64_t period;
-	uint32_t host; /* 0 = not known, PGO_NONE = several */
+	uint32_t host;          /* 0 = not known, PGO_NONE = several */
 	int64_t from_ns, to_ns; /* 0 = not known */
 };
 
@@ -122,14 +122,14 @@ struct pgo_otlp {
 	uint64_t n_messages;
 
 	struct pgo_otlp_layout layout; /* of the message at hand */
-	bool current; /* is known to be in the current one: it was JSON */
+	bool current;                  /* is known to be in the current one: it was JSON */
 	struct pgo_otlp_tables t;
 	uint32_t *scratch; /* of one stack */
 	size_t scratch_room;
 
 	struct file_id { /* of a binary that was given */
 		char file_id[33], build_id[129];
-	} *ids;
+	} * ids;
 	size_t n_ids;
 	uint32_t s_gnu, s_htlhash, s_go; /* keys of attributes that are looked for */
 	uint32_t s_program, s_path, s_host, s_service, s_version;
@@ -164,7 +164,8 @@ int pgo_otlp_key_value(struct pgo_otlp *otlp, struct pgo_wire in, struct pgo_otl
 	struct pgo_err *err) PGO_MUST_CHECK;
 /* Numbers of a field that may be packed or not, one at a time: false at the end of this field. */
 bool pgo_otlp_number(struct pgo_wire_field *f, uint64_t *ret);
-/* The number here of locations[0..n) of the message; PGO_STR_NONE: memory. */
+/* The number of a stack of these locations (numbers here; 0 is left out, `at` may be
+ * otlp->scratch); PGO_STR_NONE: memory. */
 uint32_t pgo_otlp_stack(struct pgo_otlp *otlp, const uint32_t *at, size_t n);
 /* The text is no message. */
 int pgo_otlp_broken(struct pgo_err *err, const char *what);

@@ -291,7 +291,8 @@ static int put_message(const struct pgo_jval *v, const struct field *fields, str
 	for (size_t i = 0; i < sizeof foreign / sizeof foreign[0]; i++)
 		if (fields != stack && pgo_jval_get(v, foreign[i]) != NULL)
 			return pgo_err_set(err, PGO_EFORMAT,
-				"it has \"%s\": JSON of OTLP profiles from before OTLP 1.8 cannot be "
+				"it has \"%s\": JSON of OTLP profiles from before OTLP 1.8 cannot "
+				"be "
 				"read; let the sender write a newer revision, or protobuf",
 				foreign[i]);
 	for (const struct field *f = fields; f->name != NULL; f++) {
@@ -307,8 +308,8 @@ static int put_message(const struct pgo_jval *v, const struct field *fields, str
 	return 0;
 }
 
-int pgo_otlp_from_json(const char *name, const char *text, size_t len, struct pgo_buf *out,
-	struct pgo_err *err)
+int pgo_otlp_from_json(
+	const char *name, const char *text, size_t len, struct pgo_buf *out, struct pgo_err *err)
 {
 	struct pgo_jval *doc = pgo_jdoc_parse(name, text, len, err);
 	int rc;

@@ -15,9 +15,9 @@ const struct pgo_otlp_layout pgo_otlp_current = {.time = 3,
 	.s_times = 5};
 
 struct evidence {
-	uint64_t ranges, stacks;      /* fields that only these have */
-	uint64_t attributes_first;    /* samples of the current revision */
-	uint64_t values_first;        /* samples of the one before */
+	uint64_t ranges, stacks;        /* fields that only these have */
+	uint64_t attributes_first;      /* samples of the current revision */
+	uint64_t values_first;          /* samples of the one before */
 	uint64_t comments, no_comments; /* profiles with a list of comments, or certainly without */
 	bool in_range; /* all numbers in field 2 could be distinct attributes of one sample */
 	size_t n_attributes;

@@ -191,8 +191,8 @@ static void stretch(struct pgo_otlp_group *g, const struct at_profile *at)
 		g->to_ns = at->to_ns;
 }
 
-static int find_group(struct pgo_otlp *otlp, struct at_profile *at, uint32_t program,
-	struct pgo_err *err)
+static int find_group(
+	struct pgo_otlp *otlp, struct at_profile *at, uint32_t program, struct pgo_err *err)
 {
 	struct pgo_otlp_group key = at->key;
 	size_t n = otlp->n_groups;
@@ -216,8 +216,8 @@ static int find_group(struct pgo_otlp *otlp, struct at_profile *at, uint32_t pro
 	return 0;
 }
 
-static int add_column(struct pgo_otlp *otlp, struct pgo_wire in, bool period,
-	struct at_profile *at, struct pgo_err *err)
+static int add_column(struct pgo_otlp *otlp, struct pgo_wire in, bool period, struct at_profile *at,
+	struct pgo_err *err)
 {
 	struct pgo_otlp_column c = {0};
 	struct pgo_wire_field f;
@@ -273,8 +273,8 @@ struct sample {
 };
 
 /* Values are several observations of one sample type, or (ranges) one of each. */
-static int add_values(const struct pgo_otlp *otlp, struct pgo_wire_field f, struct sample *s,
-	struct pgo_err *err)
+static int add_values(
+	const struct pgo_otlp *otlp, struct pgo_wire_field f, struct sample *s, struct pgo_err *err)
 {
 	uint64_t v;
 
@@ -343,14 +343,13 @@ static int find_stack(struct pgo_otlp *otlp, const struct at_profile *at, const 
 			" are named, but the profile has only %zu",
 			s->first, s->length, at->n_locations);
 	if (s->length > STACK_MAX)
-		return pgo_err_set(
-			err, PGO_ELIMIT, "its stack has %" PRIu64 " frames", s->length);
+		return pgo_err_set(err, PGO_ELIMIT, "its stack has %" PRIu64 " frames", s->length);
 	*ret = s->length == 0 ? 0 : pgo_otlp_stack(otlp, at->locations + s->first, s->length);
 	return *ret != PGO_STR_NONE ? 0 : pgo_err_nomem(err);
 }
 
-static int put_sample(struct pgo_otlp *otlp, struct at_profile *at, struct sample *s,
-	struct pgo_err *err)
+static int put_sample(
+	struct pgo_otlp *otlp, struct at_profile *at, struct sample *s, struct pgo_err *err)
 {
 	size_t n_columns = otlp->layout.ranges ? at->n_columns : 1;
 	uint32_t stack, labels;
@@ -362,8 +361,7 @@ static int put_sample(struct pgo_otlp *otlp, struct at_profile *at, struct sampl
 	else if (otlp->layout.ranges && s->n_values != n_columns)
 		return pgo_err_set(err, PGO_EFORMAT,
 			"it has %" PRIu64 " values for %zu sample types", s->n_values, n_columns);
-	if (find_stack(otlp, at, s, &stack, err) < 0 ||
-		find_group(otlp, at, s->program, err) < 0 ||
+	if (find_stack(otlp, at, s, &stack, err) < 0 || find_group(otlp, at, s->program, err) < 0 ||
 		intern_labels(otlp, &s->labels, &labels, err) < 0)
 		return err != NULL ? err->code : PGO_EFORMAT;
 	for (size_t i = 0; i < n_columns && stack != 0; i++) {
@@ -381,8 +379,8 @@ static int put_sample(struct pgo_otlp *otlp, struct at_profile *at, struct sampl
 /* ---------------------------------------------------------------- a profile */
 
 /* The list of locations that ranges are of. */
-static int add_locations(struct pgo_otlp *otlp, struct pgo_wire_field f, struct at_profile *at,
-	struct pgo_err *err)
+static int add_locations(
+	struct pgo_otlp *otlp, struct pgo_wire_field f, struct at_profile *at, struct pgo_err *err)
 {
 	uint64_t v;
 
@@ -426,8 +424,9 @@ static int read_head(
 	if (rc == 0 && at->n_columns == 0)
 		rc = add_column(otlp, (struct pgo_wire){NULL, NULL}, false, at, err);
 	if (rc == 0 && at->n_columns > 1 && !l->ranges)
-		return pgo_err_set(err, PGO_EFORMAT, "it has several sample types, but no values "
-						     "for each");
+		return pgo_err_set(err, PGO_EFORMAT,
+			"it has several sample types, but no values "
+			"for each");
 	if (time > 0 && time <= INT64_MAX) {
 		at->from_ns = (int64_t)time;
 		at->to_ns = duration > (uint64_t)INT64_MAX - time ? at->from_ns
@@ -436,8 +435,8 @@ static int read_head(
 	return rc;
 }
 
-static int read_profile(struct pgo_otlp *otlp, struct pgo_wire in, struct at_profile *at,
-	struct pgo_err *err)
+static int read_profile(
+	struct pgo_otlp *otlp, struct pgo_wire in, struct at_profile *at, struct pgo_err *err)
 {
 	struct pgo_wire_field f;
 	struct sample *s = pgo_malloc(sizeof *s);
@@ -531,8 +530,8 @@ static int read_profiles(struct pgo_otlp *otlp, struct pgo_wire scope, struct at
 	return rc;
 }
 
-static int read_resource_profiles(struct pgo_otlp *otlp, struct pgo_wire in,
-	struct at_profile *at, struct label_set *resource, uint64_t *n, struct pgo_err *err)
+static int read_resource_profiles(struct pgo_otlp *otlp, struct pgo_wire in, struct at_profile *at,
+	struct label_set *resource, uint64_t *n, struct pgo_err *err)
 {
 	struct pgo_wire again = in;
 	struct pgo_wire_field f;

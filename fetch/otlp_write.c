@@ -22,7 +22,7 @@ struct writer {
 	const struct pgo_otlp_entry *from;
 	size_t n;
 	uint32_t *mapping_out, *function_out, *location_out; /* index in p, or PGO_NONE */
-	uint32_t *used; /* locations of the group */
+	uint32_t *used;                                      /* locations of the group */
 	size_t n_used, used_room;
 	struct pgo_line *lines;
 	size_t lines_room;
@@ -152,10 +152,8 @@ static int cmp_label_sets(const void *a, const void *b, void *ctx)
 {
 	const struct writer *w = ctx;
 	size_t n, m;
-	const struct pgo_otlp_label *x =
-		pgo_otlp_thing(&w->otlp->labels, *(const uint32_t *)a, &n);
-	const struct pgo_otlp_label *y =
-		pgo_otlp_thing(&w->otlp->labels, *(const uint32_t *)b, &m);
+	const struct pgo_otlp_label *x = pgo_otlp_thing(&w->otlp->labels, *(const uint32_t *)a, &n);
+	const struct pgo_otlp_label *y = pgo_otlp_thing(&w->otlp->labels, *(const uint32_t *)b, &m);
 
 	n /= sizeof *x;
 	m /= sizeof *y;
@@ -326,8 +324,7 @@ static int collect(struct writer *w)
 	w->n_used = 0;
 	for (size_t i = 0; i < w->n; i++) {
 		size_t n;
-		const uint32_t *stack =
-			pgo_otlp_thing(&w->otlp->stacks, w->from[i].stack, &n);
+		const uint32_t *stack = pgo_otlp_thing(&w->otlp->stacks, w->from[i].stack, &n);
 
 		if (i > 0 && w->from[i].stack == w->from[i - 1].stack)
 			continue;
@@ -371,8 +368,7 @@ static int add_main(struct writer *w)
 		return -1;
 	for (size_t i = 0; i < w->n; i++) {
 		size_t n;
-		const uint32_t *stack =
-			pgo_otlp_thing(&w->otlp->stacks, w->from[i].stack, &n);
+		const uint32_t *stack = pgo_otlp_thing(&w->otlp->stacks, w->from[i].stack, &n);
 		uint32_t m = mapping_of(w, stack[0]);
 
 		if (__builtin_add_overflow(hits[m], (uint64_t)w->from[i].value, &hits[m]))
@@ -381,9 +377,9 @@ static int add_main(struct writer *w)
 	for (size_t i = 0; i < w->n_used; i++) {
 		uint32_t m = mapping_of(w, w->used[i]);
 
-		if (m != 0 && (best == 0 || is_program(w, m) > is_program(w, best) ||
-				      (is_program(w, m) == is_program(w, best) &&
-					      hits[m] > hits[best])))
+		if (m != 0 &&
+			(best == 0 || is_program(w, m) > is_program(w, best) ||
+				(is_program(w, m) == is_program(w, best) && hits[m] > hits[best])))
 			best = m;
 	}
 	pgo_free(hits);
@@ -548,8 +544,8 @@ static const char *group_name(const struct writer *w)
 	return "unknown";
 }
 
-static int push(struct writer *w, struct pgo_imported *ret, struct pgo_profile *p,
-	struct pgo_err *err)
+static int push(
+	struct writer *w, struct pgo_imported *ret, struct pgo_profile *p, struct pgo_err *err)
 {
 	const char *host = w->g->host != PGO_NONE ? str(w, w->g->host) : "";
 	char **hosts = pgo_realloc_array(ret->hosts, ret->n + 1, sizeof *hosts);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Any file a user may name as a profile -> readers: pprof directly, recordings (perf.data, brstack
- * text, gperftools) imported in memory first. So that `pgo convert perf.data --binary APP --bolt
+ * text, gperftools, OTLP) imported in memory first. So that `pgo convert perf.data --binary APP --bolt
  * OUT` is one command.
  */
 #ifndef PGO_INPUT_H

@@ -30,7 +30,7 @@ struct pgo_kv {
 
 struct pgo_record {
 	char digest[65]; /* SHA-256 of the object's bytes; "" where it is only known, not stored */
-	char *kind;      /* "pprof", "perf.data", "brstack", "gperftools" */
+	char *kind;      /* "pprof", "perf.data", "brstack", "gperftools", "otlp" */
 	char *source;    /* where it was: a path relative to the store's root, or a URL without
 			    credentials */
 	char *host, *service, *version; /* "" if unknown */

@@ -3,6 +3,7 @@
 """OTLP profiles by OpenTelemetry's own classes, in whichever revision of them is installed; and what is in them.
 
   otlp_make.py write REVISION DIR    files of every form into DIR, and DIR/expected
+  otlp_make.py split PPROF FILE      the pprof as OTLP: a profile for each of its sample types
   otlp_make.py read PPROF...         what these pprofs say, in the words of DIR/expected
 
 Each line of expected: program, host, service, version, period, labels, stack (leaf first, FILE+BUILDID+ADDRESS or
@@ -45,7 +46,7 @@ def model():
             resource["process.executable.path"] = "/usr/bin/py%d" % i
         profiles = []
         kinds = [("samples", "count", "cpu", "nanoseconds", 50000000), ("off_cpu", "nanoseconds", "", "", 0)]
-        kinds += [("lbr_traces", "count", "cpu", "nanoseconds", 50000000)]
+        kinds += [("wall", "nanoseconds", "cpu", "nanoseconds", 50000000)]
         for kind in kinds[: 1 + i % 3]:
             samples = []
             for _ in range(r.randrange(1, 60)):
@@ -283,7 +284,33 @@ def read(paths):
     sys.stdout.writelines(sorted(out))
 
 
+def split(path, to):
+    p = pprof_class()()
+    p.ParseFromString(gzip.open(path).read())
+    s, m = p.strings, Message()
+    functions, mappings = {f.id: f for f in p.function}, {x.id: x for x in p.mapping}
+    frames, at = [], {}
+    for l in p.location:
+        x = mappings.get(l.mapping)
+        image = (s[x.filename], x.start, x.limit, x.offset, {GNU: s[x.build_id]} if x.build_id else {}) if x else None
+        at[l.id] = len(frames)
+        frames.append((image, l.address, [(s[functions[i.function].name], s[functions[i.function].file], i.line) for i in l.line]))
+    stacks = [[at[l] for l in x.loc] for x in p.sample]
+    resource = {"process.executable.name": "app"}
+    for l in p.sample[0].label:
+        resource[{v: k for k, v in NAMES.items()}.get(s[l.key], s[l.key])] = s[l.str]
+    profiles = []
+    for i, t in enumerate(p.type):
+        kind = (s[t.type], s[t.unit], s[p.period_type.type], s[p.period_type.unit], p.period)
+        profiles.append((kind, [(n, {}, [x.value[i]], []) for n, x in enumerate(p.sample) if x.value[i]]))
+    m.resource(resource, profiles, frames, stacks)
+    with open(to, "wb") as f:
+        f.write(m.data.SerializeToString())
+
+
 if sys.argv[1] == "write":
     write(sys.argv[2])
+elif sys.argv[1] == "split":
+    split(sys.argv[2], sys.argv[3])
 else:
     read(sys.argv[2:])
