@@ -31,7 +31,8 @@ static const struct pgo_opt opts[] = {
 static const struct pgo_opt_table table = {
 	"show",
 	"[OPTION]... FILE...",
-	"Shows what is in a file: profiles (pprof, perf.data, brstack text, gperftools, OTLP), what "
+	"Shows what is in a file: profiles (pprof, perf.data, brstack text, gperftools, OTLP), "
+	"what "
 	"convert makes (.afdo, LLVM, .fdata, pre-aggregated records, block clusters), manifests, "
 	"programs. Told apart by "
 	"content.",
