@@ -88,26 +88,33 @@ static int put_defaults(const struct pgo_fetch_run *r, struct pgo_record *rec, s
 	return rc;
 }
 
-static int describe(const struct pgo_fetch_run *r, const char *path, const struct pgo_listed *l,
-	struct pgo_record *rec, struct pgo_address_account *account, bool *profile,
-	struct pgo_err *err)
+void pgo_fetch_look(const char *path, struct pgo_fetch_looked *ret)
 {
+	struct pgo_record *rec = &ret->rec;
 	struct stat st;
+
+	ret->rc = pgo_examine(path, rec, &ret->account, &ret->profile, &ret->why);
+	if (ret->rc < 0 || !ret->profile)
+		return;
+	if (stat(path, &st) < 0) {
+		ret->rc = pgo_err_errno(&ret->why, PGO_EIO, "%s cannot be read", path);
+		return;
+	}
+	rec->bytes = (uint64_t)st.st_size;
+	ret->rc = pgo_sha256_file(path, rec->digest, &ret->why);
+}
+
+/* What the listing, the store and the user say about it. */
+static int describe(const struct pgo_fetch_run *r, const struct pgo_listed *l,
+	struct pgo_record *rec, struct pgo_err *err)
+{
 	int rc = pgo_record_set(&rec->source, l->name, err);
 
 	rec->source_size = l->size;
 	rec->source_mtime_ns = l->mtime_ns;
-	if (rc == 0)
-		rc = pgo_examine(path, rec, account, profile, err);
-	if (rc < 0 || !*profile)
-		return rc;
 	/* What does not say when it was recorded was so shortly before it was written. */
 	if (rec->time_ns == 0)
 		rec->time_ns = l->mtime_ns;
-	if (stat(path, &st) < 0)
-		return pgo_err_errno(err, PGO_EIO, "%s cannot be read", path);
-	rec->bytes = (uint64_t)st.st_size;
-	rc = pgo_sha256_file(path, rec->digest, err);
 	if (rc == 0 && r->source->ops->describe != NULL)
 		rc = r->source->ops->describe(r->source, l->name, rec, err);
 	return rc == 0 ? put_defaults(r, rec, err) : rc;
@@ -222,34 +229,35 @@ static int split_up(struct pgo_fetch_run *r, const struct pgo_listed *l,
 	return note_other(r, l, KIND_SPLIT, err);
 }
 
-int pgo_fetch_received(struct pgo_fetch_run *r, const struct pgo_listed *l, const char *temp,
-	int rc, struct pgo_err *why, struct pgo_err *err)
+int pgo_fetch_settle(struct pgo_fetch_run *r, const struct pgo_listed *l, const char *temp,
+	struct pgo_fetch_looked *looked, struct pgo_err *err)
 {
-	struct pgo_address_account account = {0};
-	struct pgo_record rec = {0};
-	bool profile = false;
+	struct pgo_err *why = &looked->why;
+	bool profile = looked->profile;
+	int rc = looked->rc;
 
+	if (rc == 0 && profile)
+		rc = describe(r, l, &looked->rec, why);
 	if (rc == PGO_EEMPTY)
-		return note_empty(r, l, err);
-	if (rc == 0)
-		rc = describe(r, temp, l, &rec, &account, &profile, why);
-	if (rc < 0)
+		rc = note_empty(r, l, err);
+	else if (rc < 0)
 		rc = is_ours(rc) ? pgo_err_set(err, why->code, "%s", why->msg)
 				 : skip(r, l, temp, why);
 	else if (!profile)
 		rc = note_none(r, l, err);
-	else if (account.outside != 0 && l->joined && r->source->ops->split != NULL)
-		rc = split_up(r, l, &account, err);
+	else if (looked->account.outside != 0 && l->joined && r->source->ops->split != NULL)
+		rc = split_up(r, l, &looked->account, err);
 	else
-		rc = settle(r, temp, &rec, err);
+		rc = settle(r, temp, &looked->rec, err);
 	if (rc == 0 && why->code == PGO_OK && profile && r->source->ops->replaces)
 		pgo_store_replace(r->store, l->name);
-	pgo_record_fini(&rec);
+	pgo_record_fini(&looked->rec);
 	return rc;
 }
 
 static int take(struct pgo_fetch_run *r, const struct pgo_listed *l, struct pgo_err *err)
 {
+	struct pgo_fetch_looked looked = {.why = PGO_ERR_INIT};
 	struct pgo_err why = PGO_ERR_INIT;
 	char *temp = NULL;
 	int rc;
@@ -265,7 +273,11 @@ static int take(struct pgo_fetch_run *r, const struct pgo_listed *l, struct pgo_
 	temp = pgo_store_temp(r->store);
 	rc = temp != NULL ? r->source->ops->get(r->source, l->name, temp, r->max_object, &why)
 			  : pgo_err_nomem(&why);
-	rc = pgo_fetch_received(r, l, temp, rc, &why, err);
+	looked.rc = rc;
+	looked.why = why;
+	if (rc == 0)
+		pgo_fetch_look(temp, &looked);
+	rc = pgo_fetch_settle(r, l, temp, &looked, err);
 	if (temp != NULL)
 		unlink(temp); /* gone already if it was stored */
 	pgo_free(temp);

@@ -6,6 +6,7 @@
 #ifndef PGO_FETCH_FETCH_IMPL_H
 #define PGO_FETCH_FETCH_IMPL_H
 
+#include "fetch/examine.h"
 #include "fetch/fetch.h"
 #include "fetch/select.h"
 #include "fetch/source.h"
@@ -32,15 +33,26 @@ struct pgo_fetch_run {
 	/* Objects to take host by host instead. */
 	struct pgo_listed *splits;
 	size_t n_splits, splits_room, next_split;
+	struct pgo_background *lookers; /* look into what came while more comes */
 	uint64_t max_object;
 	uint64_t selected; /* objects of the sources that are in the store now */
 	char out_real[PATH_MAX];
 };
 
-/* A copy of the object is `temp`, or there is none because of `rc` and `why`: it is looked into and
- * settled, or counted as what it is. */
-int pgo_fetch_received(struct pgo_fetch_run *r, const struct pgo_listed *l, const char *temp,
-	int rc, struct pgo_err *why, struct pgo_err *err) PGO_MUST_CHECK;
+/* What a copy of an object turned out to be; from zeroed memory and PGO_ERR_INIT. */
+struct pgo_fetch_looked {
+	struct pgo_record rec;
+	struct pgo_address_account account;
+	bool profile;
+	int rc; /* below 0: there is no copy, or it cannot be used, because of `why` */
+	struct pgo_err why;
+};
+
+/* Looks into the copy and digests it; on any thread. */
+void pgo_fetch_look(const char *path, struct pgo_fetch_looked *ret);
+/* Puts the copy `temp` where it belongs, or counts it as what it is; takes what `looked` holds. */
+int pgo_fetch_settle(struct pgo_fetch_run *r, const struct pgo_listed *l, const char *temp,
+	struct pgo_fetch_looked *looked, struct pgo_err *err) PGO_MUST_CHECK;
 /* An object that the source lists; the callback of ops->list and ops->split. */
 int pgo_fetch_each(void *ctx, const struct pgo_listed *l, struct pgo_err *err) PGO_MUST_CHECK;
 

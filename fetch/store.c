@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "fetch/store.h"
 
+#include "fetch/durable.h"
 #include "fetch/examine.h"
 #include "pgo/core/alloc.h"
 #include "pgo/core/diag.h"
@@ -182,12 +183,15 @@ int pgo_store_put(struct pgo_store *s, const char *temp, struct pgo_record *r, s
 		     ? pgo_err_errno(err, PGO_EIO, "%s cannot be created", path)
 		     : 0;
 	*slash = '/';
+	/* First the line: a run that is killed in between did not have the object yet, and gets it
+	 * again; after the rename it has it, and knows where from. */
+	if (rc == 0)
+		rc = journal(s, r, err);
 	if (rc == 0 && rename(temp, path) < 0)
 		rc = pgo_err_errno(err, PGO_EIO, "%s cannot be renamed to %s", temp, path);
 	if (rc == 0)
-		rc = journal(s, r, err);
-	if (rc == 0)
 		rc = table_add(s, &s->stored, r, err);
+	s->n_put++;
 	pgo_free(path);
 	return rc;
 }
@@ -380,9 +384,9 @@ static bool digest_holds(const char *path, const char *digest)
 	return pgo_sha256_file(path, have, NULL) == 0 && strcmp(have, digest) == 0;
 }
 
-/* Removes the records whose object is gone; of what only the journal knows, also those whose object
- * is damaged. */
-static int drop_lost(struct pgo_store *s, struct pgo_err *err)
+/* Removes the records whose object is gone; of what only the journal knows, and where the disk may
+ * not have got everything, also those whose object is damaged. */
+static int drop_lost(struct pgo_store *s, bool doubt, struct pgo_err *err)
 {
 	struct pgo_manifest *m = &s->stored.manifest;
 	size_t n = 0;
@@ -390,15 +394,18 @@ static int drop_lost(struct pgo_store *s, struct pgo_err *err)
 	for (size_t i = 0; i < m->n_records; i++) {
 		struct pgo_record *r = &m->records[i];
 		char *path = pgo_object_path(s->dir, r->digest);
+		bool there, good;
 		struct stat st;
-		bool good;
 
 		if (path == NULL)
 			return pgo_err_nomem(err);
-		good = stat(path, &st) == 0 && (uint64_t)st.st_size == r->bytes &&
-		       (i < s->n_committed || digest_holds(path, r->digest));
+		there = stat(path, &st) == 0;
+		good = there && (uint64_t)st.st_size == r->bytes &&
+		       ((i < s->n_committed && !doubt) || digest_holds(path, r->digest));
 		if (!good) {
-			pgo_warn("%s is missing or damaged; it is fetched again", path);
+			/* One that was about to be stored when its run was killed is no loss. */
+			if (there || i < s->n_committed)
+				pgo_warn("%s is missing or damaged; it is fetched again", path);
 			unlink(path);
 			pgo_record_fini(r);
 		} else {
@@ -475,8 +482,13 @@ static int adopt_below(struct pgo_store *s, const char *dir, const char *name, s
 static int repair(struct pgo_store *s, struct pgo_err *err)
 {
 	char *objects = path_in(s, "objects");
-	int rc = objects != NULL ? drop_lost(s, err) : pgo_err_nomem(err);
+	int doubt = pgo_durable_doubt(s->dir, s->lock, err);
+	int rc = doubt;
 
+	if (rc >= 0)
+		rc = objects != NULL ? drop_lost(s, doubt == 1, err) : pgo_err_nomem(err);
+	if (rc == 0 && doubt == 1)
+		pgo_durable_settle(s->dir);
 	if (rc == 0)
 		rc = each_name(s, objects, adopt_below, err);
 	pgo_free(objects);
@@ -587,9 +599,9 @@ int pgo_store_commit(struct pgo_store *s, struct pgo_err *err)
 	forget_unmet(&s->seen);
 	if (rc == 0)
 		rc = forget_replaced(s, &old, err);
-	/* Objects first: a line must never be more durable than what it describes. */
-	if (rc == 0 && syncfs(s->lock) < 0)
-		rc = pgo_err_errno(err, PGO_EIO, "%s cannot be written to its disk", s->dir);
+	/* A line must never be more durable than what it describes, or not be believed. */
+	if (rc == 0 && s->n_put != 0)
+		rc = pgo_durable_promise(s->dir, s->lock, err);
 	if (rc == 0)
 		rc = pgo_manifest_save(&s->stored.manifest, manifest, err);
 	if (rc == 0)

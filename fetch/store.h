@@ -10,6 +10,7 @@
  *	.seen.jsonl      objects of the sources that are not stored: no profiles (kind "none"), not
  *	                 selected (no digest), or the same bytes as a stored one (its digest), so
  *	                 that the next run need not open them again
+ *	.unsynced        says that the disk may not have all objects yet (fetch/durable.h)
  *
  * A run that is killed leaves the journal, which the next one reads; objects without any line, and
  * a manifest that was lost, are made up for by examining the objects.  What an interrupted run left
@@ -42,7 +43,7 @@ struct pgo_store {
 	bool *replaced;           /* of stored: goes when the run is committed */
 	size_t replaced_room;
 	size_t n_committed; /* of stored: in the manifest as it was loaded */
-	uint64_t n_temp, n_adopted;
+	uint64_t n_temp, n_adopted, n_put;
 };
 
 /* Makes the directory if need be, locks it, loads it and repairs what a killed run left.  Another

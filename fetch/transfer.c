@@ -1,19 +1,25 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Objects of stores on the network.  They are listed first and fetched then, many at a time; an
- * object that comes in parts is put together when the last of them is there.  What the memory holds
+ * object that comes in parts is put together when the last of them is there.  Other threads look into
+ * what came, while more comes; this one stores it, in the order in which it came.  What the memory holds
  * of an object that waits is its name; files and requests are only there while it is under way.
  */
 #include "fetch/fetch_impl.h"
 #include "pgo/core/alloc.h"
+#include "pgo/core/background.h"
 #include "pgo/core/diag.h"
+#include "pgo/core/parallel.h"
 #include "pgo/core/vec.h"
 
 #include <stddef.h>
 #include <string.h>
 #include <unistd.h>
 
-enum { MAX_ASKED = 4 }; /* times that one part is asked for, however the store answers */
+enum {
+	MAX_ASKED = 4,      /* times that one part is asked for, however the store answers */
+	MAX_UNSETTLED = 16, /* objects that are there and not stored: what a kill would lose */
+};
 
 struct pgo_fetch_part {
 	size_t of; /* index of the object */
@@ -31,6 +37,15 @@ struct pgo_fetch_wanted {
 	struct pgo_fetch_part *parts;
 	unsigned n_parts, n_begun, n_done;
 	struct pgo_err why; /* of the first part that failed */
+};
+
+/* An object of which everything is there, or nothing will be. */
+struct arrival {
+	struct pgo_job base;
+	size_t of;        /* index of the object */
+	const char *temp; /* its bytes */
+	char *whole;      /* the same, if they were put together */
+	struct pgo_fetch_looked looked;
 };
 
 /* ---------------------------------------------------------------- what is wanted */
@@ -181,27 +196,68 @@ static int put_together(
 	return rc;
 }
 
-/* All parts are in, or have failed. */
-static int complete(struct pgo_fetch_run *r, struct pgo_fetch_wanted *w, struct pgo_err *err)
+/* On another thread, and nothing else touches the object until it is taken back. */
+static void look(void *ctx, struct pgo_job *job)
 {
-	struct pgo_err why = w->why;
-	char *whole = NULL;
-	const char *temp = w->parts[0].temp;
-	int rc = why.code;
+	struct arrival *a = (struct arrival *)job;
 
-	if (rc == 0 && r->source->ops->assemble != NULL) {
-		temp = whole = pgo_store_temp(r->store);
-		rc = whole != NULL ? put_together(r, w, whole, &why) : pgo_err_nomem(&why);
-	} else if (rc == 0 && w->parts[0].empty) {
-		rc = pgo_err_set(&why, PGO_EEMPTY, "the store has no samples there");
-	}
-	rc = pgo_fetch_received(r, &w->listed, temp, rc, &why, err);
-	if (whole != NULL)
-		unlink(whole); /* gone already if it was stored */
-	pgo_free(whole);
+	(void)ctx;
+	if (a->looked.rc == 0)
+		pgo_fetch_look(a->temp, &a->looked);
+}
+
+/* What was looked into goes where it belongs. */
+static int finish(struct pgo_fetch_run *r, struct arrival *a, struct pgo_err *err)
+{
+	struct pgo_fetch_wanted *w = &r->wanted[a->of];
+	int rc = pgo_fetch_settle(r, &w->listed, a->temp, &a->looked, err);
+
+	if (a->whole != NULL)
+		unlink(a->whole); /* gone already if it was stored */
+	pgo_free(a->whole);
+	pgo_free(a);
 	drop_parts(r, w);
 	pgo_progress("fetching", r->stats->examined, r->n_wanted, "objects");
 	return rc;
+}
+
+/* Takes back what is done, waiting until no more than so many are left; all of it, whatever fails. */
+static int finish_until(struct pgo_fetch_run *r, size_t left, struct pgo_err *err)
+{
+	struct pgo_err ignored = PGO_ERR_INIT;
+	struct pgo_job *job;
+	int rc = 0;
+
+	while ((job = pgo_background_take(r->lookers, pgo_background_held(r->lookers) > left)) !=
+		NULL) {
+		int one = finish(r, (struct arrival *)job, rc == 0 ? err : &ignored);
+
+		rc = rc == 0 ? one : rc;
+	}
+	return rc;
+}
+
+/* All parts are in, or have failed. */
+static int complete(struct pgo_fetch_run *r, struct pgo_fetch_wanted *w, struct pgo_err *err)
+{
+	struct arrival *a = pgo_calloc(1, sizeof *a);
+
+	if (a == NULL)
+		return pgo_err_nomem(err);
+	a->of = (size_t)(w - r->wanted);
+	a->temp = w->parts[0].temp;
+	a->looked.why = w->why;
+	a->looked.rc = w->why.code;
+	if (a->looked.rc == 0 && r->source->ops->assemble != NULL) {
+		a->temp = a->whole = pgo_store_temp(r->store);
+		a->looked.rc = a->whole != NULL ? put_together(r, w, a->whole, &a->looked.why)
+						: pgo_err_nomem(&a->looked.why);
+	} else if (a->looked.rc == 0 && w->parts[0].empty) {
+		a->looked.rc =
+			pgo_err_set(&a->looked.why, PGO_EEMPTY, "the store has no samples there");
+	}
+	pgo_background_give(r->lookers, &a->base);
+	return finish_until(r, MAX_UNSETTLED, err);
 }
 
 static int judge(struct pgo_fetch_run *r, struct pgo_fetch_part *p,
@@ -269,13 +325,21 @@ static int take_hosts(struct pgo_fetch_run *r, struct pgo_listed joined, struct 
 
 int pgo_fetch_transfer(struct pgo_fetch_run *r, struct pgo_err *err)
 {
-	int rc = 0;
+	struct pgo_err ignored = PGO_ERR_INIT;
+	int rc = 0, last;
 
+	r->lookers = pgo_background_new(pgo_threads(), look, NULL);
+	if (r->lookers == NULL)
+		return pgo_err_nomem(err);
 	while (rc == 0 && (r->next_wanted < r->n_wanted || r->next_split < r->n_splits)) {
 		rc = pgo_http_run(r->http, next_request, answered, r, err);
+		last = finish_until(r, 0, rc == 0 ? err : &ignored);
+		rc = rc == 0 ? last : rc;
 		/* Only now: nothing may be asked while transfers are under way. */
 		while (rc == 0 && r->next_split < r->n_splits)
 			rc = take_hosts(r, r->splits[r->next_split++], err);
 	}
+	pgo_background_free(r->lookers);
+	r->lookers = NULL;
 	return rc;
 }

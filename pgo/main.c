@@ -27,6 +27,7 @@
  *	err, diag              errors as values; warnings, notes, progress
  *	alloc, arena           the heap, and blocks of it with a budget
  *	parallel               independent pieces of a job on several threads
+ *	background             jobs on other threads, for work that arrives bit by bit
  *	buf, vec, map, strtab  bytes, arrays, hash maps, interned strings
  *	file, paths            reading within limits, writing by rename; listing
  *	inflate, deflate       gzip, zstd, zlib as streams
@@ -45,7 +46,7 @@
  *	manifest               what came from where
  *
  * fetch/: stores and recordings -> raw profiles
- *	fetch, select, examine, store, transfer, fetch_impl
+ *	fetch, select, examine, store, durable, transfer, fetch_impl
  *	                       choose, look into, copy once, keep the manifest; parts of objects
  *	push, push_name, push_shape, push_elfs
  *	                       profiles into stores: names there, the shape that stores keep

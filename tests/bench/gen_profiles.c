@@ -16,7 +16,9 @@
 #include <string.h>
 
 #define N_FUNCTIONS 6000
+#ifndef N_LOCATIONS
 #define N_LOCATIONS 10000
+#endif
 #define MAX_DEPTH 40
 
 static uint64_t state;

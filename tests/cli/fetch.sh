@@ -112,6 +112,18 @@ code 0 "$PGO" fetch "$T/many" -o "$T/twice"
 says '150 unchanged, 0 examined'
 cmp -s "$T/twice/manifest.jsonl" "$T/straight/manifest.jsonl" && ok || no "objects taken over forget where they came from"
 
+# The machine went down before the disk had everything: an object that has its size but not its bytes is found.
+one=$(find "$T/twice/objects" -type f | sort | head -n 1)
+cp "$one" "$T/one" && printf 'x' | dd of="$one" bs=1 seek=30 conv=notrunc 2>/dev/null
+code 0 "$PGO" fetch "$T/many" -o "$T/twice"
+says '150 unchanged, 0 examined'
+echo 00000000-0000-0000-0000-000000000000 >"$T/twice/.unsynced"
+code 0 "$PGO" fetch "$T/many" -o "$T/twice"
+says 'missing or damaged; it is fetched again' stderr
+says '149 unchanged, 1 examined'
+cmp -s "$one" "$T/one" && ok || no "the damaged object is still there"
+cmp -s "$T/twice/manifest.jsonl" "$T/straight/manifest.jsonl" && ok || no "an object fetched again changes the manifest"
+
 # branch stacks as text, without a map: stored, though only a later stage knows the program
 mkdir "$T/text.store"
 printf '%s\n' ' 401160 0x401150/0x401160/P/-/-/0 0x401166/0x401140/M/-/-/0' >"$T/text.store/stacks.txt"
