@@ -300,33 +300,70 @@ static int read_header(struct reader *r)
 	return 1;
 }
 
+/* The next line, without its end: 1, 0 at the end of the file. */
+static int next_line(struct reader *r, const char **at, const char *end)
+{
+	if (*at == end)
+		return 0;
+	r->line++;
+	r->at = *at;
+	r->end = memchr(*at, '\n', (size_t)(end - *at));
+	if (r->end == NULL)
+		return bad(r, "the last line has no end: the file seems cut off");
+	if (memchr(r->at, '\0', (size_t)(r->end - r->at)) != NULL)
+		return bad(r, "a zero byte: this is not text");
+	*at = r->end + 1;
+	return 1;
+}
+
+int pgo_fdata_read_headers(struct pgo_fdata *f, const char *what, const void *data, size_t len,
+	size_t *ret_len, uint64_t *ret_lines, struct pgo_err *err)
+{
+	struct reader r = {.f = f, .what = what, .err = err};
+	const char *at = data, *end = at + len;
+	int rc;
+
+	for (*ret_len = *ret_lines = 0;; ++*ret_lines) {
+		rc = next_line(&r, &at, end);
+		if (rc == 1)
+			rc = read_header(&r);
+		if (rc <= 0)
+			return rc;
+		*ret_len = (size_t)(at - (const char *)data);
+	}
+}
+
+int pgo_fdata_add_line(struct pgo_fdata *f, const char *what, uint64_t line, const char *text,
+	size_t len, struct pgo_err *err)
+{
+	struct reader r = {f, what, err, line - 1, NULL, NULL, {0}};
+	int rc;
+
+	pgo_buf_init(&r.name, (size_t)1 << 24);
+	rc = next_line(&r, &text, text + len);
+	if (rc == 1)
+		rc = read_record(&r);
+	pgo_buf_fini(&r.name);
+	return rc;
+}
+
 struct pgo_fdata *pgo_fdata_read(
 	const char *what, const void *data, size_t len, struct pgo_err *err)
 {
 	struct reader r = {.what = what, .err = err};
-	const char *s = data;
-	int rc = 0;
+	const char *at = data, *end = at + len;
+	int rc;
 
 	r.f = pgo_fdata_new(err);
 	if (r.f == NULL)
 		return NULL;
 	pgo_buf_init(&r.name, (size_t)1 << 24);
-	for (size_t at = 0; at < len && rc >= 0;) {
-		const char *nl = memchr(s + at, '\n', len - at);
-
-		r.line++;
-		r.at = s + at;
-		r.end = nl;
-		if (nl == NULL) {
-			rc = bad(&r, "the last line has no end: the file seems cut off");
-			break;
-		}
-		rc = memchr(r.at, '\0', (size_t)(r.end - r.at)) == NULL
-			     ? read_header(&r)
-			     : bad(&r, "a zero byte: this is not text");
+	while ((rc = next_line(&r, &at, end)) == 1) {
+		rc = read_header(&r);
 		if (rc == 0)
 			rc = read_record(&r);
-		at = (size_t)(nl - s) + 1;
+		if (rc < 0)
+			break;
 	}
 	if (rc >= 0 && r.f->n_edges == 0 && r.f->n_memory == 0)
 		rc = pgo_err_set(err, PGO_EFORMAT, "%s: no record", what);

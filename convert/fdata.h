@@ -64,6 +64,15 @@ bool pgo_fdata_probe(const void *head, size_t len);
 /* Gives the edges in the file's order.  Errors name the line. */
 struct pgo_fdata *pgo_fdata_read(
 	const char *what, const void *data, size_t len, struct pgo_err *err);
+/*
+ * For who adds many files up and has seen most lines before.  Reads the headers of a file into `f`,
+ * which is new, and says how many bytes and lines they are; and one record with its line end into
+ * `f`, as line number `line` of `what`.
+ */
+int pgo_fdata_read_headers(struct pgo_fdata *f, const char *what, const void *data, size_t len,
+	size_t *ret_len, uint64_t *ret_lines, struct pgo_err *err) PGO_MUST_CHECK;
+int pgo_fdata_add_line(struct pgo_fdata *f, const char *what, uint64_t line, const char *text,
+	size_t len, struct pgo_err *err) PGO_MUST_CHECK;
 /* Appends the file in the order of the edges: sort first.  PGO_EEMPTY without any count,
  * PGO_EMISMATCH for a name that a line cannot hold. */
 int pgo_fdata_write(

@@ -44,6 +44,17 @@ int pgo_llvm_write_raw(const struct pgo_fnprof *p, const struct pgo_format_optio
 int pgo_llvm_write_ext(const struct pgo_fnprof *p, const struct pgo_format_options *o,
 	struct pgo_buf *out, struct pgo_err *err);
 
+/*
+ * Reads a binary profile into one that may hold others: equal records add up, counts are multiplied
+ * by `weight`; the marks of the profile (context_sensitive ...) become those of the file.  After a
+ * failure `p` holds a part of it: throw it away.
+ */
+int pgo_llvm_read_into(struct pgo_fnprof *p, const char *what, const void *data, size_t len,
+	uint64_t weight, uint64_t *ret_functions, struct pgo_err *err) PGO_MUST_CHECK;
+
+/* Are functions of that extbinary marked with checksums of their control flow? */
+bool pgo_llvm_has_checksums(const void *data, size_t len);
+
 /* First eight bytes, little-endian, of the MD5 (RFC 1321) of the text: how LLVM hashes a name. */
 uint64_t pgo_llvm_hash_name(const char *s, size_t len);
 

@@ -356,48 +356,86 @@ static void read_ext(struct pgo_llvm_reader *r)
 			claimed, (size_t)(c->end - c->start));
 }
 
+/* What is in the file joins what `r->p` has. */
+static int read_file(struct pgo_llvm_reader *r, size_t len)
+{
+	struct pgo_cursor *c = r->c;
+	uint64_t magic, version;
+
+	/* A position of four bytes becomes one of 40, a body of five a record of 150; compression
+	 * comes on top. */
+	r->p->arena.budget = r->p->arena.used + ((size_t)256 << 20) + len * 64;
+	magic = pgo_cursor_uleb(c, "the header");
+	version = pgo_cursor_uleb(c, "the header");
+	if (!c->failed && magic != PGO_LLVM_MAGIC_RAW && magic != PGO_LLVM_MAGIC_EXT)
+		PGO_CURSOR_FAIL(c, "not a binary LLVM sample profile");
+	if (!c->failed && version != PGO_LLVM_VERSION)
+		PGO_CURSOR_FAIL(c, "version %" PRIu64 " of LLVM's sample profile; %d is known",
+			version, PGO_LLVM_VERSION);
+	if (!c->failed && magic == PGO_LLVM_MAGIC_EXT) {
+		read_ext(r);
+	} else if (!c->failed) {
+		uint64_t n_functions = read_summary(r);
+
+		read_names(r, 0);
+		pgo_llvm_read_functions(r);
+		if (!c->failed && r->n_functions < n_functions)
+			PGO_CURSOR_FAIL(c, "it ends after %" PRIu64 " of its %" PRIu64 " functions",
+				r->n_functions, n_functions);
+	}
+	pgo_free(r->names);
+	pgo_free(r->contexts);
+	pgo_free(r->offsets);
+	pgo_free(r->starts);
+	pgo_free(r->targets);
+	return c->failed ? PGO_EFORMAT : 0;
+}
+
 static struct pgo_fnprof *bin_read(
 	const char *what, const void *data, size_t len, struct pgo_err *err)
 {
 	struct pgo_cursor c;
-	struct pgo_llvm_reader r = {.c = &c};
-	uint64_t magic, version;
+	struct pgo_llvm_reader r = {.c = &c, .p = pgo_fnprof_new(err), .weight = 1};
 
-	pgo_cursor_init(&c, what, data, len, err);
-	r.p = pgo_fnprof_new(err);
 	if (r.p == NULL)
 		return NULL;
-	/* A position of four bytes becomes one of 40, a body of five a record of 150; compression
-	 * comes on top. */
-	r.p->arena.budget = ((size_t)256 << 20) + len * 64;
-	magic = pgo_cursor_uleb(&c, "the header");
-	version = pgo_cursor_uleb(&c, "the header");
-	if (!c.failed && magic != PGO_LLVM_MAGIC_RAW && magic != PGO_LLVM_MAGIC_EXT)
-		PGO_CURSOR_FAIL(&c, "not a binary LLVM sample profile");
-	if (!c.failed && version != PGO_LLVM_VERSION)
-		PGO_CURSOR_FAIL(&c, "version %" PRIu64 " of LLVM's sample profile; %d is known",
-			version, PGO_LLVM_VERSION);
-	if (!c.failed && magic == PGO_LLVM_MAGIC_EXT) {
-		read_ext(&r);
-	} else if (!c.failed) {
-		uint64_t n_functions = read_summary(&r);
+	pgo_cursor_init(&c, what, data, len, err);
+	if (read_file(&r, len) == 0)
+		return r.p;
+	pgo_fnprof_free(r.p);
+	return NULL;
+}
 
-		read_names(&r, 0);
-		pgo_llvm_read_functions(&r);
-		if (!c.failed && r.p->n_fns < n_functions)
-			PGO_CURSOR_FAIL(&c, "it ends after %zu of its %" PRIu64 " functions",
-				r.p->n_fns, n_functions);
+int pgo_llvm_read_into(struct pgo_fnprof *p, const char *what, const void *data, size_t len,
+	uint64_t weight, uint64_t *ret_functions, struct pgo_err *err)
+{
+	struct pgo_cursor c;
+	struct pgo_llvm_reader r = {.c = &c, .p = p, .weight = weight};
+	int rc;
+
+	pgo_cursor_init(&c, what, data, len, err);
+	rc = read_file(&r, len);
+	*ret_functions = r.n_functions;
+	return rc < 0 && err != NULL ? err->code : rc;
+}
+
+bool pgo_llvm_has_checksums(const void *data, size_t len)
+{
+	struct pgo_cursor c;
+	uint64_t n = 0;
+
+	pgo_cursor_init(&c, "", data, len, NULL);
+	if (pgo_cursor_uleb(&c, "") == PGO_LLVM_MAGIC_EXT && pgo_cursor_uleb(&c, "") != 0)
+		n = pgo_cursor_u64le(&c, "");
+	for (uint64_t i = 0; i < n && !c.failed; i++) {
+		uint64_t type = pgo_cursor_u64le(&c, ""), flags = pgo_cursor_u64le(&c, "");
+
+		if (type == PGO_LLVM_METADATA && (flags & PGO_LLVM_METADATA_PROBES) && !c.failed)
+			return true;
+		(void)pgo_cursor_u64le(&c, "");
+		(void)pgo_cursor_u64le(&c, "");
 	}
-	if (c.failed) {
-		pgo_fnprof_free(r.p);
-		r.p = NULL;
-	}
-	pgo_free(r.names);
-	pgo_free(r.contexts);
-	pgo_free(r.offsets);
-	pgo_free(r.starts);
-	pgo_free(r.targets);
-	return r.p;
+	return false;
 }
 
 static bool has_magic(const void *head, size_t len, uint64_t magic)

@@ -28,7 +28,8 @@ static void read_position(struct pgo_llvm_reader *r, struct pgo_fn *f)
 	}
 	for (uint64_t i = 0; i < n && !r->c->failed; i++) {
 		r->targets[i].name = pgo_llvm_read_name(r, "a call target");
-		r->targets[i].count = pgo_cursor_uleb(r->c, "a call target");
+		r->targets[i].count =
+			pgo_sat_mul(pgo_cursor_uleb(r->c, "a call target"), r->weight);
 	}
 	if (r->c->failed)
 		return;
@@ -36,7 +37,7 @@ static void read_position(struct pgo_llvm_reader *r, struct pgo_fn *f)
 	if (x == NULL || pgo_fn_targets_add(r->p, x, r->targets, (uint32_t)n) < 0)
 		pgo_llvm_nomem(r);
 	else
-		x->count = pgo_sat_add(x->count, count);
+		x->count = pgo_sat_add(x->count, pgo_sat_mul(count, r->weight));
 }
 
 static void read_body(struct pgo_llvm_reader *r, struct pgo_fn *f);
@@ -68,7 +69,7 @@ static void read_body(struct pgo_llvm_reader *r, struct pgo_fn *f)
 	uint64_t total = pgo_cursor_uleb(r->c, "a function");
 	uint64_t n = pgo_cursor_fits(r->c, pgo_cursor_uleb(r->c, "a function"), 4, "positions");
 
-	f->total = pgo_sat_add(f->total, total);
+	f->total = pgo_sat_add(f->total, pgo_sat_mul(total, r->weight));
 	if (!r->c->failed && (n > UINT32_MAX / 4 || pgo_fn_reserve(r->p, f, (uint32_t)n, 0) < 0))
 		pgo_llvm_nomem(r);
 	for (uint64_t i = 0; i < n && !r->c->failed; i++)
@@ -106,9 +107,10 @@ static void read_function(struct pgo_llvm_reader *r, const uint8_t *section)
 		pgo_llvm_nomem(r);
 		return;
 	}
+	r->n_functions++;
 	s->offset = offset;
 	s->index = index;
-	f->head = pgo_sat_add(f->head, head);
+	f->head = pgo_sat_add(f->head, pgo_sat_mul(head, r->weight));
 	read_body(r, f);
 }
 

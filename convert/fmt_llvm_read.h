@@ -14,6 +14,7 @@ struct pgo_llvm_start { /* of a function in its section: what the offset table s
 struct pgo_llvm_reader {
 	struct pgo_cursor *c; /* what is being read: the file, or a section's payload */
 	struct pgo_fnprof *p;
+	uint64_t weight; /* of the counts */
 	uint32_t *names; /* string ids */
 	size_t n_names;
 	uint32_t *contexts; /* string ids of the bracketed texts */
@@ -22,6 +23,7 @@ struct pgo_llvm_reader {
 	struct pgo_llvm_start *offsets;
 	size_t n_offsets;
 	bool have_offsets;
+	uint64_t n_functions; /* read so far */
 	struct pgo_llvm_start *starts;
 	size_t n_starts, starts_room;
 	struct pgo_fn_target *targets;

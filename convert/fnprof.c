@@ -255,11 +255,17 @@ struct pgo_fn_pos *pgo_fn_position(
 	struct pgo_fn_pos *x;
 
 	line &= 0xffff;
+	if (f->next_pos >= f->n_pos)
+		f->next_pos = 0;
+	if (f->n_pos != 0 && pos_is(&f->pos[f->next_pos], line, disc))
+		return &f->pos[f->next_pos++];
 	if (pos_index_fit(p, f) < 0)
 		return NULL;
 	x = pos_find(f, line, disc);
-	if (x != NULL)
+	if (x != NULL) {
+		f->next_pos = (uint32_t)(x - f->pos) + 1;
 		return x;
+	}
 	if (f->n_pos == f->pos_room &&
 		grow(p, &f->pos, f->n_pos, &f->pos_room, f->n_pos + 1, sizeof *f->pos) < 0)
 		return NULL;
@@ -390,6 +396,11 @@ struct pgo_fn *pgo_fn_inlined(
 	struct pgo_fn *callee;
 
 	line &= 0xffff;
+	if (f->next_call >= f->n_calls)
+		f->next_call = 0;
+	x = f->n_calls != 0 ? &f->calls[f->next_call++] : NULL;
+	if (x != NULL && x->line == line && x->disc == disc && x->callee->name == name)
+		return x->callee;
 	if (f->depth >= PGO_FN_DEPTH_MAX || calls_index_fit(p, f) < 0)
 		return NULL;
 	callee = pgo_fn_inlined_find(f, line, disc, name);

@@ -69,7 +69,9 @@ struct pgo_fn {
 	struct pgo_fn_call *calls;
 	uint32_t n_pos, pos_room, n_calls, calls_room;
 	struct pgo_fn_index pos_index, calls_index;
-	uint64_t checksum;   /* of the control-flow graph, in probe-based profiles */
+	uint32_t next_pos, next_call; /* private: where the last look-up ended; profiles of one
+					 program list their records in much the same order */
+	uint64_t checksum;            /* of the control-flow graph, in probe-based profiles */
 	uint32_t attributes; /* LLVM's marks of a context: 1 was inlined, 2 should be, 4 copied */
 	uint16_t depth;      /* 0 = top level */
 	bool has_checksum;

@@ -41,7 +41,7 @@ static int merge_pos(struct pgo_fnprof *p, struct pgo_fn *into, const struct pgo
 	return rc;
 }
 
-/* What is not a count: kept from the first record that has it. */
+/* What is not a count, by rules that do not care for order. */
 static int merge_marks(struct pgo_fnprof *p, struct pgo_fn *into, const struct pgo_fnprof *q,
 	const struct pgo_fn *from)
 {
@@ -50,11 +50,12 @@ static int merge_marks(struct pgo_fnprof *p, struct pgo_fn *into, const struct p
 	if (file == PGO_STR_NONE)
 		return PGO_ENOMEM;
 	/* The file is part of a top-level record's key, so it stays what it was made with. */
-	if (into->file == 0 && into->depth != 0)
+	if (into->depth != 0 && file != 0 &&
+		(into->file == 0 || pgo_fnprof_compare_names(p, file, into->file) < 0))
 		into->file = file;
 	if (into->first_seen == 0 || (from->first_seen != 0 && from->first_seen < into->first_seen))
 		into->first_seen = from->first_seen;
-	if (!into->has_checksum && from->has_checksum) {
+	if (from->has_checksum && (!into->has_checksum || from->checksum < into->checksum)) {
 		into->has_checksum = true;
 		into->checksum = from->checksum;
 	}

@@ -131,6 +131,19 @@ static const struct clang_format *find_clang_format(const char *name, struct pgo
 	return NULL;
 }
 
+int pgo_clang_format_find(const char *name, const struct pgo_format **ret_format,
+	struct pgo_format_options *ret_options, struct pgo_err *err)
+{
+	const struct clang_format *f = find_clang_format(name, err);
+
+	if (f == NULL)
+		return PGO_EUSAGE;
+	*ret_format = f->format;
+	ret_options->md5 = f->md5;
+	ret_options->compress = f->compress;
+	return 0;
+}
+
 static unsigned choose_gcc_release(unsigned release)
 {
 	if (release == 0)

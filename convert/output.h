@@ -79,6 +79,9 @@ const struct pgo_output_type *pgo_output_type(enum pgo_output_kind kind);
 const char *pgo_output_kind_name(enum pgo_output_kind kind); /* its type's name */
 /* The names that --clang-format takes, for messages: "extbinary, text, ...". */
 extern const char pgo_clang_formats[];
+/* What such a name (NULL or "": the default) stands for; of the options it sets md5 and compress. */
+int pgo_clang_format_find(const char *name, const struct pgo_format **ret_format,
+	struct pgo_format_options *ret_options, struct pgo_err *err) PGO_MUST_CHECK;
 /* Fills the list.  PGO_EUSAGE for an unknown format or an empty list. */
 int pgo_outputs_init(struct pgo_outputs *o, const struct pgo_outputs_wanted *w,
 	struct pgo_err *err) PGO_MUST_CHECK;

@@ -9,6 +9,7 @@
 #include "pgo/core/sha256.h"
 #include "pgo/core/vec.h"
 #include "pgo/input.h"
+#include "pgo/merge_converted.h"
 #include "pgo/merge_inputs.h"
 #include "pgo/operands.h"
 
@@ -25,6 +26,8 @@ struct merge_values {
 	double host_cap;
 	uint64_t memory;
 	bool explain, keep_labels;
+	const char *clang_format;
+	struct pgo_opt_list weighted;
 };
 
 #define AT(field) offsetof(struct merge_values, field)
@@ -51,6 +54,14 @@ static const struct pgo_opt opts[] = {
 	{"binary", 'b', "APP", "ELF file that helps to place the addresses of recordings",
 		PGO_OPT_STR, AT(binary)},
 	{"memory", 0, "SIZE", "most memory for the tables (default 8G)", PGO_OPT_SIZE, AT(memory)},
+	{"Files that were converted already (of LLVM, GCC or BOLT)", 0, NULL, NULL, PGO_OPT_GROUP,
+		0},
+	{"weighted-input", 0, "WEIGHT,FILE", "a further file, whose counts are multiplied",
+		PGO_OPT_LIST, AT(weighted)},
+	{"clang-format", 0, "FORMAT",
+		"of merged LLVM profiles: extbinary, extbinary-md5, extbinary-zlib, "
+		"extbinary-md5-zlib, text or binary (default: that of the inputs)",
+		PGO_OPT_STR, AT(clang_format)},
 	PGO_OPT_END,
 };
 
@@ -248,10 +259,37 @@ static int check_usage(const struct merge_values *o, int n, struct pgo_err *err)
 	if (o->out == NULL && !o->explain)
 		return pgo_err_set(
 			err, PGO_EUSAGE, "say with -o FILE where the merged profile shall go");
+	if (o->clang_format != NULL)
+		return pgo_err_set(err, PGO_EUSAGE,
+			"--clang-format is for sample profiles of LLVM; pgo convert makes them of "
+			"profiles");
 	if (o->host_cap < 0 || o->half_life < 0 || o->window < 0)
 		return pgo_err_set(
 			err, PGO_EUSAGE, "--half-life, --window and --host-cap cannot be negative");
 	return 0;
+}
+
+/* Converted files have neither hosts nor times nor labels. */
+static int merge_converted(const struct merge_values *o, char **operands, int n,
+	const struct pgo_opt_globals *g, struct pgo_err *err)
+{
+	const struct pgo_merge_converted c = {o->out, o->manifest, o->clang_format,
+		(const char *const *)operands, (size_t)n, o->weighted.item, o->weighted.n};
+	static const struct merge_values none;
+	struct merge_values others = *o;
+
+	others.out = others.manifest = others.clang_format = NULL;
+	others.weighted = (struct pgo_opt_list){0};
+	if (memcmp(&others, &none, sizeof others) != 0)
+		pgo_err_set(err, PGO_EUSAGE,
+			"files that were converted already have neither hosts nor times nor "
+			"labels: "
+			"only -o, --manifest, --weighted-input and --clang-format apply to them");
+	else if (o->out == NULL)
+		pgo_err_set(err, PGO_EUSAGE, "say with -o FILE where the merged profile shall go");
+	else
+		return pgo_merge_converted(&pgo_cmd_merge, &c, g);
+	return pgo_cmd_fail(&pgo_cmd_merge, g, err);
 }
 
 static int run(int argc, char **argv)
@@ -265,6 +303,11 @@ static int run(int argc, char **argv)
 
 	if (pgo_cmd_begin(&pgo_cmd_merge, argc, argv, &o, &g, &first, NULL, &code) != 0)
 		return code;
+	if (o.weighted.n != 0 || (first < argc && pgo_merge_is_converted(argv[first]))) {
+		code = merge_converted(&o, argv + first, argc - first, &g, &err);
+		pgo_free(o.weighted.item);
+		return code;
+	}
 	pgo_buf_init(&r.bytes, OUT_MAX);
 	rc = check_usage(&o, argc - first, &err);
 	for (int i = first; i < argc && rc == 0; i++)
