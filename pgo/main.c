@@ -17,6 +17,7 @@
  *	input                  any file a user may name as a profile -> readers
  *	operands               what a command line names: files, directories, fetched ones
  *	merge_inputs           files -> plan -> one merged profile
+ *	merge_converted        files that were converted already -> one
  *	conf, pipeline         the configuration of `pgo run`; one target through all stages
  *	show, show_output, show_layout, show_profile
  *	                       views of every file that the program reads or writes
@@ -113,6 +114,8 @@
  *	format, fmt_cursor, fmt_gcc, fmt_gcc_write, fmt_llvm, fmt_llvm_text, fmt_llvm_bin,
  *	fmt_llvm_read, fmt_llvm_body, fmt_llvm_tables, fmt_llvm_hash, fmt_llvm_write
  *	                       the output formats, read and written
+ *	sum, sum_functions, sum_fdata, sum_impl
+ *	                       converted files added up
  *	preagg                 addresses for perf2bolt
  *	callgraph, linkorder   who calls whom; orders of functions for linkers
  *	bbaddrmap, exttsp, propeller, propeller_file

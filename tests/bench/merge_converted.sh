@@ -57,7 +57,8 @@ if peer=$(tests/tools.sh merge-fdata); then
 	theirs=$(best sh -c "'$peer' -q '$T'/fdata/*.fdata -o '$T/theirs.fdata'") || exit 1
 	row "merge-fdata -q" "$theirs" "$ours"
 	for i in 1 2 3; do
-		"$peer" -q $(ls "$T"/fdata/*.fdata | sort -R) -o "$T/theirs.$i" 2>/dev/null
+		mapfile -t mixed < <(printf '%s\n' "$T"/fdata/*.fdata | sort -R)
+		"$peer" -q "${mixed[@]}" -o "$T/theirs.$i" 2>/dev/null
 	done
 	echo "  different files from it in three orders: $(sha256sum "$T"/theirs.[123] | cut -c 1-64 | sort -u | wc -l)"
 	cmp <(sort "$T/ours.fdata") <(sort "$T/theirs.fdata") && echo "  the same lines"
