@@ -30,8 +30,18 @@ static bool takes(const struct pgo_fetch_run *r, const struct pgo_record *rec)
 				       : pgo_selection_takes(&r->selection, rec);
 }
 
+/* One and the same answer for what is in the store. */
+static int stored(struct pgo_fetch_run *r, const struct pgo_record *rec, enum pgo_fetch_state *ret)
+{
+	bool taken = takes(r, rec);
+
+	r->selected += taken;
+	*ret = taken ? PGO_FETCH_STORED : PGO_FETCH_OTHER;
+	return 1;
+}
+
 /* 1 if a former run settled this object and its answer still holds. */
-static int known(struct pgo_fetch_run *r, const struct pgo_listed *l, struct pgo_err *err)
+static int known(struct pgo_fetch_run *r, const struct pgo_listed *l, enum pgo_fetch_state *ret)
 {
 	uint32_t i = pgo_store_claim(&r->store->stored, l->name, l->size, l->mtime_ns);
 	const struct pgo_record *rec;
@@ -39,25 +49,21 @@ static int known(struct pgo_fetch_run *r, const struct pgo_listed *l, struct pgo
 	if (i != PGO_NONE) {
 		if (r->source->ops->replaces)
 			pgo_store_replace(r->store, l->name);
-		r->selected += takes(r, &r->store->stored.manifest.records[i]);
-		return 1;
+		return stored(r, &r->store->stored.manifest.records[i], ret);
 	}
 	i = pgo_store_claim(&r->store->seen, l->name, l->size, l->mtime_ns);
 	if (i == PGO_NONE)
 		return 0;
 	rec = &r->store->seen.manifest.records[i];
+	*ret = PGO_FETCH_OTHER;
 	if (strcmp(rec->kind, KIND_SPLIT) == 0) {
-		bool can = l->joined && r->source->ops->split != NULL;
-		int rc = can ? pgo_fetch_split(r, l, err) : 0;
-
-		return rc < 0 ? rc : can;
+		*ret = PGO_FETCH_SPLIT;
+		return l->joined && r->source->ops->split != NULL;
 	}
 	if (strcmp(rec->kind, KIND_NONE) == 0)
 		return 1;
-	if (rec->digest[0] != '\0') { /* the same bytes as a stored object */
-		r->selected += takes(r, rec);
-		return pgo_store_find(r->store, rec->digest) != PGO_NONE;
-	}
+	if (rec->digest[0] != '\0') /* the same bytes as a stored object */
+		return pgo_store_find(r->store, rec->digest) != PGO_NONE ? stored(r, rec, ret) : 0;
 	return !takes(r, rec);
 }
 
@@ -65,8 +71,11 @@ static int known(struct pgo_fetch_run *r, const struct pgo_listed *l, struct pgo
 
 static int put_defaults(const struct pgo_fetch_run *r, struct pgo_record *rec, struct pgo_err *err)
 {
+	const char *host = pgo_fetch_host_of(r, rec);
 	int rc = 0;
 
+	if (*host != '\0' && (rec->host == NULL || strcmp(rec->host, host) != 0))
+		rc = pgo_record_set(&rec->host, host, err);
 	for (size_t i = 0; i < r->o->n_labels && rc == 0; i++) {
 		const char *eq = strchr(r->o->labels[i], '=');
 		char *key = pgo_strndup(r->o->labels[i], (size_t)(eq - r->o->labels[i]));
@@ -302,20 +311,31 @@ static bool is_our_own(struct pgo_fetch_run *r, const char *name)
 	return ours;
 }
 
+int pgo_fetch_one(struct pgo_fetch_run *r, const struct pgo_listed *l, struct pgo_err *err)
+{
+	return r->source->ops->get != NULL ? take(r, l, err) : pgo_fetch_want(r, l, err);
+}
+
 int pgo_fetch_each(void *ctx, const struct pgo_listed *l, struct pgo_err *err)
 {
 	struct pgo_fetch_run *r = ctx;
+	enum pgo_fetch_state state = PGO_FETCH_NEW;
 	int rc;
 
 	if (is_our_own(r, l->name))
 		return 0;
 	r->stats->listed++;
-	pgo_progress("fetching", r->stats->listed, 0, "objects");
-	rc = known(r, l, err);
-	if (rc == 0)
-		return r->source->ops->get != NULL ? take(r, l, err) : pgo_fetch_want(r, l, err);
+	if (r->listing)
+		pgo_progress("listing", r->stats->listed, 0, "objects");
+	rc = known(r, l, &state);
 	r->stats->unchanged += rc > 0;
-	return rc < 0 ? rc : 0;
+	if (!r->listing && rc > 0 && state == PGO_FETCH_SPLIT)
+		return pgo_fetch_split(r, l, err);
+	if (rc == 0 && !r->listing) { /* a host of a joined object that was chosen */
+		rc = pgo_fetch_candidate(r, l, PGO_FETCH_DONE, err);
+		return rc == 0 ? pgo_fetch_one(r, l, err) : rc;
+	}
+	return pgo_fetch_candidate(r, l, rc == 0 ? PGO_FETCH_NEW : state, err);
 }
 
 /* One pool of connections for all stores on the network. */
@@ -329,22 +349,39 @@ static int join_network(struct pgo_fetch_run *r, struct pgo_err *err)
 	return r->http != NULL ? 0 : err->code;
 }
 
-static int fetch_url(struct pgo_fetch_run *r, const char *url, struct pgo_err *err)
+/* Sources stay open: their objects are asked for when all are listed. */
+static int list_url(struct pgo_fetch_run *r, const char *url, struct pgo_err *err)
 {
 	int rc;
 
 	r->source = pgo_source_open(url, r->o->extra, err);
 	if (r->source == NULL)
 		return err->code;
+	r->source_at = r->n_sources;
+	r->sources[r->n_sources++] = r->source;
 	r->source->query = &r->query;
 	rc = join_network(r, err);
+	return rc == 0 ? r->source->ops->list(r->source, &r->query, pgo_fetch_each, r, err) : rc;
+}
+
+static int fetch_all(struct pgo_fetch_run *r, struct pgo_err *err)
+{
+	int rc = 0;
+
+	r->sources = pgo_calloc(r->o->n_urls, sizeof(struct pgo_source *));
+	if (r->sources == NULL)
+		return pgo_err_nomem(err);
+	r->listing = true;
+	for (size_t i = 0; i < r->o->n_urls && rc == 0; i++)
+		rc = list_url(r, r->o->urls[i], err);
 	if (rc == 0)
-		rc = r->source->ops->list(r->source, &r->query, pgo_fetch_each, r, err);
-	if (rc == 0)
-		rc = pgo_fetch_transfer(r, err);
-	pgo_fetch_forget_wanted(r);
-	pgo_source_close(r->source);
-	r->source = NULL;
+		rc = pgo_fetch_candidates(r, err);
+	if (rc == 0 && r->o->coverage != NULL)
+		rc = pgo_fetch_cover(r, r->o->coverage, err);
+	pgo_fetch_forget_candidates(r);
+	for (size_t i = 0; i < r->n_sources; i++)
+		pgo_source_close(r->sources[i]);
+	pgo_free(r->sources);
 	return rc;
 }
 
@@ -402,8 +439,7 @@ static int run(struct pgo_fetch_run *r, struct pgo_err *err)
 		return err->code;
 	if (realpath(r->o->out_dir, r->out_real) == NULL)
 		r->out_real[0] = '\0';
-	for (size_t i = 0; i < r->o->n_urls && rc == 0; i++)
-		rc = fetch_url(r, r->o->urls[i], err);
+	rc = fetch_all(r, err);
 	pgo_progress_end();
 	if (rc == 0)
 		rc = pgo_store_commit(r->store, err); /* else the journal keeps what was done */

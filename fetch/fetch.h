@@ -13,6 +13,7 @@
 
 #include <stdint.h>
 
+struct pgo_coverage;   /* fetch/coverage.h */
 struct pgo_source_ops; /* fetch/source.h */
 
 struct pgo_fetch_options {
@@ -23,12 +24,14 @@ struct pgo_fetch_options {
 	const char *const *selects; /* `key="value"`, `key!="v"`, `key=~"re"`, `key!~"re"`: host,
 				       service, version, build_id or any label; all must hold */
 	size_t n_selects;
-	const char *by_host; /* label that names the host in stores that are asked by queries; NULL
-				= the usual ones */
+	const char *by_host;      /* label that names the host; NULL = the usual ones */
 	const char *const *types; /* sample types wanted: "cpu", "lbr_traces"; none = any */
 	size_t n_types;
 	const char *const *labels; /* `key=value`, for profiles that do not have that label */
 	size_t n_labels;
+	uint64_t max_profiles;              /* take a sample of so many (fetch/sample.h); 0 = all */
+	struct pgo_coverage *coverage;      /* zeroed; filled with what there was and what was taken
+					  (pgo_coverage_fini); or NULL */
 	uint64_t max_object;                /* bytes of one stored object; 0 = 4 GiB */
 	struct pgo_http_options http;       /* for stores on the network */
 	const struct pgo_source_ops *extra; /* a further kind of store, of the caller's own; or NULL
@@ -43,6 +46,7 @@ struct pgo_fetch_stats {
 	uint64_t fetched, fetched_bytes;
 	uint64_t duplicates; /* same bytes as a stored object */
 	uint64_t not_selected, not_profiles, failed;
+	uint64_t not_taken;               /* beyond max_profiles */
 	uint64_t empty;                   /* the store has no samples there */
 	uint64_t split;                   /* taken host by host instead */
 	uint64_t retries, received_bytes; /* over the network */

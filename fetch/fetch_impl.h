@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A run of fetch, as its two files share it: fetch.c lists, remembers and settles; transfer.c gets
- * the objects of stores on the network, part by part, many at a time.
+ * A run of fetch, as its files share it: fetch.c lists, remembers and settles; candidates.c chooses
+ * among what is listed; transfer.c gets the objects of stores on the network, part by part, many at
+ * a time.
  */
 #ifndef PGO_FETCH_FETCH_IMPL_H
 #define PGO_FETCH_FETCH_IMPL_H
@@ -14,14 +15,30 @@
 
 #include <limits.h>
 
-struct pgo_fetch_wanted; /* an object that is to be fetched: transfer.c */
+struct pgo_coverage;        /* fetch/coverage.h */
+struct pgo_fetch_candidate; /* an object that is listed: candidates.c */
+struct pgo_fetch_wanted;    /* an object that is to be fetched: transfer.c */
+
+enum pgo_fetch_state {
+	PGO_FETCH_NEW,    /* to be fetched if it is among those that are wanted */
+	PGO_FETCH_STORED, /* in the store, and selected */
+	PGO_FETCH_OTHER,  /* known to be of no use */
+	PGO_FETCH_SPLIT,  /* its hosts are to be listed, as in a former run */
+	PGO_FETCH_CHOSEN,
+	PGO_FETCH_DONE, /* fetched, or tried */
+};
 
 struct pgo_fetch_run {
 	const struct pgo_fetch_options *o;
 	struct pgo_selection selection;
 	struct pgo_query query;
 	struct pgo_store *store;
-	struct pgo_source *source; /* the one being listed */
+	struct pgo_source **sources; /* n_sources of them, open */
+	size_t n_sources, source_at;
+	struct pgo_source *source; /* sources[source_at]: the one being listed or asked */
+	bool listing;              /* nothing is fetched yet */
+	struct pgo_fetch_candidate *candidates;
+	size_t n_candidates, candidates_room;
 	struct pgo_fetch_stats *stats;
 	struct pgo_http *http; /* made when the first store on the network is met */
 	/* Of the source being listed: objects in the order of their names, and those parts of them
@@ -55,6 +72,20 @@ int pgo_fetch_settle(struct pgo_fetch_run *r, const struct pgo_listed *l, const 
 	struct pgo_fetch_looked *looked, struct pgo_err *err) PGO_MUST_CHECK;
 /* An object that the source lists; the callback of ops->list and ops->split. */
 int pgo_fetch_each(void *ctx, const struct pgo_listed *l, struct pgo_err *err) PGO_MUST_CHECK;
+
+/* Notes an object of r->source. */
+int pgo_fetch_candidate(struct pgo_fetch_run *r, const struct pgo_listed *l,
+	enum pgo_fetch_state state, struct pgo_err *err) PGO_MUST_CHECK;
+/* Chooses among them, and fetches what was chosen. */
+int pgo_fetch_candidates(struct pgo_fetch_run *r, struct pgo_err *err) PGO_MUST_CHECK;
+int pgo_fetch_cover(
+	struct pgo_fetch_run *r, struct pgo_coverage *to, struct pgo_err *err) PGO_MUST_CHECK;
+void pgo_fetch_forget_candidates(struct pgo_fetch_run *r);
+/* By the label that the options name, else as the record says; "" if unknown. */
+const char *pgo_fetch_host_of(const struct pgo_fetch_run *r, const struct pgo_record *rec);
+/* Takes an object of r->source, at once or with the next pgo_fetch_transfer(). */
+int pgo_fetch_one(
+	struct pgo_fetch_run *r, const struct pgo_listed *l, struct pgo_err *err) PGO_MUST_CHECK;
 
 /* Keeps a copy of *l for pgo_fetch_transfer(). */
 int pgo_fetch_want(

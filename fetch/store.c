@@ -103,6 +103,29 @@ uint32_t pgo_store_claim(
 	return i;
 }
 
+/* As source_eq, but for records that were claimed before. */
+static bool source_is(const void *ctx, uint32_t i, const void *key)
+{
+	const struct pgo_store_table *t = ctx;
+	const struct pgo_record *r = &t->manifest.records[i];
+	const struct source_key *k = key;
+
+	return r->source_size == k->size && r->source_mtime_ns == k->mtime_ns &&
+	       strcmp(r->source, k->source) == 0;
+}
+
+const struct pgo_record *pgo_store_peek(
+	const struct pgo_store *s, const char *source, uint64_t size, int64_t mtime_ns)
+{
+	const struct source_key k = {source, size, mtime_ns};
+	uint32_t i = pgo_map_find(&s->stored.by_source, source_hash(&k), source_is, &s->stored, &k);
+
+	if (i != PGO_MAP_NONE)
+		return &s->stored.manifest.records[i];
+	i = pgo_map_find(&s->seen.by_source, source_hash(&k), source_is, &s->seen, &k);
+	return i != PGO_MAP_NONE ? &s->seen.manifest.records[i] : NULL;
+}
+
 uint32_t pgo_store_find(const struct pgo_store *s, const char *digest)
 {
 	return pgo_map_find_key(&s->by_digest, s->stored.manifest.records,

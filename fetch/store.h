@@ -56,6 +56,10 @@ void pgo_store_close(struct pgo_store *s);
  * it. */
 uint32_t pgo_store_claim(
 	struct pgo_store_table *t, const char *source, uint64_t size, int64_t mtime_ns);
+/* What is known of that object in that state, claimed or not: of a stored one, else of one that was
+ * seen; or NULL. */
+const struct pgo_record *pgo_store_peek(
+	const struct pgo_store *s, const char *source, uint64_t size, int64_t mtime_ns);
 /* The stored object's record, or PGO_NONE. */
 uint32_t pgo_store_find(const struct pgo_store *s, const char *digest);
 /* A name for an object on its way: gives a string (pgo_free). */

@@ -1,23 +1,25 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "pgo/cmd.h"
 
+#include "fetch/coverage.h"
 #include "fetch/fetch.h"
 #include "pgo/core/diag.h"
 #include "pgo/core/json.h"
 
 #include <inttypes.h>
 
-#define PRINT_MAX ((size_t)1 << 20)
+#define PRINT_MAX ((size_t)1 << 30)
 #define MAX_PARALLEL 256
 #define MAX_TRIES 100
 
 struct fetch_values {
 	const char *dir;
-	struct pgo_opt_list selects, labels;
+	struct pgo_opt_list selects, labels, types;
+	const char *by_host;
 	int64_t since, until;
-	uint64_t max_object, parallel, tries, rate;
+	uint64_t max_object, max_profiles, parallel, tries, rate;
 	const char *ca_file;
-	bool insecure, netrc;
+	bool insecure, netrc, coverage;
 };
 
 #define AT(field) offsetof(struct fetch_values, field)
@@ -35,6 +37,18 @@ static const struct pgo_opt opts[] = {
 		"build_id=..., "
 		"or any other label (repeatable: all must hold)",
 		PGO_OPT_LIST, AT(selects)},
+	{"type", 't', "NAME",
+		"only profiles with this sample type, such as cpu or lbr_traces (repeatable: one "
+		"of them; default: any; of profile stores those of CPU time and branches)",
+		PGO_OPT_LIST, AT(types)},
+	{"by-host", 0, "LABEL", "the label that names the host (default: the usual ones)",
+		PGO_OPT_STR, AT(by_host)},
+	{"max-profiles", 0, "N",
+		"take a sample: as many hosts, hours of the week and builds as N profiles can be "
+		"of",
+		PGO_OPT_U64, AT(max_profiles)},
+	{"coverage", 0, NULL, "say what is missing: days of hosts, hours of the week, builds",
+		PGO_OPT_FLAG, AT(coverage)},
 	{"max-object", 0, "SIZE", "skip objects larger than this (default 4G)", PGO_OPT_SIZE,
 		AT(max_object)},
 	{"Stores on the network", 0, NULL, NULL, PGO_OPT_GROUP, 0},
@@ -61,17 +75,24 @@ static const struct pgo_opt_table table = {
 	"[OPTION]... SOURCE... -o DIR",
 	"Copies profiles and recordings from stores into a directory, each once, under its SHA-256 "
 	"and with a line in manifest.jsonl. What an earlier run has seen is not opened again. A "
-	"source is a directory, a file, a glob pattern, or an http address that answers with a "
-	"profile.",
+	"source is a directory, a file, a glob pattern, a bucket, a profile store, or an http "
+	"address that answers with a profile.",
 	opts,
 };
 
-static void print_text(
-	const struct fetch_values *o, const struct pgo_fetch_stats *s, struct pgo_buf *out)
+enum { COVERAGE_LINES = 20 };
+
+static void print_text(const struct fetch_values *o, const struct pgo_fetch_stats *s,
+	const struct pgo_coverage *c, struct pgo_buf *out)
 {
 	pgo_buf_printf(out,
 		"%s: %" PRIu64 " objects listed: %" PRIu64 " unchanged, %" PRIu64 " examined\n",
 		o->dir, s->listed, s->unchanged, s->examined);
+	if (s->not_taken != 0)
+		pgo_buf_printf(out, "%" PRIu64 " left where they are, beyond --max-profiles\n",
+			s->not_taken);
+	if (o->coverage || o->max_profiles != 0)
+		pgo_coverage_text(c, o->coverage ? COVERAGE_LINES : 0, out);
 	if (s->examined == 0)
 		return;
 	pgo_buf_printf(out,
@@ -86,7 +107,39 @@ static void print_text(
 			s->received_bytes, s->retries);
 }
 
-static void print_json(const struct pgo_fetch_stats *s, struct pgo_buf *out)
+static void json_list(struct pgo_json *j, const char *key, const struct pgo_opt_list *l)
+{
+	pgo_json_key(j, key);
+	pgo_json_array(j);
+	for (size_t i = 0; i < l->n; i++)
+		pgo_json_str(j, l->item[i]);
+	pgo_json_end_array(j);
+}
+
+static void json_asked(struct pgo_json *j, const struct fetch_values *o)
+{
+	char text[40];
+
+	pgo_json_key(j, "asked");
+	pgo_json_object(j);
+	if (o->since != 0) {
+		pgo_format_time(o->since, text, sizeof text);
+		pgo_json_kv_str(j, "since", text);
+	}
+	if (o->until != 0) {
+		pgo_format_time(o->until, text, sizeof text);
+		pgo_json_kv_str(j, "until", text);
+	}
+	json_list(j, "select", &o->selects);
+	json_list(j, "types", &o->types);
+	if (o->by_host != NULL)
+		pgo_json_kv_str(j, "by_host", o->by_host);
+	pgo_json_kv_u64(j, "max_profiles", o->max_profiles);
+	pgo_json_end_object(j);
+}
+
+static void print_json(const struct fetch_values *o, const struct pgo_fetch_stats *s,
+	const struct pgo_coverage *c, struct pgo_buf *out)
 {
 	struct pgo_json j;
 
@@ -103,14 +156,23 @@ static void print_json(const struct pgo_fetch_stats *s, struct pgo_buf *out)
 	pgo_json_kv_u64(&j, "not_selected", s->not_selected);
 	pgo_json_kv_u64(&j, "not_profiles", s->not_profiles);
 	pgo_json_kv_u64(&j, "failed", s->failed);
+	pgo_json_kv_u64(&j, "empty", s->empty);
+	pgo_json_kv_u64(&j, "split", s->split);
+	pgo_json_kv_u64(&j, "not_taken", s->not_taken);
 	pgo_json_kv_u64(&j, "retries", s->retries);
 	pgo_json_kv_u64(&j, "received_bytes", s->received_bytes);
+	json_asked(&j, o);
+	pgo_json_key(&j, "coverage");
+	pgo_json_object(&j);
+	pgo_coverage_json(c, &j);
+	pgo_json_end_object(&j);
 	pgo_json_end_object(&j);
 	pgo_json_finish(&j);
 }
 
 static int fetch(const struct fetch_values *o, const struct pgo_opt_globals *g, char **urls, int n)
 {
+	struct pgo_coverage coverage = {0};
 	const struct pgo_fetch_options fo = {
 		.urls = (const char *const *)urls,
 		.n_urls = (size_t)n,
@@ -121,6 +183,11 @@ static int fetch(const struct fetch_values *o, const struct pgo_opt_globals *g, 
 		.n_selects = o->selects.n,
 		.labels = o->labels.item,
 		.n_labels = o->labels.n,
+		.by_host = o->by_host,
+		.types = o->types.item,
+		.n_types = o->types.n,
+		.max_profiles = o->max_profiles,
+		.coverage = o->coverage || o->max_profiles != 0 || g->json ? &coverage : NULL,
 		.max_object = o->max_object,
 		.http = {.parallel = (unsigned)o->parallel,
 			.tries = (unsigned)o->tries,
@@ -143,13 +210,16 @@ static int fetch(const struct fetch_values *o, const struct pgo_opt_globals *g, 
 			"--parallel is at most %d and --tries at most %d", MAX_PARALLEL, MAX_TRIES);
 	else if (pgo_fetch(&fo, &stats, &err) == 0)
 		pgo_err_clear(&err);
-	if (err.code != PGO_OK)
+	if (err.code != PGO_OK) {
+		pgo_coverage_fini(&coverage);
 		return pgo_cmd_fail(&pgo_cmd_fetch, g, &err);
+	}
 	pgo_buf_init(&out, PRINT_MAX);
 	if (g->json)
-		print_json(&stats, &out);
+		print_json(o, &stats, &coverage, &out);
 	else if (!g->quiet)
-		print_text(o, &stats, &out);
+		print_text(o, &stats, &coverage, &out);
+	pgo_coverage_fini(&coverage);
 	if (o->insecure)
 		pgo_warn("--insecure: no certificate was checked");
 	code = out.failed ? PGO_EXIT_FAILED : pgo_cmd_print(&pgo_cmd_fetch, g, out.data, out.len);
@@ -167,6 +237,7 @@ static int run(int argc, char **argv)
 		code = fetch(&o, &g, argv + first, argc - first);
 	pgo_opt_list_free(&o.selects);
 	pgo_opt_list_free(&o.labels);
+	pgo_opt_list_free(&o.types);
 	return code;
 }
 
