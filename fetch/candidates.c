@@ -5,7 +5,7 @@
 #include "fetch/coverage.h"
 #include "fetch/examine.h"
 #include "fetch/fetch_impl.h"
-#include "fetch/sample.h"
+#include "fetch/strata.h"
 #include "pgo/core/alloc.h"
 #include "pgo/core/profile.h"
 #include "pgo/core/vec.h"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "fetch/coverage.h"
 
-#include "fetch/sample.h"
+#include "fetch/strata.h"
 #include "pgo/core/alloc.h"
 #include "pgo/core/opt.h"
 #include "pgo/core/vec.h"

@@ -29,7 +29,7 @@ struct pgo_fetch_options {
 	size_t n_types;
 	const char *const *labels; /* `key=value`, for profiles that do not have that label */
 	size_t n_labels;
-	uint64_t max_profiles;              /* take a sample of so many (fetch/sample.h); 0 = all */
+	uint64_t max_profiles;              /* take a sample of so many (fetch/strata.h); 0 = all */
 	struct pgo_coverage *coverage;      /* zeroed; filled with what there was and what was taken
 					  (pgo_coverage_fini); or NULL */
 	uint64_t max_object;                /* bytes of one stored object; 0 = 4 GiB */

@@ -49,7 +49,7 @@
  * fetch/: stores and recordings -> raw profiles
  *	fetch, select, examine, store, durable, transfer, fetch_impl
  *	                       choose, look into, copy once, keep the manifest; parts of objects
- *	candidates, sample, coverage
+ *	candidates, strata, coverage
  *	                       all that is listed; as many kinds of it as fit; what is missing
  *	push, push_name, push_shape, push_elfs
  *	                       profiles into stores: names there, the shape that stores keep

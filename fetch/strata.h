@@ -9,8 +9,8 @@
  * taken in whatever order they are listed and whenever one looks; a new profile takes the place of
  * at most one other.
  */
-#ifndef PGO_FETCH_SAMPLE_H
-#define PGO_FETCH_SAMPLE_H
+#ifndef PGO_FETCH_STRATA_H
+#define PGO_FETCH_STRATA_H
 
 #include "pgo/core/err.h"
 

@@ -2,7 +2,7 @@
 /* Which profiles a sample holds, and what is said to be missing. */
 #include "fetch/coverage.h"
 #include "fetch/fetch.h"
-#include "fetch/sample.h"
+#include "fetch/strata.h"
 #include "pgo/core/alloc.h"
 #include "pgo/core/file.h"
 #include "pgo/core/pprof.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "fetch/sample.h"
+#include "fetch/strata.h"
 
 #include "pgo/core/alloc.h"
 #include "pgo/core/map.h"
