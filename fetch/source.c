@@ -15,6 +15,8 @@ static const struct pgo_source_ops *const table[] = {
 	&pgo_source_gs,
 	&pgo_source_http,
 	&pgo_source_https,
+	&pgo_source_parca,
+	&pgo_source_parca_https,
 	&pgo_source_profefe,
 	&pgo_source_profefe_https,
 	&pgo_source_pyroscope,

@@ -90,6 +90,12 @@ struct pgo_source_ops {
 	int (*reply)(struct pgo_source *s, const char *name, unsigned part,
 		const struct pgo_http_reply *reply, const char *path, struct pgo_err *err);
 	/*
+	 * An object could not be had: what it was asked for was too much at a time (PGO_ELIMIT), or
+	 * there was no reply at all (PGO_ENET).  The number of parts, more than before, in which it
+	 * is asked for from the beginning; 0 = it stays a failure.  NULL = never.
+	 */
+	unsigned (*refine)(struct pgo_source *s, const char *name, int why);
+	/*
 	 * Makes the object, an ordinary profile, out of its parts: paths[i] holds the body of part i
 	 * as it came over the wire, or is NULL where that part was PGO_EEMPTY.  Unwraps, undoes what
 	 * the store did to the values, joins columns by stack, and writes `to_path`.  PGO_EEMPTY: no
@@ -130,6 +136,8 @@ extern const struct pgo_source_ops pgo_source_file;
 extern const struct pgo_source_ops pgo_source_gs;
 extern const struct pgo_source_ops pgo_source_http;
 extern const struct pgo_source_ops pgo_source_https;
+extern const struct pgo_source_ops pgo_source_parca;
+extern const struct pgo_source_ops pgo_source_parca_https;
 extern const struct pgo_source_ops pgo_source_profefe;
 extern const struct pgo_source_ops pgo_source_profefe_https;
 extern const struct pgo_source_ops pgo_source_pyroscope;

@@ -68,7 +68,8 @@ static int parameter(void *ctx, const char *name, const char *value, struct pgo_
 	if (hours == 0 || hours > 24 || 24 % hours != 0 ||
 		strcmp(value + strspn(value, "0123456789"), "h") != 0)
 		return pgo_err_set(err, PGO_EUSAGE,
-			"there is no parameter '%s=%s' for Parca; known are hosts=each, hosts=joined "
+			"there is no parameter '%s=%s' for Parca; known are hosts=each, "
+			"hosts=joined "
 			"and window=24h, 12h, 8h, 6h, 4h, 3h, 2h, 1h",
 			name, value);
 	s->window = (int64_t)hours * HOUR_NS;
@@ -84,8 +85,7 @@ static struct pgo_source *parca_open(const char *url, struct pgo_err *err)
 		pgo_err_nomem(err);
 		return NULL;
 	}
-	s->base.ops =
-		strncmp(url, "parca+", 6) == 0 ? &pgo_source_parca_https : &pgo_source_parca;
+	s->base.ops = strncmp(url, "parca+", 6) == 0 ? &pgo_source_parca_https : &pgo_source_parca;
 	s->window = 24 * HOUR_NS;
 	if (pgo_store_url_parse(url, parameter, s, &s->url, err) < 0) {
 		parca_close(&s->base);
@@ -99,10 +99,8 @@ static struct pgo_source *parca_open(const char *url, struct pgo_err *err)
 int pgo_parca_ask(struct pgo_parca_source *s, const char *method, const struct pgo_buf *message,
 	struct pgo_buf *ret, struct pgo_err *err)
 {
-	struct pgo_http_request r = {.max = REPLY_MAX,
-		.sign = pgo_http_auth_add,
-		.patient = true,
-		.total_ms = CALL_MS};
+	struct pgo_http_request r = {
+		.max = REPLY_MAX, .sign = pgo_http_auth_add, .patient = true, .total_ms = CALL_MS};
 	struct pgo_http_reply reply = {0};
 	struct pgo_grpc_outcome outcome = {.status = PGO_GRPC_NONE};
 	char *url = pgo_asprintf("%s%s", s->url.base, method);
@@ -135,8 +133,8 @@ int pgo_parca_ask(struct pgo_parca_source *s, const char *method, const struct p
 
 void pgo_parca_put_name(struct pgo_buf *b, const struct pgo_parca_type *t)
 {
-	pgo_buf_printf(b, "{__name__=\"%s:%s:%s:%s:%s%s\"", t->name, t->sample_type,
-		t->sample_unit, t->period_type, t->period_unit, t->delta ? ":delta" : "");
+	pgo_buf_printf(b, "{__name__=\"%s:%s:%s:%s:%s%s\"", t->name, t->sample_type, t->sample_unit,
+		t->period_type, t->period_unit, t->delta ? ":delta" : "");
 }
 
 char *pgo_parca_query(const struct pgo_parca_source *s, const struct pgo_parca_type *t,
@@ -290,8 +288,8 @@ static int put_call(const struct pgo_parca_source *s, const struct pgo_parca_obj
 	if (query != NULL && p->kind == PART_PERIOD)
 		put_probe(&b, o, p, query);
 	else if (query != NULL)
-		pgo_parca_put_merge(&b, query, p->from_ns, p->to_ns - 1,
-			o->joined ? s->names.host : NULL);
+		pgo_parca_put_merge(
+			&b, query, p->from_ns, p->to_ns - 1, o->joined ? s->names.host : NULL);
 	pgo_grpc_frame(&c->body, b.data, b.len);
 	c->url = pgo_asprintf(
 		"%s" PGO_PARCA_QUERY "%s", s->url.base, range ? "QueryRange" : "Query");
@@ -462,8 +460,8 @@ static int parca_reply(struct pgo_source *src, const char *name, unsigned part,
 	int rc = 0;
 
 	/* A frame that does not end is a reply that was cut off: the verdict says so. */
-	if (type != NULL && strncmp(type, "application/grpc", 16) == 0 &&
-		access(path, R_OK) == 0 && pgo_grpc_file(path, NULL, &outcome, &why) < 0)
+	if (type != NULL && strncmp(type, "application/grpc", 16) == 0 && access(path, R_OK) == 0 &&
+		pgo_grpc_file(path, NULL, &outcome, &why) < 0)
 		outcome.status = PGO_GRPC_NONE;
 	rc = pgo_grpc_judge(reply, &outcome, s->url.name, err);
 	if (rc == PGO_EFORMAT)
@@ -532,8 +530,8 @@ static int add_part(struct pgo_columns *c, const struct pgo_parca_object *o, con
 	else if (product && !divide)
 		rc = pgo_columns_add(c, p->type->period_type, p->type->period_unit, rd, &local);
 	else if (product && rd != NULL)
-		rc = pgo_columns_add_divided(c, p->type->sample_type, p->type->sample_unit, rd,
-			o->period, &local);
+		rc = pgo_columns_add_divided(
+			c, p->type->sample_type, p->type->sample_unit, rd, o->period, &local);
 	else
 		rc = pgo_columns_add(c, p->type->sample_type, p->type->sample_unit, rd, &local);
 	pgo_reader_close(rd);
@@ -700,6 +698,7 @@ const struct pgo_source_ops pgo_source_parca = {
 	.scheme = "parca",
 	.about = "a server of Parca's",
 	.selects = true,
+	.replaces = true,
 	.open = parca_open,
 	.close = parca_close,
 	.list = parca_list,
@@ -716,6 +715,7 @@ const struct pgo_source_ops pgo_source_parca_https = {
 	.scheme = "parca+https",
 	.about = "the same, encrypted: Polar Signals Cloud",
 	.selects = true,
+	.replaces = true,
 	.open = parca_open,
 	.close = parca_close,
 	.list = parca_list,

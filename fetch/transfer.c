@@ -260,6 +260,24 @@ static int complete(struct pgo_fetch_run *r, struct pgo_fetch_wanted *w, struct 
 	return finish_until(r, MAX_UNSETTLED, err);
 }
 
+/* An object that was too much at a time is begun anew, in more parts: 1 if that is so. */
+static int start_over(struct pgo_fetch_run *r, size_t of, struct pgo_err *err)
+{
+	struct pgo_fetch_wanted *w = &r->wanted[of];
+	struct pgo_listed l = w->listed;
+	int why = w->why.code, rc;
+
+	if (r->source->ops->refine == NULL || (why != PGO_ELIMIT && why != PGO_ENET))
+		return 0;
+	l.parts = r->source->ops->refine(r->source, w->name, why);
+	if (l.parts == 0)
+		return 0;
+	drop_parts(r, w);
+	r->stats->examined--; /* it will be, again */
+	rc = pgo_fetch_want(r, &l, err);
+	return rc < 0 ? rc : 1;
+}
+
 static int judge(struct pgo_fetch_run *r, struct pgo_fetch_part *p,
 	const struct pgo_http_reply *reply, struct pgo_err *why)
 {
@@ -305,7 +323,12 @@ static int answered(void *ctx, struct pgo_http_request *q, const struct pgo_http
 	p->empty = rc == PGO_EEMPTY;
 	if (rc < 0 && !p->empty && w->why.code == PGO_OK)
 		w->why = why;
-	return ++w->n_done == w->n_parts ? complete(r, w, err) : 0;
+	if (++w->n_done < w->n_parts)
+		return 0;
+	rc = start_over(r, p->of, err);
+	if (rc != 0)
+		return rc < 0 ? rc : 0;
+	return complete(r, w, err);
 }
 
 /* The hosts of a joined object; the object itself where there is nothing to tell them apart by. */
