@@ -14,6 +14,7 @@
 #include "fetch/parca_wire.h"
 #include "fetch/source.h"
 #include "fetch/store_url.h"
+#include "pgo/core/profile.h"
 #include "pgo/core/strtab.h"
 
 #include <stdbool.h>
@@ -84,6 +85,50 @@ void pgo_parca_put_name(struct pgo_buf *b, const struct pgo_parca_type *t);
 /* The query for one column of an object: gives a string (pgo_free); NULL = memory. */
 char *pgo_parca_query(const struct pgo_parca_source *s, const struct pgo_parca_type *t,
 	const struct pgo_parca_object *o);
+
+/*
+ * The file of a reply as a reader of its pprof; it keeps `hold`, to be freed after it.  NULL, and
+ * PGO_OK in `err`, where there is none.
+ */
+struct pgo_reader *pgo_parca_read(const char *path, struct pgo_buf *hold, struct pgo_err *err);
+struct pgo_parca_totals {
+	int64_t sum; /* of all values */
+	uint64_t samples;
+	int64_t by;
+	bool divisible; /* all values are multiples of `by`, unless that is 0 */
+};
+/* Adds the values in the file of a reply. */
+int pgo_parca_add_up(
+	const char *path, struct pgo_parca_totals *t, struct pgo_err *err) PGO_MUST_CHECK;
+
+/* What a part of an object asks for. */
+struct pgo_parca_part {
+	enum { PGO_PARCA_COLUMN, PGO_PARCA_PERIOD } kind;
+	const struct pgo_parca_type *type;
+	int64_t from_ns, to_ns; /* from <= time < to */
+};
+/* NULL if there is none of that name. */
+struct pgo_parca_object *pgo_parca_object_of(const struct pgo_parca_source *s, const char *name);
+unsigned pgo_parca_parts_of(const struct pgo_parca_source *s, const struct pgo_parca_object *o);
+struct pgo_parca_part pgo_parca_part_at(
+	const struct pgo_parca_source *s, const struct pgo_parca_object *o, unsigned index);
+/* The column whose counts are multiplied by the period, if the object has it. */
+const struct pgo_parca_type *pgo_parca_product_of(
+	const struct pgo_parca_family *f, const struct pgo_parca_object *o);
+
+/* Rows of the operations (fetch/source.h). */
+int pgo_parca_request(struct pgo_source *src, const char *name, unsigned part,
+	struct pgo_http_request *r, struct pgo_err *err);
+void pgo_parca_request_end(struct pgo_source *src, struct pgo_http_request *r);
+int pgo_parca_reply(struct pgo_source *src, const char *name, unsigned part,
+	const struct pgo_http_reply *reply, const char *path, struct pgo_err *err);
+unsigned pgo_parca_refine(struct pgo_source *src, const char *name, int why);
+int pgo_parca_assemble(struct pgo_source *src, const char *name, const char *const *paths, size_t n,
+	const char *to_path, struct pgo_err *err);
+int pgo_parca_put(struct pgo_source *src, const struct pgo_push_item *item, struct pgo_err *err);
+
+/* The server gives up after a minute; one that was told to wait longer is waited for. */
+#define PGO_PARCA_CALL_MS 300000
 
 /* Fills families, labels and objects. */
 int pgo_parca_find(
