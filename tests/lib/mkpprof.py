@@ -6,9 +6,11 @@
 
     type cpu/nanoseconds                  in order; none = samples/count
     time 1790000000                       seconds
+    duration 30                           seconds
+    period 10000 cpu/nanoseconds
     mapping 1000 5000 200 /bin/app abcd   START LIMIT OFFSET (hex) FILE BUILD-ID
     main;parse 12                         frames root first, then the values
-    0x1234;0x1250 3 40 host=web-1         addresses lie in the first mapping that holds them
+    0x1234;0x1250=f 3 40 host=web-1       addresses lie in the first mapping that holds them
 """
 import gzip
 import sys
@@ -39,7 +41,7 @@ def s(text):
     return strings.setdefault(text, len(strings))
 
 
-types, maps, samples, locations, functions, time = [], [], [], {}, {}, 0
+types, maps, samples, locations, functions, time, duration, period = [], [], [], {}, {}, 0, 0, None
 for line in sys.stdin.read().splitlines():
     word = line.split()
     if not word or word[0].startswith("#"):
@@ -48,6 +50,10 @@ for line in sys.stdin.read().splitlines():
         types.append(tuple(word[1].split("/")))
     elif word[0] == "time":
         time = int(word[1]) * 10**9
+    elif word[0] == "duration":
+        duration = int(word[1]) * 10**9
+    elif word[0] == "period":
+        period = (int(word[1]), *word[2].split("/"))
     elif word[0] == "mapping":
         maps.append((int(word[1], 16), int(word[2], 16), int(word[3], 16), word[4], word[5]))
     else:
@@ -65,15 +71,21 @@ for i, (start, limit, offset, name, build) in enumerate(maps, 1):
     out += blob(3, num(1, i) + num(2, start) + num(3, limit) + num(4, offset) + num(5, s(name)) + num(6, s(build)))
 for frame, i in locations.items():
     if frame.startswith("0x"):
-        addr = int(frame, 16)
+        addr, _, name = frame.partition("=")
+        addr = int(addr, 16)
+        line = b""
+        if name:
+            line = blob(4, num(1, functions.setdefault(name, len(functions) + 1)) + num(2, 1))
         inside = [k for k, m in enumerate(maps, 1) if m[0] <= addr < m[1]]
-        out += blob(4, num(1, i) + num(2, inside[0] if inside else 1 if maps else 0) + num(3, addr))
+        out += blob(4, num(1, i) + num(2, inside[0] if inside else 1 if maps else 0) + num(3, addr) + line)
     else:
         f = functions.setdefault(frame, len(functions) + 1)
         out += blob(4, num(1, i) + blob(4, num(1, f) + num(2, 1)))
 for name, i in functions.items():
     out += blob(5, num(1, i) + num(2, s(name)) + num(3, s(name)))
-out += num(9, time)
+out += num(9, time) + num(10, duration)
+if period:
+    out += blob(11, num(1, s(period[1])) + num(2, s(period[2]))) + num(12, period[0])
 for text in strings:
     out += blob(6, text.encode())
 with open(sys.argv[1], "wb") as f:
