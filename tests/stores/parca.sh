@@ -64,7 +64,7 @@ make_profile() {
 		echo "period $4 cpu/nanoseconds"
 		printf 'mapping %x %x 1000 /bin/app 00aabb\n' "$2" $(($2 + 0x9000))
 		for ((k = 1; k <= $5; k++)); do
-			printf '0x%x;0x%x %d %d\n' $(($2 + k * 4 % 0x9000)) $(($2 + k * 36 / 0x9000 * 8)) "$k" $((k * $4))
+			printf '0x%x;0x%x %d %d\n' $(($2 + k * 4 % 0x9000)) $(($2 + k % 7 * 8)) "$k" $((k * $4))
 		done
 	} | python3 tests/lib/mkpprof.py "$1"
 }
