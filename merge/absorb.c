@@ -11,6 +11,7 @@ struct absorb {
 	struct pgo_merge *m;
 	const struct pgo_merge *from;
 	uint32_t *str, *mapping, *function, *location, *label_set, *column;
+	uint64_t *factor;       /* per column */
 	struct pgo_line *lines; /* scratch */
 	struct pgo_label *labels;
 	size_t lines_room, labels_room;
@@ -24,6 +25,7 @@ static void absorb_fini(struct absorb *a)
 	pgo_free(a->location);
 	pgo_free(a->label_set);
 	pgo_free(a->column);
+	pgo_free(a->factor);
 	pgo_free(a->lines);
 	pgo_free(a->labels);
 }
@@ -38,8 +40,9 @@ static int absorb_init(struct absorb *a)
 	a->location = pgo_calloc(from->n_locations, sizeof *a->location);
 	a->label_set = pgo_calloc(from->n_label_sets, sizeof *a->label_set);
 	a->column = pgo_calloc(from->n_columns, sizeof *a->column);
+	a->factor = pgo_calloc(from->n_columns, sizeof *a->factor);
 	return a->str != NULL && a->mapping != NULL && a->function != NULL && a->location != NULL &&
-			       a->label_set != NULL && a->column != NULL
+			       a->label_set != NULL && a->column != NULL && a->factor != NULL
 		       ? 0
 		       : -1;
 }
@@ -122,26 +125,37 @@ static int absorb_header(struct absorb *a)
 	const struct pgo_merge *from = a->from;
 	struct pgo_mt_header h = from->header;
 
-	h.period_type = a->str[h.period_type];
-	h.period_unit = a->str[h.period_unit];
+	h.period.type = a->str[h.period.type];
+	h.period.unit = a->str[h.period.unit];
+	h.lbr_period.type = a->str[h.lbr_period.type];
+	h.lbr_period.unit = a->str[h.lbr_period.unit];
 	h.drop_frames = a->str[h.drop_frames];
 	h.keep_frames = a->str[h.keep_frames];
 	h.doc_url = a->str[h.doc_url];
 	h.default_type = a->str[h.default_type];
 	h.main_ident = a->str[h.main_ident];
 	h.main_filename = a->str[h.main_filename];
-	for (size_t c = 0; c < from->n_columns; c++) {
-		const struct pgo_value_type t = {
-			a->str[from->columns[c].type], a->str[from->columns[c].unit]};
-
-		if (pgo_mt_join_column(a->m, &t, &a->column[c]) < 0)
-			return -1;
-	}
 	for (size_t i = 0; i < from->n_comments; i++)
 		if (pgo_mt_join_comment(a->m, a->str[from->comments[i]]) < 0)
 			return -1;
 	pgo_mt_combine_headers(a->m, &h);
 	return 0;
+}
+
+/* Twice: joining one column may bring another to a finer unit. */
+static int absorb_columns(struct absorb *a, struct pgo_err *err)
+{
+	const struct pgo_merge *from = a->from;
+	int rc = 0;
+
+	for (size_t k = 0; k < 2 * from->n_columns && rc == 0; k++) {
+		size_t c = k % from->n_columns;
+		const struct pgo_value_type t = {
+			a->str[from->columns[c].type], a->str[from->columns[c].unit]};
+
+		rc = pgo_mt_join_column(a->m, &t, &a->column[c], &a->factor[c], err);
+	}
+	return rc;
 }
 
 static int add_row(struct absorb *a, size_t i, uint32_t row, struct pgo_err *err)
@@ -152,7 +166,10 @@ static int add_row(struct absorb *a, size_t i, uint32_t row, struct pgo_err *err
 	for (size_t c = 0; c < a->from->n_columns; c++) {
 		pgo_i128 *sum = &m->sums[(size_t)row * m->stride + a->column[c]];
 
-		if (__builtin_add_overflow(*sum, from[c], sum))
+		pgo_i128 part;
+
+		if (__builtin_mul_overflow(from[c], (pgo_i128)a->factor[c], &part) ||
+			__builtin_add_overflow(*sum, part, sum))
 			return pgo_err_set(err, PGO_ELIMIT,
 				"the sum of column %s exceeds 128 bits; its values cannot be right",
 				pgo_strtab_get(&m->strs, m->columns[a->column[c]].type));
@@ -190,6 +207,7 @@ static void add_stats(struct pgo_merge_stats *to, const struct pgo_merge_stats *
 	to->profiles += s->profiles;
 	to->samples_in += s->samples_in;
 	to->samples_zero += s->samples_zero;
+	to->samples_filtered += s->samples_filtered;
 	to->locations_in += s->locations_in;
 	to->locations_outside += s->locations_outside;
 }
@@ -204,6 +222,8 @@ int pgo_merge_absorb(struct pgo_merge *m, const struct pgo_merge *from, struct p
 	if (absorb_init(&a) < 0 || absorb_names(&a) < 0 || absorb_locations(&a) < 0 ||
 		absorb_labels(&a) < 0 || absorb_header(&a) < 0)
 		rc = pgo_err_nomem(err);
+	if (rc == 0)
+		rc = absorb_columns(&a, err);
 	for (size_t i = 0; i < from->n_stacks && rc == 0; i += PGO_MT_BATCH) {
 		size_t left = from->n_stacks - i;
 

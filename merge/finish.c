@@ -17,6 +17,7 @@ struct finish {
 	struct pgo_mt_ranks r;
 	uint32_t *new_id;    /* scratch: index in the result */
 	uint32_t *column_at; /* per column of the result: column of the tables */
+	size_t n_columns;    /* of the result */
 	uint32_t *str_new;   /* per string: id in the result, PGO_NONE = not yet */
 };
 
@@ -90,6 +91,8 @@ static int final_values(struct finish *f, struct pgo_err *err)
 	for (size_t c = 0; c < f->m->n_columns; c++) {
 		int rc;
 
+		if (pgo_mt_is_implied(f->m, (uint32_t)c))
+			continue;
 		if (round_column(f, c) < 0)
 			return pgo_err_nomem(err);
 		rc = check_range(f, c, err);
@@ -110,7 +113,7 @@ static size_t drop_zeros(struct finish *f)
 		bool zero = true;
 
 		for (size_t c = 0; c < m->n_columns && zero; c++)
-			zero = sums[c] == 0;
+			zero = sums[c] == 0 || pgo_mt_is_implied(m, (uint32_t)c);
 		if (!zero)
 			f->r.stack_at[n++] = f->r.stack_at[i];
 	}
@@ -143,25 +146,31 @@ static int cmp_column(const void *pa, const void *pb, void *ctx)
 	return c != 0 ? c : pgo_mt_str_cmp(m, a->unit, b->unit);
 }
 
-uint32_t *pgo_mt_sort_columns(struct pgo_merge *m)
+uint32_t *pgo_mt_sort_columns(struct pgo_merge *m, size_t *ret_n)
 {
 	uint32_t *at = pgo_calloc(m->n_columns, sizeof *at);
 
+	*ret_n = 0;
 	for (size_t c = 0; at != NULL && c < m->n_columns; c++)
-		at[c] = (uint32_t)c;
-	if (at != NULL && m->n_columns != 0)
-		qsort_r(at, m->n_columns, sizeof *at, cmp_column, m);
+		if (!pgo_mt_is_left_behind(m, (uint32_t)c))
+			at[(*ret_n)++] = (uint32_t)c;
+	if (at != NULL && *ret_n != 0)
+		qsort_r(at, *ret_n, sizeof *at, cmp_column, m);
 	return at;
 }
 
 static int put_columns(struct finish *f, struct pgo_profile *p)
 {
 	struct pgo_merge *m = f->m;
+	size_t n;
 
-	f->column_at = pgo_mt_sort_columns(m);
+	f->column_at = pgo_mt_sort_columns(m, &n);
 	if (f->column_at == NULL)
 		return -1;
-	for (size_t c = 0; c < m->n_columns; c++) {
+	for (size_t c = 0; c < n; c++)
+		if (!pgo_mt_is_implied(m, f->column_at[c]))
+			f->column_at[f->n_columns++] = f->column_at[c];
+	for (size_t c = 0; c < f->n_columns; c++) {
 		const struct pgo_value_type *t = &m->columns[f->column_at[c]];
 
 		if (pgo_profile_add_sample_type(p, "", "") == PGO_NONE ||
@@ -185,6 +194,7 @@ static int put_header(struct finish *f, struct pgo_profile *p)
 {
 	struct pgo_merge *m = f->m;
 	const struct pgo_mt_header *h = &m->header;
+	const struct pgo_mt_period *period = pgo_mt_period_of(m);
 
 	if (m->n_comments != 0)
 		qsort_r(m->comments, m->n_comments, sizeof *m->comments, cmp_comment, f);
@@ -192,11 +202,11 @@ static int put_header(struct finish *f, struct pgo_profile *p)
 		if (pgo_profile_add_comment(p, "") < 0 ||
 			put_str(f, p, m->comments[i], &p->comments[i]) < 0)
 			return -1;
-	p->period = h->period;
+	p->period = period->period;
 	p->time_ns = h->time_ns;
 	p->duration_ns = h->duration_ns;
-	if (put_str(f, p, h->period_type, &p->period_type.type) < 0 ||
-		put_str(f, p, h->period_unit, &p->period_type.unit) < 0 ||
+	if (put_str(f, p, period->type, &p->period_type.type) < 0 ||
+		put_str(f, p, period->unit, &p->period_type.unit) < 0 ||
 		put_str(f, p, h->drop_frames, &p->drop_frames) < 0 ||
 		put_str(f, p, h->keep_frames, &p->keep_frames) < 0 ||
 		put_str(f, p, h->doc_url, &p->doc_url) < 0 ||
@@ -395,7 +405,7 @@ static int put_samples(struct finish *f, struct pgo_profile *p, size_t n_stacks)
 	for (size_t i = 0; i < n_stacks; i++) {
 		const pgo_i128 *sums = m->sums + (size_t)f->r.stack_at[i] * m->stride;
 
-		for (size_t c = 0; c < m->n_columns; c++)
+		for (size_t c = 0; c < f->n_columns; c++)
 			values[c] = (int64_t)sums[f->column_at[c]];
 		if (put_sample(f, p, &m->stacks[f->r.stack_at[i]], location_new, values) < 0)
 			goto out;
@@ -434,6 +444,8 @@ struct pgo_profile *pgo_merge_finish(struct pgo_merge *m, struct pgo_err *err)
 		return NULL;
 	}
 	m->spent = true;
+	if (pgo_mt_settle(m, err) < 0)
+		goto out;
 	if (pgo_mt_rank_all(&f.r) < 0) {
 		pgo_err_nomem(err);
 		goto out;

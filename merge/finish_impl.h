@@ -7,6 +7,6 @@
 
 /* Per column of a result: the column of the tables.  Gives an array (pgo_free), NULL when out of
  * memory. */
-uint32_t *pgo_mt_sort_columns(struct pgo_merge *m);
+uint32_t *pgo_mt_sort_columns(struct pgo_merge *m, size_t *ret_n);
 
 #endif

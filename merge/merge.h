@@ -17,8 +17,11 @@
  * (merge/tables.h says why) and are counted.  has_functions and its like hold if they held in all
  * inputs.  Two builds without build-ids at one path are one mapping: keep them apart before.
  *
- * Sample types are united by (type, unit), zero where a profile lacks one: first samples, then the
- * others by name, then branch data.  Samples that are zero in every column disappear.  Header:
+ * Sample types are united by type and unit, zero where a profile lacks one: first samples, then the
+ * others by name, then branch data.  Units of time are one unit, the finest of any input, and so are
+ * units of memory.  Counts of samples with different periods do not measure the same: where profiles
+ * that have nothing else differ in their period, or another one has the event as a column, they get
+ * that column, as count times period.  Samples that are zero in every column disappear.  Header:
  * earliest time, sum of durations, largest period of the first period type in byte order, comments
  * united and sorted.
  *
@@ -30,6 +33,7 @@
 #ifndef PGO_MERGE_MERGE_H
 #define PGO_MERGE_MERGE_H
 
+#include "merge/tags.h"
 #include "pgo/core/err.h"
 #include "pgo/core/profile.h"
 
@@ -37,8 +41,10 @@
 #include <stdint.h>
 
 struct pgo_merge_options {
-	bool keep_labels;    /* else all labels are dropped, and samples that differ only in labels
+	bool keep_labels; /* else all labels are dropped, and samples that differ only in labels
 				become one */
+	const struct pgo_tags *tags; /* which samples to take, and which labels are kept; NULL =
+					all; borrowed */
 	uint64_t weight_one; /* the weight that stands for "once": the sums are divided by it at the
 				end; 0 = 1 */
 	uint64_t max_memory; /* bytes of tables; 0 = 8 GiB */
@@ -64,6 +70,7 @@ struct pgo_profile *pgo_merge_finish(struct pgo_merge *m, struct pgo_err *err);
 struct pgo_merge_stats {
 	uint64_t profiles, samples_in, samples_out;
 	uint64_t samples_zero;      /* of samples_in: without any value */
+	uint64_t samples_filtered;  /* of samples_in: left out by their labels */
 	uint64_t locations_in;      /* that a sample with a value names, summed over inputs */
 	uint64_t locations_outside; /* of these: outside their mapping */
 	uint64_t locations_out;

@@ -41,6 +41,9 @@ struct pgo_partial_reader {
 	bool loaded;
 	/* While loading. */
 	struct pgo_merge *m;
+	struct pgo_value_type *types; /* of the columns */
+	uint64_t *factor;             /* what brings each to the unit of the tables */
+	size_t types_room, factor_room;
 	struct ids str, column, mapping, function, location, labels;
 	struct pgo_line *lines;
 	struct pgo_label *label;
@@ -411,20 +414,22 @@ static int read_strings(struct pgo_partial_reader *r, struct pgo_err *err)
 static int read_columns(struct pgo_partial_reader *r, struct pgo_err *err)
 {
 	uint64_t n;
-	uint32_t at;
 	int rc = take_below(r, COLUMNS_MAX, "there are too many columns", &n, err);
 
+	if (rc == 0 && (PGO_VEC_RESERVE(r->types, r->types_room, n + 1) < 0 ||
+			       PGO_VEC_RESERVE(r->factor, r->factor_room, n + 1) < 0))
+		rc = pgo_err_nomem(err);
 	for (uint64_t i = 0; i < n && rc == 0; i++) {
-		struct pgo_value_type t;
-
-		rc = take_str(r, &t.type, err);
+		rc = take_str(r, &r->types[i].type, err);
 		if (rc == 0)
-			rc = take_str(r, &t.unit, err);
-		if (rc == 0 && pgo_mt_join_column(r->m, &t, &at) < 0)
-			rc = pgo_err_nomem(err);
+			rc = take_str(r, &r->types[i].unit, err);
 		if (rc == 0)
-			rc = add_id(&r->column, at, err);
+			rc = add_id(&r->column, 0, err);
 	}
+	/* Twice: joining one column may bring another to a finer unit. */
+	for (uint64_t i = 0; i < 2 * n && rc == 0; i++)
+		rc = pgo_mt_join_column(
+			r->m, &r->types[i % n], &r->column.id[i % n], &r->factor[i % n], err);
 	return rc;
 }
 
@@ -435,9 +440,13 @@ static int read_header(struct pgo_partial_reader *r, struct pgo_err *err)
 	uint32_t id;
 	int rc;
 
-	if ((rc = take_str(r, &h.period_type, err)) < 0 ||
-		(rc = take_str(r, &h.period_unit, err)) < 0 ||
-		(rc = take_i64(r, &h.period, err)) < 0 || (rc = take_i64(r, &h.time_ns, err)) < 0 ||
+	if ((rc = take_str(r, &h.period.type, err)) < 0 ||
+		(rc = take_str(r, &h.period.unit, err)) < 0 ||
+		(rc = take_i64(r, &h.period.period, err)) < 0 ||
+		(rc = take_str(r, &h.lbr_period.type, err)) < 0 ||
+		(rc = take_str(r, &h.lbr_period.unit, err)) < 0 ||
+		(rc = take_i64(r, &h.lbr_period.period, err)) < 0 ||
+		(rc = take_i64(r, &h.time_ns, err)) < 0 ||
 		(rc = take_i64(r, &h.duration_ns, err)) < 0 ||
 		(rc = take_str(r, &h.drop_frames, err)) < 0 ||
 		(rc = take_str(r, &h.keep_frames, err)) < 0 ||
@@ -657,7 +666,10 @@ static int add_row(struct pgo_partial_reader *r, size_t i, uint32_t n, struct pg
 	for (size_t c = 0; c < r->column.n; c++) {
 		pgo_i128 *sum = &m->sums[(size_t)row * m->stride + r->column.id[c]];
 
-		if (__builtin_add_overflow(*sum, r->sums[c * PGO_PARTIAL_BLOCK + i], sum))
+		pgo_i128 part = r->sums[c * PGO_PARTIAL_BLOCK + i];
+
+		if (__builtin_mul_overflow(part, (pgo_i128)r->factor[c], &part) ||
+			__builtin_add_overflow(*sum, part, sum))
 			return pgo_err_set(err, PGO_ELIMIT,
 				"%s: the sum of column %s exceeds 128 bits; its values cannot be "
 				"right",
@@ -779,6 +791,8 @@ void pgo_partial_close(struct pgo_partial_reader *r)
 	pgo_partial_head_fini(&r->head);
 	pgo_free(r->name);
 	pgo_free(r->buf);
+	pgo_free(r->types);
+	pgo_free(r->factor);
 	pgo_free(r->lines);
 	pgo_free(r->label);
 	pgo_free(r->shared);

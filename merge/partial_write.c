@@ -22,6 +22,7 @@ struct writer {
 	struct pgo_mt_ranks r;
 	uint32_t *str_new; /* per rank of a string: its index in the file, once it is used */
 	uint32_t *column_at;
+	size_t n_columns;
 	struct pgo_buf out;
 	struct pgo_gzip *gzip;
 	struct pgo_sha256 sha;
@@ -148,12 +149,15 @@ static void use_all(struct writer *w)
 {
 	const struct pgo_merge *m = w->m;
 	const struct pgo_mt_header *h = &m->header;
-	const uint32_t of_header[] = {0, h->period_type, h->period_unit, h->drop_frames,
-		h->keep_frames, h->doc_url, h->default_type, h->main_ident, h->main_filename};
+	const uint32_t of_header[] = {0, h->period.type, h->period.unit, h->lbr_period.type,
+		h->lbr_period.unit, h->drop_frames, h->keep_frames, h->doc_url, h->default_type,
+		h->main_ident, h->main_filename};
 
 	for (size_t i = 0; i < sizeof of_header / sizeof *of_header; i++)
 		use(w, of_header[i]);
 	for (size_t i = 0; i < m->n_columns; i++) {
+		if (pgo_mt_is_left_behind(m, (uint32_t)i))
+			continue;
 		use(w, m->columns[i].type);
 		use(w, m->columns[i].unit);
 	}
@@ -235,9 +239,12 @@ static int put_header(struct writer *w, struct pgo_err *err)
 	struct pgo_merge *m = w->m;
 	const struct pgo_mt_header *h = &m->header;
 
-	put_str(w, h->period_type);
-	put_str(w, h->period_unit);
-	put_wide(&w->out, h->period);
+	put_str(w, h->period.type);
+	put_str(w, h->period.unit);
+	put_wide(&w->out, h->period.period);
+	put_str(w, h->lbr_period.type);
+	put_str(w, h->lbr_period.unit);
+	put_wide(&w->out, h->lbr_period.period);
 	put_wide(&w->out, h->time_ns);
 	put_wide(&w->out, h->duration_ns);
 	put_str(w, h->drop_frames);
@@ -248,11 +255,11 @@ static int put_header(struct writer *w, struct pgo_err *err)
 	put(w, h->main_has_id);
 	put_str(w, h->main_ident);
 	put_str(w, h->main_filename);
-	w->column_at = pgo_mt_sort_columns(m);
+	w->column_at = pgo_mt_sort_columns(m, &w->n_columns);
 	if (w->column_at == NULL)
 		return pgo_err_nomem(err);
-	put(w, m->n_columns);
-	for (size_t c = 0; c < m->n_columns; c++) {
+	put(w, w->n_columns);
+	for (size_t c = 0; c < w->n_columns; c++) {
 		put_str(w, m->columns[w->column_at[c]].type);
 		put_str(w, m->columns[w->column_at[c]].unit);
 	}
@@ -374,7 +381,7 @@ static int end_block(struct writer *w, struct pgo_err *err)
 	if (w->n_rows == 0)
 		return 0;
 	put(w, w->n_rows);
-	for (size_t i = 0; i < 3 + w->m->n_columns && rc == 0; i++) {
+	for (size_t i = 0; i < 3 + w->n_columns && rc == 0; i++) {
 		struct pgo_buf *b = i < 3 ? parts[i] : &w->sums[i - 3];
 
 		rc = pgo_buf_check(b, "the partial", err);
@@ -397,7 +404,7 @@ static int put_row(struct writer *w, const struct pgo_mt_row *row, struct pgo_er
 	for (size_t i = shared; i < row->n_loc; i++)
 		pgo_buf_uleb(&w->locs, row->loc[i]);
 	pgo_buf_uleb(&w->labels, row->labels);
-	for (size_t c = 0; c < w->m->n_columns; c++)
+	for (size_t c = 0; c < w->n_columns; c++)
 		put_wide(&w->sums[c], row->sums[w->column_at[c]]);
 	if (PGO_VEC_RESERVE(w->prev, w->prev_room, row->n_loc) < 0)
 		return pgo_err_nomem(err);
@@ -414,10 +421,10 @@ static int put_rows(struct writer *w, struct pgo_err *err)
 	struct pgo_mt_row row;
 	int rc;
 
-	w->sums = pgo_calloc(w->m->n_columns, sizeof *w->sums);
+	w->sums = pgo_calloc(w->n_columns, sizeof *w->sums);
 	if (w->sums == NULL)
 		return pgo_err_nomem(err);
-	for (size_t c = 0; c < w->m->n_columns; c++)
+	for (size_t c = 0; c < w->n_columns; c++)
 		pgo_buf_init(&w->sums[c], HELD_MAX);
 	pgo_mt_rows_init(&rows, &w->r);
 	while ((rc = pgo_mt_rows_next(&rows, &row, err)) > 0) {
@@ -470,7 +477,7 @@ static int write_all(struct writer *w, struct pgo_err *err)
 static void writer_fini(struct writer *w)
 {
 	pgo_mt_ranks_fini(&w->r);
-	for (size_t c = 0; w->sums != NULL && c < w->m->n_columns; c++)
+	for (size_t c = 0; w->sums != NULL && c < w->n_columns; c++)
 		pgo_buf_fini(&w->sums[c]);
 	pgo_free(w->sums);
 	pgo_free(w->str_new);

@@ -322,6 +322,11 @@ int pgo_mt_begin(struct pgo_merge *m, const struct pgo_profile *p, struct pgo_er
 		fresh(&r->location, &r->location_room, p->n_locations) < 0 ||
 		fresh(&r->column, &r->column_room, p->n_sample_types) < 0)
 		return pgo_err_nomem(err);
+	if (m->options.tags != NULL && pgo_tags_filter(m->options.tags)) {
+		if (m->tag_seen == NULL && (m->tag_seen = pgo_tag_seen_new()) == NULL)
+			return pgo_err_nomem(err);
+		pgo_tag_seen_reset(m->tag_seen);
+	}
 	rc = pgo_mt_join_columns(m, p, err);
 	return rc < 0 ? rc : pgo_mt_join_header(m, p, err);
 }
@@ -336,8 +341,10 @@ void pgo_mt_fini(struct pgo_merge *m)
 	pgo_free(r->function);
 	pgo_free(r->location);
 	pgo_free(r->column);
+	pgo_free(r->factor);
 	pgo_free(r->lines);
 	pgo_free(r->labels);
+	pgo_tag_seen_free(m->tag_seen);
 	pgo_free(m->batch.locs);
 	pgo_free(m->batch.values);
 	pgo_free(m->mappings);

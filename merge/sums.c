@@ -27,24 +27,32 @@ static bool labels_eq(const void *ctx, uint32_t index, const void *key)
 	       memcmp(m->labels + l->first, k->labels, k->n * sizeof *k->labels) == 0;
 }
 
-/* The labels of a sample in the tables' ids, into the scratch array. */
-static int scratch_labels(struct pgo_merge *m, const struct pgo_sample *s, struct pgo_err *err)
+/* The labels of a sample that are kept, in the tables' ids, into the scratch array. */
+static int scratch_labels(
+	struct pgo_merge *m, const struct pgo_sample *s, uint32_t *ret_n, struct pgo_err *err)
 {
 	struct pgo_mt_remap *r = &m->remap;
+	const struct pgo_tags *tags = m->options.tags;
+	uint32_t n = 0;
 	int rc;
 
 	if (PGO_VEC_RESERVE(r->labels, r->labels_room, s->n_label) < 0)
 		return pgo_err_nomem(err);
 	for (uint32_t i = 0; i < s->n_label; i++) {
-		struct pgo_label *to = &r->labels[i];
+		const struct pgo_label *from = &s->label[i];
+		struct pgo_label *to = &r->labels[n];
 
+		if (tags != NULL && !pgo_tags_keep(tags, pgo_profile_str(r->head, from->key)))
+			continue;
+		n++;
 		memset(to, 0, sizeof *to);
-		to->num = s->label[i].num;
-		if ((rc = pgo_mt_str(m, s->label[i].key, &to->key, err)) < 0 ||
-			(rc = pgo_mt_str(m, s->label[i].str, &to->str, err)) < 0 ||
-			(rc = pgo_mt_str(m, s->label[i].num_unit, &to->num_unit, err)) < 0)
+		to->num = from->num;
+		if ((rc = pgo_mt_str(m, from->key, &to->key, err)) < 0 ||
+			(rc = pgo_mt_str(m, from->str, &to->str, err)) < 0 ||
+			(rc = pgo_mt_str(m, from->num_unit, &to->num_unit, err)) < 0)
 			return rc;
 	}
+	*ret_n = n;
 	return 0;
 }
 
@@ -75,12 +83,13 @@ int pgo_mt_intern_labels(struct pgo_merge *m, struct pgo_label *labels, uint32_t
 static int map_labels(
 	struct pgo_merge *m, const struct pgo_sample *s, uint32_t *ret, struct pgo_err *err)
 {
-	int rc = scratch_labels(m, s, err);
+	uint32_t n = 0;
+	int rc = scratch_labels(m, s, &n, err);
 
-	if (rc < 0)
+	*ret = 0;
+	if (rc < 0 || n == 0)
 		return rc;
-	return pgo_mt_intern_labels(m, m->remap.labels, s->n_label, ret) < 0 ? pgo_err_nomem(err)
-									     : 0;
+	return pgo_mt_intern_labels(m, m->remap.labels, n, ret) < 0 ? pgo_err_nomem(err) : 0;
 }
 
 /* ---------------------------------------------------------------- stacks and sums */
@@ -236,25 +245,31 @@ static int map_stack(struct pgo_merge *m, const struct pgo_sample *s, struct pgo
 	return 0;
 }
 
+static bool add_value(pgo_i128 *sum, int64_t value, uint64_t factor, uint64_t weight)
+{
+	pgo_i128 part;
+
+	return value == 0 || (!__builtin_mul_overflow((pgo_i128)value, (pgo_i128)weight, &part) &&
+				     !__builtin_mul_overflow(part, (pgo_i128)factor, &part) &&
+				     !__builtin_add_overflow(*sum, part, sum));
+}
+
 static int add_values(struct pgo_merge *m, const struct pgo_mt_waiting *w, const int64_t *values,
 	struct pgo_err *err)
 {
 	const struct pgo_mt_remap *r = &m->remap;
+	const uint64_t weight = m->batch.weight;
 	const size_t n = r->head->n_sample_types;
 	pgo_i128 *sums = m->sums + (size_t)w->row * m->stride;
+	bool good = true;
 
-	for (size_t i = 0; i < n; i++) {
-		pgo_i128 *sum = &sums[r->column[i]];
-		pgo_i128 part;
-
-		if (values[i] == 0)
-			continue;
-		if (__builtin_mul_overflow((pgo_i128)values[i], (pgo_i128)m->batch.weight, &part) ||
-			__builtin_add_overflow(*sum, part, sum))
-			return pgo_err_set(err, PGO_ELIMIT,
-				"the sum of column %s exceeds 128 bits; its values cannot be right",
-				pgo_profile_str(r->head, r->head->sample_types[i].type));
-	}
+	for (size_t i = 0; i < n; i++)
+		good &= add_value(&sums[r->column[i]], values[i], r->factor[i], weight);
+	if (r->counts != PGO_NONE)
+		good &= add_value(&sums[r->implied], values[r->counts], r->implied_factor, weight);
+	if (!good)
+		return pgo_err_set(err, PGO_ELIMIT,
+			"a sum exceeds 128 bits; the values of the profile cannot be right");
 	return 0;
 }
 
@@ -281,6 +296,14 @@ int pgo_mt_add(
 	if (is_zero(s, n)) {
 		m->stats.samples_zero++;
 		return 0;
+	}
+	if (m->tag_seen != NULL) {
+		rc = pgo_tags_take(m->options.tags, m->tag_seen, m->remap.head, s);
+		if (rc < 0)
+			return pgo_err_nomem(err);
+		m->stats.samples_filtered += rc == 0;
+		if (rc == 0)
+			return 0;
 	}
 	if (PGO_VEC_RESERVE(b->values, b->values_room, PGO_MT_BATCH * n) < 0)
 		return pgo_err_nomem(err);

@@ -91,14 +91,20 @@ struct pgo_mt_batch {
 	uint64_t weight; /* of all values in it */
 };
 
+struct pgo_mt_period {
+	uint32_t type, unit; /* strings: the first in byte order that is set... */
+	int64_t period;      /* ...and its largest period */
+};
+
 /* Header fields, each combined by a rule that is commutative and associative. */
 struct pgo_mt_header {
-	uint32_t period_type, period_unit;          /* the first in byte order that is set... */
-	int64_t period;                             /* ...and its largest period */
-	int64_t time_ns;                            /* earliest but 0 */
-	int64_t duration_ns;                        /* sum */
-	uint32_t drop_frames, keep_frames, doc_url; /* first in byte order, but not "" */
-	uint32_t default_type;                      /* string; see pgo_mt_type_order */
+	/* Of inputs with anything but branch data; and of those without, whose period says nothing
+	 * about the counts of others: it is that of the result only where there are no others. */
+	struct pgo_mt_period period, lbr_period;
+	int64_t time_ns;                                 /* earliest but 0 */
+	int64_t duration_ns;                             /* sum */
+	uint32_t drop_frames, keep_frames, doc_url;      /* first in byte order, but not "" */
+	uint32_t default_type;                           /* string; see pgo_mt_type_order */
 	uint32_t main_ident, main_has_id, main_filename; /* of mapping 0 */
 	bool has_main;
 };
@@ -107,7 +113,12 @@ struct pgo_mt_header {
 struct pgo_mt_remap {
 	const struct pgo_profile *head;
 	uint32_t *str, *mapping, *bare_mapping, *function, *location, *column;
-	size_t str_room, mapping_room, bare_mapping_room, function_room, location_room, column_room;
+	uint64_t *factor; /* per column of the input: what brings it to the unit of the tables */
+	uint32_t counts,
+		implied; /* the input's counts of samples, and the column of what they imply */
+	uint64_t implied_factor;
+	size_t factor_room, str_room, mapping_room, bare_mapping_room, function_room, location_room,
+		column_room;
 	size_t n_str;
 	struct pgo_line *lines; /* scratch: one location's */
 	size_t lines_room;
@@ -142,7 +153,8 @@ struct pgo_merge {
 
 	struct pgo_mt_header header;
 	struct pgo_mt_remap remap;
-	struct pgo_mt_batch batch; /* empty between inputs */
+	struct pgo_mt_batch batch;     /* empty between inputs */
+	struct pgo_tag_seen *tag_seen; /* of the input, if samples are filtered */
 };
 
 /* Prepares the ids of `p` for remapping, joins its columns and its header to the tables. */
@@ -174,7 +186,21 @@ void pgo_mt_batch_put(struct pgo_merge *m, uint32_t n_loc, uint32_t labels);
 int pgo_mt_batch_rows(struct pgo_merge *m);
 /* One row at once: of the stack whose locations lie at the end of the pool, still unclaimed. */
 int pgo_mt_intern_stack(struct pgo_merge *m, uint32_t n_loc, uint32_t labels, uint32_t *ret);
-int pgo_mt_join_column(struct pgo_merge *m, const struct pgo_value_type *t, uint32_t *ret);
+/* The column that values of this type are added to, times `*ret_factor`.  Factors given before may be
+ * out of date then: join all, then ask for each again. */
+int pgo_mt_join_column(struct pgo_merge *m, const struct pgo_value_type *t, uint32_t *ret,
+	uint64_t *ret_factor, struct pgo_err *err);
+/* The same for the event that counts with a period imply. */
+int pgo_mt_join_implied(struct pgo_merge *m, const char *type, uint32_t unit, uint64_t period,
+	uint32_t *ret, uint64_t *ret_factor, struct pgo_err *err);
+/* When all is in: gives columns to what is only implied, if the result could not say it otherwise. */
+int pgo_mt_settle(struct pgo_merge *m, struct pgo_err *err);
+/* The period of the result. */
+const struct pgo_mt_period *pgo_mt_period_of(const struct pgo_merge *m);
+/* Is it one of those that no result has? */
+bool pgo_mt_is_implied(const struct pgo_merge *m, uint32_t column);
+/* Is it one that holds nothing any more, and says nothing? */
+bool pgo_mt_is_left_behind(const struct pgo_merge *m, uint32_t column);
 int pgo_mt_join_comment(struct pgo_merge *m, uint32_t id);
 /* `in` holds ids of the tables. */
 void pgo_mt_combine_headers(struct pgo_merge *m, const struct pgo_mt_header *in);
