@@ -21,7 +21,7 @@
 #define SCHEMA 1
 
 struct merge_values {
-	const char *out, *manifest, *binary;
+	const char *out, *manifest, *binary, *tag_focus, *tag_ignore, *tag_keep;
 	int64_t half_life, window, now;
 	double host_cap;
 	uint64_t memory;
@@ -51,6 +51,10 @@ static const struct pgo_opt opts[] = {
 	{"Content", 0, NULL, NULL, PGO_OPT_GROUP, 0},
 	{"keep-labels", 0, NULL, "keep the labels of samples apart (default: drop them)",
 		PGO_OPT_FLAG, AT(keep_labels)},
+	{"tag-keep", 0, "KEY,...", "keep these labels, and no others", PGO_OPT_STR, AT(tag_keep)},
+	{"tag-focus", 0, "EXPR", "only samples whose labels fit: host=web-.*, or latency=10ms:",
+		PGO_OPT_STR, AT(tag_focus)},
+	{"tag-ignore", 0, "EXPR", "no samples whose labels fit", PGO_OPT_STR, AT(tag_ignore)},
 	{"binary", 'b', "APP", "ELF file that helps to place the addresses of recordings",
 		PGO_OPT_STR, AT(binary)},
 	{"memory", 0, "SIZE", "most memory for the tables (default 8G)", PGO_OPT_SIZE, AT(memory)},
@@ -106,6 +110,7 @@ static void stats_json(const struct pgo_merge_stats *s, struct pgo_json *j)
 	pgo_json_kv_u64(j, "profiles", s->profiles);
 	pgo_json_kv_u64(j, "samples_in", s->samples_in);
 	pgo_json_kv_u64(j, "samples_zero", s->samples_zero);
+	pgo_json_kv_u64(j, "samples_filtered", s->samples_filtered);
 	pgo_json_kv_u64(j, "samples_out", s->samples_out);
 	pgo_json_kv_u64(j, "locations_in", s->locations_in);
 	pgo_json_kv_u64(j, "locations_outside", s->locations_outside);
@@ -206,7 +211,8 @@ static int write_manifest(const struct result *r, struct pgo_err *err)
 	return rc;
 }
 
-static int merge(struct result *r, const struct pgo_operands *s, struct pgo_err *err)
+static int merge(struct result *r, const struct pgo_operands *s, const struct pgo_tags *tags,
+	struct pgo_err *err)
 {
 	const struct merge_values *o = r->o;
 	const struct pgo_plan_options po = {
@@ -216,7 +222,8 @@ static int merge(struct result *r, const struct pgo_operands *s, struct pgo_err 
 		.host_cap = o->host_cap,
 	};
 	const struct pgo_merge_options mo = {
-		.keep_labels = o->keep_labels,
+		.keep_labels = o->keep_labels || o->tag_keep != NULL,
+		.tags = tags,
 		.max_memory = o->memory,
 	};
 	bool plan = o->explain || o->manifest != NULL || o->half_life > 0 || o->window > 0 ||
@@ -292,6 +299,16 @@ static int merge_converted(const struct merge_values *o, char **operands, int n,
 	return pgo_cmd_fail(&pgo_cmd_merge, g, err);
 }
 
+static int compile_tags(const struct merge_values *o, struct pgo_tags **ret, struct pgo_err *err)
+{
+	const struct pgo_tag_options to = {o->tag_focus, o->tag_ignore, o->tag_keep};
+
+	if (to.focus == NULL && to.ignore == NULL && to.keep == NULL)
+		return 0;
+	*ret = pgo_tags_new(&to, err);
+	return *ret != NULL ? 0 : err->code;
+}
+
 static int run(int argc, char **argv)
 {
 	struct merge_values o = {0};
@@ -299,6 +316,7 @@ static int run(int argc, char **argv)
 	struct result r = {.o = &o};
 	struct pgo_operands inputs = {0};
 	struct pgo_opt_globals g;
+	struct pgo_tags *tags = NULL;
 	int first, code, rc;
 
 	if (pgo_cmd_begin(&pgo_cmd_merge, argc, argv, &o, &g, &first, NULL, &code) != 0)
@@ -310,14 +328,17 @@ static int run(int argc, char **argv)
 	}
 	pgo_buf_init(&r.bytes, OUT_MAX);
 	rc = check_usage(&o, argc - first, &err);
+	if (rc == 0)
+		rc = compile_tags(&o, &tags, &err);
 	for (int i = first; i < argc && rc == 0; i++)
 		rc = pgo_operands_add(&inputs, argv[i], &err);
 	if (rc == 0)
-		rc = merge(&r, &inputs, &err);
+		rc = merge(&r, &inputs, tags, &err);
 	code = rc == 0 ? say(&r, &g) : pgo_cmd_fail(&pgo_cmd_merge, &g, &err);
 	pgo_merged_fini(&r.merged);
 	pgo_buf_fini(&r.bytes);
 	pgo_operands_fini(&inputs);
+	pgo_tags_free(tags);
 	return code;
 }
 

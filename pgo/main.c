@@ -87,6 +87,7 @@
  * merge/: many profiles -> one, exactly
  *	merge, tables, header, remap, sums, absorb
  *	                       128-bit sums under value keys; tables of several threads joined
+ *	tags, units            labels as filters; units of time and memory
  *	order, ranks, finish, rows, finish_impl
  *	                       the result in an order of its content
  *	partial, partial_head, partial_read, partial_write, partial_impl, reduce

@@ -205,5 +205,22 @@ code 0 "$PGO" merge "$T/outside.pb.gz" -o "$T/out"
 says 'warning: 1 of 1 locations lie outside'
 has "$T/out" "0x1234 5"
 
+# labels as filters
+mk "$T/tags.pb.gz" <<'TEXT'
+a 1 host=web-1 zone=east
+a 2 host=web-2 zone=west
+a 4 host=db-1 zone=east
+TEXT
+code 0 "$PGO" merge "$T/tags.pb.gz" -o "$T/out" --tag-focus host=web --tag-ignore west --json
+says '"samples_filtered": *2' stdout
+has "$T/out" "a 1"
+code 0 "$PGO" merge "$T/tags.pb.gz" -o "$T/out" --tag-keep zone
+has "$T/out" "a 5"
+has "$T/out" "a 2"
+gzip -dc "$T/out" | grep -q host && no "--tag-keep kept another label" || ok
+code 2 "$PGO" merge "$T/tags.pb.gz" -o "$T/keep" --tag-focus 'host=('
+says 'tag-focus: .*Unmatched'
+code 20 "$PGO" merge "$T/tags.pb.gz" -o "$T/keep" --tag-focus nothing
+
 echo "$good checks passed, $bad failed"
 [ "$bad" = 0 ]
