@@ -177,6 +177,43 @@ uint64_t pgo_address_account_total(const struct pgo_address_account *a)
 	return a->inside + a->bare + a->outside + a->unmapped + a->named + a->erased + a->markers;
 }
 
+enum pgo_address_class pgo_address_account_class(const struct pgo_address_account *a)
+{
+	if (a->inside + a->bare + a->outside + a->unmapped != 0)
+		return PGO_ADDRESSED;
+	if (a->named != 0)
+		return PGO_SYMBOLIC;
+	return a->erased != 0 ? PGO_ERASED : PGO_BLANK;
+}
+
+static void add_accounts(struct pgo_address_account *to, const struct pgo_address_account *a)
+{
+	to->inside += a->inside;
+	to->bare += a->bare;
+	to->outside += a->outside;
+	to->unmapped += a->unmapped;
+	to->named += a->named;
+	to->erased += a->erased;
+	to->markers += a->markers;
+	to->no_build_id += a->no_build_id;
+	to->json_build_id += a->json_build_id;
+}
+
+void pgo_address_stats_add(struct pgo_address_stats *s, const struct pgo_address_account *a)
+{
+	enum pgo_address_class class = pgo_address_account_class(a);
+
+	s->profiles++;
+	s->addressed += class == PGO_ADDRESSED;
+	s->symbolic += class == PGO_SYMBOLIC;
+	s->erased += class == PGO_ERASED;
+	s->blank += class == PGO_BLANK;
+	s->outside += a->outside != 0;
+	s->no_build_id += a->no_build_id != 0;
+	s->json_build_id += a->json_build_id != 0;
+	add_accounts(&s->locations, a);
+}
+
 static bool is_marker(const struct pgo_profile *p, const struct pgo_location *l)
 {
 	static const char *const names[] = {PGO_LBR_BRANCH_ONLY, PGO_LBR_FALLTHROUGH_ONLY,
@@ -213,6 +250,28 @@ static void account_for(
 		a->outside++;
 }
 
+/* Of memory without a file nobody expects a build-id. */
+static int account_for_builds(
+	struct pgo_address_account *a, const struct pgo_profile *p, struct pgo_err *err)
+{
+	bool *used = pgo_calloc(p->n_mappings, sizeof *used);
+
+	if (used == NULL)
+		return pgo_err_nomem(err);
+	for (size_t i = 0; i < p->n_locations; i++)
+		if (p->locations[i].addr != 0 && p->locations[i].mapping != PGO_NONE)
+			used[p->locations[i].mapping] = true;
+	for (size_t i = 0; i < p->n_mappings; i++) {
+		const char *id = pgo_profile_str(p, p->mappings[i].build_id);
+		const char *name = pgo_profile_str(p, p->mappings[i].filename);
+
+		a->no_build_id += used[i] && *id == '\0' && *name == '/';
+		a->json_build_id += used[i] && *id == '{';
+	}
+	pgo_free(used);
+	return 0;
+}
+
 static int examine_reader(struct pgo_reader *rd, struct pgo_record *r,
 	struct pgo_address_account *account, struct pgo_err *err)
 {
@@ -222,7 +281,8 @@ static int examine_reader(struct pgo_reader *rd, struct pgo_record *r,
 
 	for (size_t i = 0; i < p->n_locations && account != NULL; i++)
 		account_for(account, p, &p->locations[i]);
-
+	if (rc == 0 && account != NULL)
+		rc = account_for_builds(account, p, err);
 	if (rc == 0)
 		rc = put_build_ids(r, p, err);
 	if (rc == 0)

@@ -21,7 +21,30 @@ struct pgo_address_account {
 	uint64_t named;    /* no address, but names */
 	uint64_t erased;   /* neither */
 	uint64_t markers;  /* what stands for an unknown end of a trace of branches */
+	/* Mappings that locations with an address lie in: */
+	uint64_t no_build_id;   /* without a build-id */
+	uint64_t json_build_id; /* with one that a store put into JSON */
 };
+
+/* What a profile is good for. */
+enum pgo_address_class {
+	PGO_ADDRESSED, /* has addresses */
+	PGO_SYMBOLIC,  /* has names, and no address */
+	PGO_ERASED,    /* has locations with neither: of no use at all */
+	PGO_BLANK,     /* has no location, or only markers: cannot tell */
+};
+
+/* Of a number of profiles. */
+struct pgo_address_stats {
+	uint64_t profiles; /* = the sum of the next four */
+	uint64_t addressed, symbolic, erased, blank;
+	uint64_t outside;                    /* of the addressed: some lie outside their mapping */
+	uint64_t no_build_id, json_build_id; /* of the addressed: have such a mapping */
+	struct pgo_address_account locations;
+};
+
+enum pgo_address_class pgo_address_account_class(const struct pgo_address_account *a);
+void pgo_address_stats_add(struct pgo_address_stats *s, const struct pgo_address_account *a);
 
 uint64_t pgo_address_account_total(const struct pgo_address_account *a);
 

@@ -19,7 +19,8 @@
 
 /* Kinds of notes about objects that are not stored. */
 #define KIND_NONE "none"
-#define KIND_SPLIT "split" /* its hosts were taken one by one */
+#define KIND_SPLIT "split"   /* its hosts were taken one by one */
+#define KIND_ERASED "erased" /* neither addresses nor names */
 
 /* ---------------------------------------------------------------- known objects */
 
@@ -38,6 +39,13 @@ static int stored(struct pgo_fetch_run *r, const struct pgo_record *rec, enum pg
 	r->selected += taken;
 	*ret = taken ? PGO_FETCH_STORED : PGO_FETCH_OTHER;
 	return 1;
+}
+
+static void found_erased(struct pgo_fetch_run *r)
+{
+	r->stats->erased++;
+	if (r->no_addresses == NULL)
+		r->no_addresses = r->source->ops->no_addresses;
 }
 
 /* 1 if a former run settled this object and its answer still holds. */
@@ -60,7 +68,9 @@ static int known(struct pgo_fetch_run *r, const struct pgo_listed *l, enum pgo_f
 		*ret = PGO_FETCH_SPLIT;
 		return l->joined && r->source->ops->split != NULL;
 	}
-	if (strcmp(rec->kind, KIND_NONE) == 0)
+	if (strcmp(rec->kind, KIND_ERASED) == 0)
+		found_erased(r);
+	if (strcmp(rec->kind, KIND_NONE) == 0 || strcmp(rec->kind, KIND_ERASED) == 0)
 		return 1;
 	if (rec->digest[0] != '\0') /* the same bytes as a stored object */
 		return pgo_store_find(r->store, rec->digest) != PGO_NONE ? stored(r, rec, ret) : 0;
@@ -238,6 +248,27 @@ static int split_up(struct pgo_fetch_run *r, const struct pgo_listed *l,
 	return note_other(r, l, KIND_SPLIT, err);
 }
 
+/* What nothing can be made of is not kept, but counted in this run and the next ones. */
+static int note_erased(struct pgo_fetch_run *r, const struct pgo_listed *l, struct pgo_err *err)
+{
+	r->stats->erased++;
+	r->stats->erased_new++;
+	return note_other(r, l, KIND_ERASED, err);
+}
+
+static enum pgo_address_class count_addresses(
+	struct pgo_fetch_run *r, const struct pgo_address_account *a)
+{
+	enum pgo_address_class class = pgo_address_account_class(a);
+
+	pgo_address_stats_add(&r->stats->addresses, a);
+	if (r->o->addresses != NULL)
+		pgo_address_stats_add(&r->o->addresses[r->source_at], a);
+	if (class != PGO_ADDRESSED && r->no_addresses == NULL)
+		r->no_addresses = r->source->ops->no_addresses;
+	return class;
+}
+
 int pgo_fetch_settle(struct pgo_fetch_run *r, const struct pgo_listed *l, const char *temp,
 	struct pgo_fetch_looked *looked, struct pgo_err *err)
 {
@@ -256,6 +287,8 @@ int pgo_fetch_settle(struct pgo_fetch_run *r, const struct pgo_listed *l, const 
 		rc = note_none(r, l, err);
 	else if (looked->account.outside != 0 && l->joined && r->source->ops->split != NULL)
 		rc = split_up(r, l, &looked->account, err);
+	else if (count_addresses(r, &looked->account) == PGO_ERASED)
+		rc = note_erased(r, l, err);
 	else
 		rc = settle(r, temp, &looked->rec, err);
 	if (rc == 0 && why->code == PGO_OK && profile && r->source->ops->replaces)
@@ -418,14 +451,50 @@ static int check_options(struct pgo_fetch_run *r, struct pgo_err *err)
 	return rc;
 }
 
+#define GENERAL_ADVICE                                                                             \
+	"the agent, or a store on the way, drops them: let it send code without names, marked as " \
+	"having no functions"
+
+/* What to change about the first store that gave profiles without addresses. */
+static const char *advice(const struct pgo_fetch_run *r)
+{
+	return r->no_addresses != NULL ? r->no_addresses : GENERAL_ADVICE;
+}
+
 static int nothing(const struct pgo_fetch_run *r, struct pgo_err *err)
 {
 	const struct pgo_fetch_stats *s = r->stats;
 
+	if (s->erased != 0)
+		return pgo_err_set(err, PGO_EEMPTY,
+			"nothing to store: %" PRIu64
+			" profiles came with neither addresses nor names in them; %s",
+			s->erased, advice(r));
 	return pgo_err_set(err, PGO_EEMPTY,
 		"nothing to store: of %" PRIu64 " objects %" PRIu64 " are no profiles, %" PRIu64
 		" could not be read, the others are not selected",
 		s->listed, s->not_profiles, s->failed);
+}
+
+/* Names do for some things, addresses for all: a fleet's setting may be one word away. */
+static void warn_of_addresses(const struct pgo_fetch_run *r)
+{
+	const struct pgo_address_stats *a = &r->stats->addresses;
+
+	if (r->selected != 0 && r->stats->erased != 0)
+		pgo_warn("%" PRIu64 " profiles with neither addresses nor names were left out; %s",
+			r->stats->erased, advice(r));
+	if (a->addressed == 0 && a->symbolic != 0 && r->no_addresses != NULL)
+		pgo_warn("all %" PRIu64
+			 " new profiles have names and no addresses, which is enough "
+			 "for Go and for convert --allow-symbolic only; %s",
+			a->symbolic, r->no_addresses);
+	if (a->outside != 0)
+		pgo_warn("%" PRIu64 " profiles hold %" PRIu64
+			 " addresses outside of their mappings: processes that lay at different "
+			 "addresses were joined (or a tool writes the file's own addresses, which "
+			 "do no harm)",
+			a->outside, a->locations.outside);
 }
 
 static int run(struct pgo_fetch_run *r, struct pgo_err *err)
@@ -443,6 +512,8 @@ static int run(struct pgo_fetch_run *r, struct pgo_err *err)
 	pgo_progress_end();
 	if (rc == 0)
 		rc = pgo_store_commit(r->store, err); /* else the journal keeps what was done */
+	if (rc == 0)
+		warn_of_addresses(r);
 	return rc == 0 && r->selected == 0 ? nothing(r, err) : rc;
 }
 

@@ -7,6 +7,7 @@
 #ifndef PGO_FETCH_FETCH_H
 #define PGO_FETCH_FETCH_H
 
+#include "fetch/examine.h"
 #include "fetch/http.h"
 #include "pgo/core/err.h"
 #include "pgo/core/manifest.h"
@@ -29,11 +30,12 @@ struct pgo_fetch_options {
 	size_t n_types;
 	const char *const *labels; /* `key=value`, for profiles that do not have that label */
 	size_t n_labels;
-	uint64_t max_profiles;              /* take a sample of so many (fetch/strata.h); 0 = all */
-	struct pgo_coverage *coverage;      /* zeroed; filled with what there was and what was taken
+	uint64_t max_profiles;         /* take a sample of so many (fetch/strata.h); 0 = all */
+	struct pgo_coverage *coverage; /* zeroed; filled with what there was and what was taken
 					  (pgo_coverage_fini); or NULL */
-	uint64_t max_object;                /* bytes of one stored object; 0 = 4 GiB */
-	struct pgo_http_options http;       /* for stores on the network */
+	struct pgo_address_stats *addresses; /* n_urls of them, zeroed: filled for each; or NULL */
+	uint64_t max_object;                 /* bytes of one stored object; 0 = 4 GiB */
+	struct pgo_http_options http;        /* for stores on the network */
 	const struct pgo_source_ops *extra; /* a further kind of store, of the caller's own; or NULL
 					     */
 };
@@ -46,10 +48,13 @@ struct pgo_fetch_stats {
 	uint64_t fetched, fetched_bytes;
 	uint64_t duplicates; /* same bytes as a stored object */
 	uint64_t not_selected, not_profiles, failed;
-	uint64_t not_taken;               /* beyond max_profiles */
-	uint64_t empty;                   /* the store has no samples there */
-	uint64_t split;                   /* taken host by host instead */
-	uint64_t retries, received_bytes; /* over the network */
+	uint64_t not_taken;                 /* beyond max_profiles */
+	uint64_t erased;                    /* with neither addresses nor names; known ones too */
+	uint64_t erased_new;                /* of them, found in this run */
+	struct pgo_address_stats addresses; /* of the profiles looked into */
+	uint64_t empty;                     /* the store has no samples there */
+	uint64_t split;                     /* taken host by host instead */
+	uint64_t retries, received_bytes;   /* over the network */
 };
 
 /* Goes on past a bad object (a warning and a count) and fails only if a source cannot be listed at

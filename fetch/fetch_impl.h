@@ -51,6 +51,7 @@ struct pgo_fetch_run {
 	struct pgo_listed *splits;
 	size_t n_splits, splits_room, next_split;
 	struct pgo_background *lookers; /* look into what came while more comes */
+	const char *no_addresses;       /* what to change about the first store that gave none */
 	uint64_t max_object;
 	uint64_t selected; /* objects of the sources that are in the store now */
 	char out_real[PATH_MAX];

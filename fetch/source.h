@@ -56,6 +56,8 @@ struct pgo_source_ops {
 	/* An object that comes in another state (size, mtime) than before stands for what it was:
 	 * windows that grow.  Elsewhere both are kept. */
 	bool replaces;
+	/* What to change where profiles of this store have no addresses: half a sentence, or NULL. */
+	const char *no_addresses;
 	/* Profiles are pushed in the shape that stores keep whole (fetch/push_shape.h), in pieces of
 	 * at most so many samples (0 = any number); else as the bytes they are. */
 	bool push_shaped;

@@ -3,6 +3,7 @@
 
 #include "fetch/coverage.h"
 #include "fetch/fetch.h"
+#include "pgo/core/alloc.h"
 #include "pgo/core/diag.h"
 #include "pgo/core/json.h"
 
@@ -82,9 +83,73 @@ static const struct pgo_opt_table table = {
 
 enum { COVERAGE_LINES = 20 };
 
-static void print_text(const struct fetch_values *o, const struct pgo_fetch_stats *s,
-	const struct pgo_coverage *c, struct pgo_buf *out)
+/* One line a source, and what is wrong with some of it. */
+static void print_addresses(const char *url, const struct pgo_address_stats *a, struct pgo_buf *out)
 {
+	char *name = pgo_http_redact(url);
+
+	pgo_buf_printf(out, "%s: %" PRIu64 " profiles with addresses, %" PRIu64 " with names only",
+		name != NULL ? name : "", a->addressed, a->symbolic);
+	if (a->erased != 0)
+		pgo_buf_printf(out, ", %" PRIu64 " with neither", a->erased);
+	if (a->blank != 0)
+		pgo_buf_printf(out, ", %" PRIu64 " without any location", a->blank);
+	if (a->outside != 0)
+		pgo_buf_printf(
+			out, "; %" PRIu64 " with addresses outside of their mappings", a->outside);
+	if (a->no_build_id != 0)
+		pgo_buf_printf(out, "; %" PRIu64 " without a build-id", a->no_build_id);
+	if (a->json_build_id != 0)
+		pgo_buf_printf(out, "; %" PRIu64 " with build-ids in JSON", a->json_build_id);
+	pgo_buf_putc(out, '\n');
+	pgo_free(name);
+}
+
+static void json_addresses(
+	struct pgo_json *j, char **urls, const struct pgo_address_stats *a, size_t n)
+{
+	pgo_json_key(j, "sources");
+	pgo_json_array(j);
+	for (size_t i = 0; i < n; i++, a++) {
+		char *name = pgo_http_redact(urls[i]);
+
+		pgo_json_object(j);
+		pgo_json_kv_str(j, "source", name != NULL ? name : "");
+		pgo_json_kv_u64(j, "profiles", a->profiles);
+		pgo_json_kv_u64(j, "addressed", a->addressed);
+		pgo_json_kv_u64(j, "symbol_only", a->symbolic);
+		pgo_json_kv_u64(j, "erased", a->erased);
+		pgo_json_kv_u64(j, "blank", a->blank);
+		pgo_json_kv_u64(j, "with_outside", a->outside);
+		pgo_json_kv_u64(j, "without_build_id", a->no_build_id);
+		pgo_json_kv_u64(j, "json_build_id", a->json_build_id);
+		pgo_json_kv_u64(j, "locations", pgo_address_account_total(&a->locations));
+		pgo_json_kv_u64(j, "locations_inside", a->locations.inside);
+		pgo_json_kv_u64(j, "locations_bare", a->locations.bare);
+		pgo_json_kv_u64(j, "locations_outside", a->locations.outside);
+		pgo_json_kv_u64(j, "locations_unmapped", a->locations.unmapped);
+		pgo_json_kv_u64(j, "locations_named", a->locations.named);
+		pgo_json_kv_u64(j, "locations_erased", a->locations.erased);
+		pgo_json_kv_u64(j, "locations_markers", a->locations.markers);
+		pgo_json_end_object(j);
+		pgo_free(name);
+	}
+	pgo_json_end_array(j);
+}
+
+/* What the command says when all went well. */
+struct result {
+	char **urls;
+	size_t n_urls;
+	struct pgo_fetch_stats stats;
+	struct pgo_coverage coverage;
+	struct pgo_address_stats *addresses; /* for each */
+};
+
+static void print_text(const struct fetch_values *o, const struct result *r, struct pgo_buf *out)
+{
+	const struct pgo_fetch_stats *s = &r->stats;
+
 	pgo_buf_printf(out,
 		"%s: %" PRIu64 " objects listed: %" PRIu64 " unchanged, %" PRIu64 " examined\n",
 		o->dir, s->listed, s->unchanged, s->examined);
@@ -92,7 +157,7 @@ static void print_text(const struct fetch_values *o, const struct pgo_fetch_stat
 		pgo_buf_printf(out, "%" PRIu64 " left where they are, beyond --max-profiles\n",
 			s->not_taken);
 	if (o->coverage || o->max_profiles != 0)
-		pgo_coverage_text(c, o->coverage ? COVERAGE_LINES : 0, out);
+		pgo_coverage_text(&r->coverage, o->coverage ? COVERAGE_LINES : 0, out);
 	if (s->examined == 0)
 		return;
 	pgo_buf_printf(out,
@@ -101,6 +166,15 @@ static void print_text(const struct fetch_values *o, const struct pgo_fetch_stat
 		" no profiles, %" PRIu64 " failed\n",
 		s->fetched, s->fetched_bytes, s->duplicates, s->not_selected, s->not_profiles,
 		s->failed);
+	if (s->empty + s->split + s->erased != 0)
+		pgo_buf_printf(out,
+			"%" PRIu64 " windows without samples, %" PRIu64
+			" taken host by host instead, %" PRIu64
+			" with neither addresses nor names\n",
+			s->empty, s->split, s->erased);
+	for (size_t i = 0; i < r->n_urls; i++)
+		if (r->addresses[i].profiles != 0)
+			print_addresses(r->urls[i], &r->addresses[i], out);
 	if (s->received_bytes != 0)
 		pgo_buf_printf(out,
 			"over the network: %" PRIu64 " bytes, %" PRIu64 " requests tried again\n",
@@ -138,9 +212,9 @@ static void json_asked(struct pgo_json *j, const struct fetch_values *o)
 	pgo_json_end_object(j);
 }
 
-static void print_json(const struct fetch_values *o, const struct pgo_fetch_stats *s,
-	const struct pgo_coverage *c, struct pgo_buf *out)
+static void print_json(const struct fetch_values *o, const struct result *r, struct pgo_buf *out)
 {
+	const struct pgo_fetch_stats *s = &r->stats;
 	struct pgo_json j;
 
 	pgo_json_init(&j, out, false);
@@ -157,6 +231,7 @@ static void print_json(const struct fetch_values *o, const struct pgo_fetch_stat
 	pgo_json_kv_u64(&j, "not_profiles", s->not_profiles);
 	pgo_json_kv_u64(&j, "failed", s->failed);
 	pgo_json_kv_u64(&j, "empty", s->empty);
+	pgo_json_kv_u64(&j, "erased", s->erased);
 	pgo_json_kv_u64(&j, "split", s->split);
 	pgo_json_kv_u64(&j, "not_taken", s->not_taken);
 	pgo_json_kv_u64(&j, "retries", s->retries);
@@ -164,15 +239,24 @@ static void print_json(const struct fetch_values *o, const struct pgo_fetch_stat
 	json_asked(&j, o);
 	pgo_json_key(&j, "coverage");
 	pgo_json_object(&j);
-	pgo_coverage_json(c, &j);
+	pgo_coverage_json(&r->coverage, &j);
 	pgo_json_end_object(&j);
+	json_addresses(&j, r->urls, r->addresses, r->n_urls);
 	pgo_json_end_object(&j);
 	pgo_json_finish(&j);
 }
 
+static void result_fini(struct result *r)
+{
+	pgo_coverage_fini(&r->coverage);
+	pgo_free(r->addresses);
+}
+
 static int fetch(const struct fetch_values *o, const struct pgo_opt_globals *g, char **urls, int n)
 {
-	struct pgo_coverage coverage = {0};
+	struct result r = {.urls = urls,
+		.n_urls = (size_t)n,
+		.addresses = pgo_calloc((size_t)n, sizeof *r.addresses)};
 	const struct pgo_fetch_options fo = {
 		.urls = (const char *const *)urls,
 		.n_urls = (size_t)n,
@@ -187,7 +271,8 @@ static int fetch(const struct fetch_values *o, const struct pgo_opt_globals *g, 
 		.types = o->types.item,
 		.n_types = o->types.n,
 		.max_profiles = o->max_profiles,
-		.coverage = o->coverage || o->max_profiles != 0 || g->json ? &coverage : NULL,
+		.coverage = o->coverage || o->max_profiles != 0 || g->json ? &r.coverage : NULL,
+		.addresses = r.addresses,
 		.max_object = o->max_object,
 		.http = {.parallel = (unsigned)o->parallel,
 			.tries = (unsigned)o->tries,
@@ -197,29 +282,30 @@ static int fetch(const struct fetch_values *o, const struct pgo_opt_globals *g, 
 			.ca_file = o->ca_file},
 	};
 	struct pgo_err err = PGO_ERR_INIT;
-	struct pgo_fetch_stats stats;
 	struct pgo_buf out;
 	int code;
 
-	if (n == 0)
+	if (r.addresses == NULL)
+		(void)pgo_err_nomem(&err);
+	else if (n == 0)
 		(void)pgo_err_set(&err, PGO_EUSAGE, "no source given; see pgo fetch --help");
 	else if (o->dir == NULL)
 		(void)pgo_err_set(&err, PGO_EUSAGE, "say with -o DIR where the profiles shall go");
 	else if (o->parallel > MAX_PARALLEL || o->tries > MAX_TRIES)
 		(void)pgo_err_set(&err, PGO_EUSAGE,
 			"--parallel is at most %d and --tries at most %d", MAX_PARALLEL, MAX_TRIES);
-	else if (pgo_fetch(&fo, &stats, &err) == 0)
+	else if (pgo_fetch(&fo, &r.stats, &err) == 0)
 		pgo_err_clear(&err);
 	if (err.code != PGO_OK) {
-		pgo_coverage_fini(&coverage);
+		result_fini(&r);
 		return pgo_cmd_fail(&pgo_cmd_fetch, g, &err);
 	}
 	pgo_buf_init(&out, PRINT_MAX);
 	if (g->json)
-		print_json(o, &stats, &coverage, &out);
+		print_json(o, &r, &out);
 	else if (!g->quiet)
-		print_text(o, &stats, &coverage, &out);
-	pgo_coverage_fini(&coverage);
+		print_text(o, &r, &out);
+	result_fini(&r);
 	if (o->insecure)
 		pgo_warn("--insecure: no certificate was checked");
 	code = out.failed ? PGO_EXIT_FAILED : pgo_cmd_print(&pgo_cmd_fetch, g, out.data, out.len);

@@ -130,8 +130,8 @@ static void must(struct fixture *f, int rc)
 	if (rc < 0)
 		fail_msg("%s", f->err.msg);
 	assert_int_equal(s->listed, s->unchanged + s->examined);
-	assert_int_equal(s->examined,
-		s->fetched + s->duplicates + s->not_selected + s->not_profiles + s->failed);
+	assert_int_equal(s->examined, s->fetched + s->duplicates + s->not_selected +
+					      s->not_profiles + s->failed + s->erased_new);
 }
 
 static size_t records(struct fixture *f, struct pgo_manifest *ret)

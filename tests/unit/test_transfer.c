@@ -189,6 +189,7 @@ static const struct pgo_source_ops fake_ops = {
 	.about = "a store of the test",
 	.selects = true,
 	.replaces = true,
+	.no_addresses = "turn the addresses on",
 	.open = fake_open,
 	.close = fake_close,
 	.list = fake_list,
@@ -395,7 +396,7 @@ static void a_window_that_grew_before_a_kill_is_replaced_by_the_next_run(void **
 	assert_int_equal(pgo_file_write(manifest, old.data, old.len, NULL), 0);
 	asked = 0;
 	assert_int_equal(fetch(*state, after, 1, (struct pgo_fetch_options){0}, &st, &err), 0);
-	assert_string_equal(warned, "");
+	assert_null(strstr(warned, "missing"));
 	assert_int_equal(asked, 0);
 	assert_int_equal(stored(*state, NULL), 1);
 	assert_false(pgo_path_exists(object));
@@ -461,6 +462,57 @@ static void joined_hosts_whose_addresses_fit_stay_joined(void **state)
 	assert_int_equal(fetch(*state, of, 1, (struct pgo_fetch_options){0}, &st, &err), 0);
 	assert_int_equal(st.fetched, 1);
 	assert_int_equal(splits, 0);
+}
+
+/* ---------------------------------------------------------------- addresses */
+
+#define ERASED "mapping 1000 5000 0 /bin/app abcd f\n1@0x0;1@0x0 5\n"
+#define NAMES "mapping 1000 5000 0 /bin/app abcd f\nmain;work 5\n"
+#define NO_BUILD "mapping 1000 5000 0 /bin/app\n0x1100 5\n"
+
+static void profiles_of_no_use_fail_and_say_what_to_change_each_time(void **state)
+{
+	static const struct object of[] = {{"svc/a", 0, false, ERASED, 0, false}};
+	struct pgo_fetch_stats st;
+	struct pgo_err err = PGO_ERR_INIT;
+
+	for (int i = 0; i < 2; i++) { /* known from the first time, it is still of no use */
+		pgo_err_clear(&err);
+		assert_int_equal(
+			fetch(*state, of, 1, (struct pgo_fetch_options){0}, &st, &err), PGO_EEMPTY);
+		assert_has(err.msg, "turn the addresses on");
+		assert_int_equal(st.erased, 1);
+		assert_int_equal(st.erased_new, i == 0);
+	}
+	assert_int_equal(asked, 1);
+}
+
+static void addresses_are_counted_for_each_source_and_add_up(void **state)
+{
+	static const struct object of[] = {{"svc/a", 0, false, ONE_HOST, 0, false},
+		{"svc/b", 0, false, NAMES, 0, false}, {"svc/c", 0, false, ERASED, 0, false},
+		{"svc/d", 0, false, BOTH_HOSTS, 0, false}, {"svc/e", 0, false, NO_BUILD, 0, false}};
+	struct pgo_address_stats a = {0};
+	const struct pgo_address_account *l = &a.locations;
+	struct pgo_fetch_stats st;
+	struct pgo_err err = PGO_ERR_INIT;
+
+	assert_int_equal(
+		fetch(*state, of, 5, (struct pgo_fetch_options){.addresses = &a}, &st, &err), 0);
+	assert_int_equal(a.profiles, 5);
+	assert_int_equal(a.addressed, 3);
+	assert_int_equal(a.symbolic, 1);
+	assert_int_equal(a.erased, 1);
+	assert_int_equal(a.outside, 1);
+	assert_int_equal(a.no_build_id, 1);
+	assert_int_equal(
+		pgo_address_account_total(l), l->inside + l->outside + l->named + l->erased);
+	assert_int_equal(l->outside, 1);
+	assert_int_equal(l->inside, 3 + 2 + 1);
+	assert_int_equal(l->named, 2);
+	assert_has(warned, "1 profiles with neither");
+	assert_has(warned, "outside of their mappings");
+	assert_int_equal(st.fetched, 4);
 }
 
 /* ---------------------------------------------------------------- the query */
@@ -595,6 +647,8 @@ int main(void)
 		T(hosts_are_taken_one_by_one_where_addresses_lie_outside),
 		T(a_joined_object_without_known_hosts_is_stored_as_it_is),
 		T(joined_hosts_whose_addresses_fit_stay_joined),
+		T(profiles_of_no_use_fail_and_say_what_to_change_each_time),
+		T(addresses_are_counted_for_each_source_and_add_up),
 		T(a_store_that_selects_is_not_judged_again_but_for_builds),
 		T(queries_of_other_content_have_other_tags),
 		T(credentials_come_from_the_environment_and_private_files),
