@@ -155,11 +155,17 @@ static int parca_describe(
 			   : 0;
 }
 
+#define NO_ADDRESSES                                                                               \
+	"Parca gives names back instead of addresses for code that was pushed with names: let "    \
+	"the agent send native code without them, as Parca's own does, or push profiles with "     \
+	"pgo push"
+
 const struct pgo_source_ops pgo_source_parca = {
 	.scheme = "parca",
 	.about = "a server of Parca's",
 	.selects = true,
 	.replaces = true,
+	.no_addresses = NO_ADDRESSES,
 	.open = parca_open,
 	.close = parca_close,
 	.list = parca_list,
@@ -180,6 +186,7 @@ const struct pgo_source_ops pgo_source_parca_https = {
 	.about = "the same, encrypted: Polar Signals Cloud",
 	.selects = true,
 	.replaces = true,
+	.no_addresses = NO_ADDRESSES,
 	.open = parca_open,
 	.close = parca_close,
 	.list = parca_list,

@@ -435,6 +435,9 @@ static int pyro_assemble(struct pgo_source *src, const char *name, const char *c
 }
 
 #define OPERATIONS                                                                                 \
+	.no_addresses = "Pyroscope erases the addresses of code that is marked as having "         \
+			"functions: let the agent send native code without names (not symbolized " \
+			"on the target, has_functions=false), or push profiles with pgo push",     \
 	.selects = true, .push_shaped = true, .push_samples = 16000, .open = pyro_open,            \
 	.close = pyro_close, .list = pgo_pyro_list, .request = pyro_request,                       \
 	.request_end = pyro_request_end, .reply = pyro_reply, .assemble = pyro_assemble,           \

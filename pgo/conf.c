@@ -109,6 +109,52 @@ static int copy_strings(cfg_t *t, const char *dir, struct pgo_target *ret, struc
 	return 0;
 }
 
+static int size_of(cfg_t *t, const char *name, uint64_t *ret, struct pgo_err *err)
+{
+	const char *text = cfg_getstr(t, name);
+
+	if (text == NULL || text[0] == '\0')
+		return 0;
+	return pgo_parse_size(text, ret, err) < 0 ? pgo_err_prefix(err, "%s", name) : 0;
+}
+
+static int count_of(cfg_t *t, const char *name, long max, uint64_t *ret, struct pgo_err *err)
+{
+	long n = cfg_getint(t, name);
+
+	if (n < 0 || n > max)
+		return pgo_err_set(err, PGO_EUSAGE, "%s is %ld; it may be 0 to %ld", name, n, max);
+	*ret = (uint64_t)n;
+	return 0;
+}
+
+/* How profiles are fetched; secrets are none of the file's business (pgo-fetch(1), ENVIRONMENT). */
+static int read_fetch(cfg_t *t, const char *dir, struct pgo_target *ret, struct pgo_err *err)
+{
+	const char *host = cfg_getstr(t, "by_host"), *ca = cfg_getstr(t, "cacert");
+	uint64_t parallel = 0, tries = 0;
+	int rc = 0;
+
+	if (list_of(t, "types", NULL, &ret->types, &ret->n_types) < 0 ||
+		list_of(t, "labels", NULL, &ret->labels, &ret->n_labels) < 0 ||
+		(ret->by_host = pgo_strdup(host != NULL ? host : "")) == NULL ||
+		(ret->ca_file = rebase(dir, ca != NULL ? ca : "")) == NULL)
+		return pgo_err_nomem(err);
+	rc = size_of(t, "rate", &ret->rate, err);
+	if (rc == 0)
+		rc = size_of(t, "max_object", &ret->max_object, err);
+	if (rc == 0)
+		rc = count_of(t, "max_profiles", 1000000000, &ret->max_profiles, err);
+	if (rc == 0)
+		rc = count_of(t, "parallel", 256, &parallel, err);
+	if (rc == 0)
+		rc = count_of(t, "tries", 100, &tries, err);
+	ret->parallel = (unsigned)parallel;
+	ret->tries = (unsigned)tries;
+	ret->netrc = cfg_getbool(t, "netrc") == cfg_true;
+	return rc;
+}
+
 static int check_target(const struct pgo_target *t, struct pgo_err *err)
 {
 	size_t outputs = 0;
@@ -152,6 +198,8 @@ static int read_target(cfg_t *t, const char *dir, struct pgo_target *ret, struct
 		rc = duration_of(t, "half_life", &ret->half_life_ns, err);
 	if (rc == 0)
 		rc = duration_of(t, "window", &ret->window_ns, err);
+	if (rc == 0)
+		rc = read_fetch(t, dir, ret, err);
 	if (rc < 0)
 		return pgo_err_prefix(err, "target '%s'", ret->name);
 	ret->host_cap = cfg_getfloat(t, "host_cap");
@@ -197,6 +245,16 @@ int pgo_conf_load(const char *path, struct pgo_conf *ret, struct pgo_err *err)
 	cfg_opt_t target_opts[] = {
 		CFG_STR_LIST("sources", no_items, CFGF_NONE),
 		CFG_STR_LIST("select", no_items, CFGF_NONE),
+		CFG_STR_LIST("types", no_items, CFGF_NONE),
+		CFG_STR_LIST("labels", no_items, CFGF_NONE),
+		CFG_STR("by_host", "", CFGF_NONE),
+		CFG_INT("max_profiles", 0, CFGF_NONE),
+		CFG_STR("max_object", "", CFGF_NONE),
+		CFG_INT("parallel", 0, CFGF_NONE),
+		CFG_STR("rate", "", CFGF_NONE),
+		CFG_INT("tries", 0, CFGF_NONE),
+		CFG_BOOL("netrc", cfg_false, CFGF_NONE),
+		CFG_STR("cacert", "", CFGF_NONE),
 		CFG_STR("since", "21d", CFGF_NONE),
 		CFG_STR("until", "now", CFGF_NONE),
 		CFG_STR("binary", "", CFGF_NONE),
@@ -272,6 +330,10 @@ static void free_target(struct pgo_target *t)
 {
 	free_list(t->sources, t->n_sources);
 	free_list(t->selects, t->n_selects);
+	free_list(t->types, t->n_types);
+	free_list(t->labels, t->n_labels);
+	pgo_free(t->by_host);
+	pgo_free(t->ca_file);
 	pgo_free(t->name);
 	pgo_free(t->since);
 	pgo_free(t->until);

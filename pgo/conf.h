@@ -26,6 +26,7 @@
 #include "convert/output.h"
 #include "pgo/core/err.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -33,10 +34,17 @@ struct pgo_target {
 	char *name;
 	char **sources, **selects;
 	size_t n_sources, n_selects;
-	char *since, *until;              /* as written; "" = open */
-	char *binary, *debug;             /* debug "" = search */
-	int64_t half_life_ns, window_ns;  /* 0 = off */
-	double host_cap;                  /* 0 = off */
+	char *since, *until;             /* as written; "" = open */
+	char *binary, *debug;            /* debug "" = search */
+	int64_t half_life_ns, window_ns; /* 0 = off */
+	double host_cap;                 /* 0 = off */
+	/* Of fetch; 0, NULL and "" are its defaults. */
+	char **types, **labels;
+	size_t n_types, n_labels;
+	char *by_host, *ca_file;
+	uint64_t max_profiles, max_object, rate;
+	unsigned parallel, tries;
+	bool netrc;
 	char *output[PGO_N_OUTPUT_KINDS]; /* "" = not wanted */
 	unsigned gcc_release;             /* 0 = the gcc on PATH */
 	unsigned bolt_release;            /* 0 = the newest */

@@ -125,6 +125,11 @@ static int window(struct run *r, struct pgo_err *err)
 
 /* ---- fetch */
 
+static const char *or_null(const char *text)
+{
+	return text[0] != '\0' ? text : NULL;
+}
+
 static int fetch(struct run *r, struct pgo_err *err)
 {
 	struct pgo_fetch_options o = {
@@ -135,6 +140,18 @@ static int fetch(struct run *r, struct pgo_err *err)
 		.until_ns = r->until_ns,
 		.selects = (const char *const *)r->target->selects,
 		.n_selects = r->target->n_selects,
+		.types = (const char *const *)r->target->types,
+		.n_types = r->target->n_types,
+		.labels = (const char *const *)r->target->labels,
+		.n_labels = r->target->n_labels,
+		.by_host = or_null(r->target->by_host),
+		.max_profiles = r->target->max_profiles,
+		.max_object = r->target->max_object,
+		.http = {.parallel = r->target->parallel,
+			.tries = r->target->tries,
+			.rate = r->target->rate,
+			.netrc = r->target->netrc,
+			.ca_file = or_null(r->target->ca_file)},
 	};
 	int rc = pgo_fetch(&o, &r->fetch, err);
 	char *manifest;

@@ -117,4 +117,15 @@ flock 8
 fails 3 'another run' "$PGO" run -c "$T/pgo.conf"
 exec 8>&-
 exits 10 "$PGO" run -c "$T/pgo.conf"
+
+# How profiles are fetched: a sample of one for each host, labels, words that are wrong.
+sed 's/state = "state"/state = "state-two"/; s/since = "14d"/since = "14d"\n\tmax_profiles = 2\n\tlabels = {"zone=a"}\n\ttypes = {"lbr_traces"}/' "$T/pgo.conf" >"$T/two.conf"
+exits 0 "$PGO" run -c "$T/two.conf"
+check "the sample is one of each host" [ "$(sed 's/.*"host":"\([^"]*\)".*/\1/' "$T/state-two/app/raw/manifest.jsonl" | sort -u | wc -l) $(wc -l <"$T/state-two/app/raw/manifest.jsonl")" = "2 2" ]
+check "the label is there" grep -q '\["zone","a"\]' "$T/state-two/app/raw/manifest.jsonl"
+sed 's/since = "14d"/parallel = 1000/' "$T/pgo.conf" >"$T/bad.conf"
+exits 2 "$PGO" run -c "$T/bad.conf"
+check "the word is named" grep -q "parallel is 1000" "$T/stderr"
+sed 's/since = "14d"/types = {"no_such_type"}/; s/state = "state"/state = "state-three"/' "$T/pgo.conf" >"$T/none.conf"
+exits 20 "$PGO" run -c "$T/none.conf"
 finish
