@@ -672,6 +672,11 @@ static int take_new(struct pool *p, struct transfer *t, struct pgo_err *err)
 	p->busy++;
 	if (t->reply.url == NULL)
 		return pgo_err_nomem(err);
+	if (r->delay_ms > 0) {
+		t->due_ms = now_ms() + r->delay_ms;
+		t->state = WAITING;
+		return 1;
+	}
 	rc = start(t, &why);
 	if (rc < 0) {
 		*err = why;

@@ -63,6 +63,7 @@ struct pgo_http_request {
 				wire; NULL = to memory, inflated */
 	uint64_t max;        /* bytes of that body; 0 = 64 MiB */
 	unsigned total_ms;   /* for one try, all in all; 0 = no limit */
+	unsigned delay_ms;   /* before the first try */
 	bool patient;        /* the server may say nothing for all of total_ms */
 	/* Adds the headers that every try needs anew (signatures); those it added to the last try
 	 * are gone.  NULL = none. */

@@ -22,6 +22,11 @@ static const struct pgo_source_ops *const table[] = {
 	&pgo_source_pyroscope,
 	&pgo_source_pyroscope_https,
 	&pgo_source_s3,
+	&pgo_source_targets_dns,
+	&pgo_source_targets_file,
+	&pgo_source_targets_http,
+	&pgo_source_targets_https,
+	&pgo_source_targets_srv,
 };
 
 #define N_TABLE (sizeof table / sizeof *table)

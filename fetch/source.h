@@ -145,5 +145,10 @@ extern const struct pgo_source_ops pgo_source_profefe_https;
 extern const struct pgo_source_ops pgo_source_pyroscope;
 extern const struct pgo_source_ops pgo_source_pyroscope_https;
 extern const struct pgo_source_ops pgo_source_s3;
+extern const struct pgo_source_ops pgo_source_targets_dns;
+extern const struct pgo_source_ops pgo_source_targets_file;
+extern const struct pgo_source_ops pgo_source_targets_http;
+extern const struct pgo_source_ops pgo_source_targets_https;
+extern const struct pgo_source_ops pgo_source_targets_srv;
 
 #endif

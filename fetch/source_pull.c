@@ -8,17 +8,19 @@
  * server records for N seconds before it says anything; half as much again and five seconds more
  * are allowed it, or a minute where the URL does not say how long.
  */
-#include "fetch/source.h"
+#include "fetch/pull.h"
 #include "pgo/core/alloc.h"
 #include "pgo/core/diag.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <time.h>
 
 #define DEFAULT_SECONDS 60
 #define MAX_SECONDS 3600ul
+#define TEXT_MAX 512
 
 struct pull_source {
 	struct pgo_source base;
@@ -89,20 +91,76 @@ static unsigned long seconds_of(const char *url)
 	return n > MAX_SECONDS ? MAX_SECONDS : n;
 }
 
-static int pull_request(struct pgo_source *src, const char *name, unsigned part,
-	struct pgo_http_request *r, struct pgo_err *err)
+void pgo_pull_request(struct pgo_http_request *r, const char *url)
 {
-	const struct pull_source *s = (const struct pull_source *)src;
-	unsigned long seconds = seconds_of(s->url);
+	unsigned long seconds = seconds_of(url);
 
-	(void)name;
-	(void)part;
-	(void)err;
-	r->url = s->url;
+	r->url = url;
 	r->patient = true;
 	r->total_ms =
 		seconds != 0 ? (unsigned)(seconds * 1500 + 5000) : DEFAULT_SECONDS * 1000 + 5000;
+}
+
+static int pull_request(struct pgo_source *src, const char *name, unsigned part,
+	struct pgo_http_request *r, struct pgo_err *err)
+{
+	(void)name;
+	(void)part;
+	(void)err;
+	pgo_pull_request(r, ((const struct pull_source *)src)->url);
 	return 0;
+}
+
+/* ---------------------------------------------------------------- what comes back */
+
+/* The first line of a short text about profiling; "" for anything else. */
+static void glance(const char *path, char text[TEXT_MAX])
+{
+	FILE *f = path != NULL ? fopen(path, "re") : NULL;
+	size_t n = f != NULL ? fread(text, 1, TEXT_MAX - 1, f) : 0;
+
+	if (f != NULL)
+		fclose(f);
+	if (n == TEXT_MAX - 1)
+		n = 0;
+	text[n] = '\0';
+	text[strcspn(text, "\r\n")] = '\0';
+	for (size_t i = 0; i < n; i++)
+		if ((unsigned char)text[i] < ' ' && text[i] != '\0' && text[i] != '\t')
+			text[0] = '\0';
+	if (strcasestr(text, "profil") == NULL || text[0] == '<')
+		text[0] = '\0';
+}
+
+/* Go answers 500 with "cpu profiling already in use", brpc says that another profiler is running. */
+static bool is_taken(const char *text)
+{
+	return strcasestr(text, "already in use") != NULL ||
+	       (strcasestr(text, "nother profil") != NULL && strcasestr(text, "running") != NULL);
+}
+
+int pgo_pull_reply(struct pgo_source *s, const char *name, unsigned part,
+	const struct pgo_http_reply *reply, const char *path, struct pgo_err *err)
+{
+	char text[TEXT_MAX];
+
+	(void)s;
+	(void)name;
+	(void)part;
+	if (reply->status < 200 || reply->status > 299) {
+		if (reply->body.data != NULL && is_taken(reply->body.data))
+			return pgo_err_set(err, PGO_ENET,
+				"somebody else takes a profile there right now; try again later");
+		return pgo_http_refused(reply, err);
+	}
+	glance(path, text);
+	if (text[0] == '\0')
+		return 0;
+	if (is_taken(text))
+		return pgo_err_set(err, PGO_ENET,
+			"somebody else takes a profile there right now (%s); try again later",
+			text);
+	return pgo_err_set(err, PGO_ENET, "no profile came, but: %s", text);
 }
 
 const struct pgo_source_ops pgo_source_http = {
@@ -112,6 +170,7 @@ const struct pgo_source_ops pgo_source_http = {
 	.close = pull_close,
 	.list = pull_list,
 	.request = pull_request,
+	.reply = pgo_pull_reply,
 };
 
 const struct pgo_source_ops pgo_source_https = {
@@ -121,4 +180,5 @@ const struct pgo_source_ops pgo_source_https = {
 	.close = pull_close,
 	.list = pull_list,
 	.request = pull_request,
+	.reply = pgo_pull_reply,
 };

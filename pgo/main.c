@@ -65,6 +65,8 @@
  *	                       Parca: columns of hosts and windows, joined
  *	grpc_web               calls by gRPC-Web
  *	store_url              addresses, names and labels of stores that are servers
+ *	source_targets, targets, targets_kube, dns, pull
+ *	                       many running programs by a list: files, servers, Kubernetes, DNS
  *	http, http_text, http_auth
  *	                       many transfers at a time, with patience and limits; credentials
  *	pbwire                 small protobuf messages that stores are asked with

@@ -117,6 +117,7 @@ missing() {
 	need 3 optional autofdo have_command create_gcov
 	need 3 optional golang-go have_command go
 	need 3 optional python3-pip have_pip
+	need 3 optional libgoogle-perftools-dev have_profiler
 	need 3 optional clang-14 have_clang_14
 	need 3 optional gcc-aarch64-linux-gnu have_arm64_compiler gcc
 	need 3 optional g++-aarch64-linux-gnu have_arm64_compiler g++
@@ -124,6 +125,10 @@ missing() {
 
 	need 4 optional curl have_command curl
 	need 4 optional s3cmd have_command s3cmd
+}
+
+have_profiler() {
+	[ -e /usr/include/gperftools/profiler.h ]
 }
 
 have_pip() {

@@ -291,6 +291,20 @@ const struct pgo_jval *pgo_jval_get(const struct pgo_jval *v, const char *key)
 	return dress(json_object_get(peek(v), key));
 }
 
+const struct pgo_jval *pgo_jval_member(const struct pgo_jval *v, size_t i, const char **ret_key)
+{
+	/* jansson's iterators take what is not const, and change nothing. */
+	json_t *object = (json_t *)(uintptr_t)v;
+	void *at = json_object_iter(object);
+
+	while (at != NULL && i-- > 0)
+		at = json_object_iter_next(object, at);
+	if (at == NULL)
+		return NULL;
+	*ret_key = json_object_iter_key(at);
+	return dress(json_object_iter_value(at));
+}
+
 size_t pgo_jval_len(const struct pgo_jval *v)
 {
 	return json_array_size(peek(v));

@@ -54,6 +54,8 @@ struct pgo_jval *pgo_jdoc_parse(
 void pgo_jdoc_free(struct pgo_jval *doc);
 /* All of these give NULL / the default where the value is absent or of another kind. */
 const struct pgo_jval *pgo_jval_get(const struct pgo_jval *v, const char *key);
+/* Member i of an object, in the order of the text, and its key; NULL past the last. */
+const struct pgo_jval *pgo_jval_member(const struct pgo_jval *v, size_t i, const char **ret_key);
 size_t pgo_jval_len(const struct pgo_jval *v); /* of an array; 0 otherwise */
 const struct pgo_jval *pgo_jval_at(const struct pgo_jval *v, size_t i);
 const char *pgo_jval_str(const struct pgo_jval *v, const char *or_else);
