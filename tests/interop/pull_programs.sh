@@ -3,14 +3,15 @@
 # Profiles of running programs by a list: a Go program with net/http/pprof, and a C program with gperftools' profiler
 # behind brpc's address, which is also asked while somebody else takes a profile.
 #
+# shellcheck disable=SC2015 # ok and no always succeed
 # Exit 0: all as it should be; 77: neither Go nor gperftools are there; 1: not.
 set -u
 B=${B:-build}
 PGO=$PWD/$B/pgo
 KEEP=$PWD/$B/go-cache # compiled packages, from one run to the next
 T=$(mktemp -d)
-pids=
-trap 'for p in $pids; do kill "$p" 2>/dev/null; done; rm -rf "$T"' EXIT
+pids=()
+trap 'kill "${pids[@]}" 2>/dev/null; rm -rf "$T"' EXIT
 good=0 bad=0
 
 ok() { good=$((good + 1)); }
@@ -173,9 +174,9 @@ C
 
 : >"$T/list"
 n=0
-if command -v go >/dev/null && (cd "$T" && GO111MODULE=off GOFLAGS= GOTOOLCHAIN=local GOCACHE="${GOCACHE:-$KEEP}" go build -o go.bin go.go) 2>"$T/out"; then
+if command -v go >/dev/null && (cd "$T" && GO111MODULE=off GOFLAGS="" GOTOOLCHAIN=local GOCACHE="${GOCACHE:-$KEEP}" go build -o go.bin go.go) 2>"$T/out"; then
 	"$T/go.bin" "$T/go.port" &
-	pids="$pids $!"
+	pids+=($!)
 	echo "127.0.0.1:$(started "$T/go.port") service=gopher" >>"$T/list"
 	n=$((n + 1))
 else
@@ -183,7 +184,7 @@ else
 fi
 if gcc -O2 -g -Wl,--build-id -o "$T/brpc" "$T/brpc.c" -Wl,--no-as-needed -lprofiler -pthread 2>"$T/out"; then
 	"$T/brpc" "$T/brpc.port" "$T/cpu.prof" 2>/dev/null &
-	pids="$pids $!"
+	pids+=($!)
 	brpc=http://127.0.0.1:$(started "$T/brpc.port")/pprof/profile
 	echo "$brpc?seconds=2 service=rpc" >>"$T/list"
 	n=$((n + 1))
