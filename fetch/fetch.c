@@ -179,6 +179,7 @@ static int skip(struct pgo_fetch_run *r, const struct pgo_listed *l, const char 
 	if (len != 0 && strncmp(text, temp, len) == 0 && strncmp(text + len, ": ", 2) == 0)
 		text += len + 2;
 	r->stats->failed++;
+	r->last_failure = *why;
 	pgo_warn("%s: %s, skipping", l->name, text);
 	return 0;
 }
@@ -472,8 +473,11 @@ static int nothing(const struct pgo_fetch_run *r, struct pgo_err *err)
 			s->erased, advice(r));
 	return pgo_err_set(err, PGO_EEMPTY,
 		"nothing to store: of %" PRIu64 " objects %" PRIu64 " are no profiles, %" PRIu64
-		" could not be read, the others are not selected",
-		s->listed, s->not_profiles, s->failed);
+		" hold no samples, %" PRIu64
+		" could not be read%s%.400s%s, the others are not selected",
+		s->listed, s->not_profiles, s->empty, s->failed,
+		s->failed != 0 ? " (the last: " : "", r->last_failure.msg,
+		s->failed != 0 ? ")" : "");
 }
 
 /* Names do for some things, addresses for all: a fleet's setting may be one word away. */

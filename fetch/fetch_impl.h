@@ -44,13 +44,14 @@ struct pgo_fetch_run {
 	/* Of the source being listed: objects in the order of their names, and those parts of them
 	 * that have to be asked for once more. */
 	struct pgo_fetch_wanted *wanted;
-	size_t n_wanted, wanted_room, next_wanted;
+	size_t n_wanted, wanted_room, next_wanted, n_finished;
 	struct pgo_fetch_part **again;
 	size_t n_again, again_room;
 	/* Objects to take host by host instead. */
 	struct pgo_listed *splits;
 	size_t n_splits, splits_room, next_split;
 	struct pgo_background *lookers; /* look into what came while more comes */
+	struct pgo_err last_failure;    /* of an object */
 	const char *no_addresses;       /* what to change about the first store that gave none */
 	uint64_t max_object;
 	uint64_t selected; /* objects of the sources that are in the store now */

@@ -47,7 +47,8 @@ struct pgo_http {
 	struct pgo_http_stats stats;
 	CURLM *multi;
 	struct transfer *transfers;
-	uint32_t jitter; /* of a small generator */
+	uint32_t jitter;     /* of a small generator */
+	int64_t deadline_ms; /* 0 = none, or not asked yet */
 };
 
 /* ---------------------------------------------------------------- libcurl itself */
@@ -744,7 +745,16 @@ int pgo_http_run(struct pgo_http *h,
 	int rc = 0, running;
 	int64_t wait;
 
+	if (h->o.deadline_s != 0 && h->deadline_ms == 0)
+		h->deadline_ms = now_ms() + (int64_t)h->o.deadline_s * 1000;
 	for (;;) {
+		if (h->deadline_ms != 0 && now_ms() >= h->deadline_ms) {
+			rc = pgo_err_set(&local, PGO_ENET,
+				"the time for it (%u s) is over; what came is kept, and the next "
+				"run goes on from there",
+				h->o.deadline_s);
+			break;
+		}
 		rc = fill(&p, &wait, &local);
 		if (rc < 0 || p.busy == 0)
 			break;

@@ -31,6 +31,7 @@ struct pgo_http_options {
 	unsigned connect_ms; /* until there is a connection; 0 = 15 s */
 	unsigned idle_ms;    /* without a byte, rounded up to seconds; 0 = 60 s */
 	unsigned backoff_ms; /* before the second try; 0 = 500 */
+	unsigned deadline_s; /* for everything that is asked, from the first on; 0 = none */
 	uint64_t rate;       /* bytes a second over all transfers; 0 = as it comes */
 	bool insecure;       /* takes any certificate */
 	bool netrc;          /* looks credentials up in the user's .netrc */

@@ -110,7 +110,7 @@ void pgo_fetch_forget_wanted(struct pgo_fetch_run *r)
 	r->wanted = NULL;
 	r->again = NULL;
 	r->splits = NULL;
-	r->n_wanted = r->wanted_room = r->next_wanted = 0;
+	r->n_wanted = r->wanted_room = r->next_wanted = r->n_finished = 0;
 	r->n_again = r->again_room = 0;
 	r->n_splits = r->splits_room = r->next_split = 0;
 }
@@ -217,7 +217,8 @@ static int finish(struct pgo_fetch_run *r, struct arrival *a, struct pgo_err *er
 	pgo_free(a->whole);
 	pgo_free(a);
 	drop_parts(r, w);
-	pgo_progress("fetching", r->stats->examined, r->n_wanted, "objects");
+	pgo_progress_transfer("fetching", ++r->n_finished, r->n_wanted, "objects",
+		pgo_http_stats_of(r->http)->received);
 	return rc;
 }
 

@@ -12,12 +12,14 @@
 #define PRINT_MAX ((size_t)1 << 30)
 #define MAX_PARALLEL 256
 #define MAX_TRIES 100
+#define MAX_DEADLINE ((int64_t)365 * 86400 * 1000000000)
 
 struct fetch_values {
 	const char *dir;
 	struct pgo_opt_list selects, labels, types;
 	const char *by_host;
 	int64_t since, until;
+	int64_t deadline;
 	uint64_t max_object, max_profiles, parallel, tries, rate;
 	const char *ca_file;
 	bool insecure, netrc, coverage;
@@ -58,6 +60,9 @@ static const struct pgo_opt opts[] = {
 		PGO_OPT_SIZE, AT(rate)},
 	{"tries", 0, "N", "how often to ask a server that is busy or gone (default 5)", PGO_OPT_U64,
 		AT(tries)},
+	{"deadline", 0, "DURATION",
+		"give up when the network took so long; the next run goes on (default: never)",
+		PGO_OPT_DURATION, AT(deadline)},
 	{"netrc", 0, NULL, "take user names and passwords from ~/.netrc", PGO_OPT_FLAG, AT(netrc)},
 	{"cacert", 0, "FILE", "certificates to trust instead of the system's", PGO_OPT_STR,
 		AT(ca_file)},
@@ -276,6 +281,7 @@ static int fetch(const struct fetch_values *o, const struct pgo_opt_globals *g, 
 		.max_object = o->max_object,
 		.http = {.parallel = (unsigned)o->parallel,
 			.tries = (unsigned)o->tries,
+			.deadline_s = (unsigned)((o->deadline + 999999999) / 1000000000),
 			.rate = o->rate,
 			.netrc = o->netrc,
 			.insecure = o->insecure,
@@ -291,6 +297,8 @@ static int fetch(const struct fetch_values *o, const struct pgo_opt_globals *g, 
 		(void)pgo_err_set(&err, PGO_EUSAGE, "no source given; see pgo fetch --help");
 	else if (o->dir == NULL)
 		(void)pgo_err_set(&err, PGO_EUSAGE, "say with -o DIR where the profiles shall go");
+	else if (o->deadline < 0 || o->deadline > MAX_DEADLINE)
+		(void)pgo_err_set(&err, PGO_EUSAGE, "--deadline is at most 365d");
 	else if (o->parallel > MAX_PARALLEL || o->tries > MAX_TRIES)
 		(void)pgo_err_set(&err, PGO_EUSAGE,
 			"--parallel is at most %d and --tries at most %d", MAX_PARALLEL, MAX_TRIES);

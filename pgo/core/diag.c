@@ -159,17 +159,34 @@ static int columns(void)
 	return ioctl(STDERR_FILENO, TIOCGWINSZ, &w) == 0 && w.ws_col > 20 ? w.ws_col : 80;
 }
 
-static void show(const char *what, uint64_t done, uint64_t total, const char *unit, bool terminal)
+/* ", 12.5 MB, 3.1 MB/s, 1:40 left" */
+static void transfer_text(
+	uint64_t done, uint64_t total, uint64_t bytes, int64_t elapsed_ms, char *to, size_t size)
+{
+	double seconds = (double)elapsed_ms / 1000, mb = (double)bytes / 1e6;
+	int n = snprintf(to, size, ", %.1f MB, %.1f MB/s", mb, seconds > 0 ? mb / seconds : 0);
+
+	if (n > 0 && (size_t)n < size && done != 0 && done < total) {
+		uint64_t left = (uint64_t)(seconds * (double)(total - done) / (double)done);
+
+		snprintf(to + n, size - (size_t)n, ", %llu:%02llu left",
+			(unsigned long long)(left / 60), (unsigned long long)(left % 60));
+	}
+}
+
+static void show(const char *what, uint64_t done, uint64_t total, const char *unit,
+	const char *more, bool terminal)
 {
 	char line[256];
 	int width = columns() - 1;
 
 	if (total != 0)
-		snprintf(line, sizeof line, "%s: %llu of %llu %s (%d %%)", what,
+		snprintf(line, sizeof line, "%s: %llu of %llu %s (%d %%)%s", what,
 			(unsigned long long)done, (unsigned long long)total, unit,
-			(int)((double)done / (double)total * 100));
+			(int)((double)done / (double)total * 100), more);
 	else
-		snprintf(line, sizeof line, "%s: %llu %s", what, (unsigned long long)done, unit);
+		snprintf(line, sizeof line, "%s: %llu %s%s", what, (unsigned long long)done, unit,
+			more);
 	if (terminal)
 		fprintf(stderr, "\r%.*s\033[K", width, line);
 	else
@@ -179,6 +196,12 @@ static void show(const char *what, uint64_t done, uint64_t total, const char *un
 }
 
 void pgo_progress(const char *what, uint64_t done, uint64_t total, const char *unit)
+{
+	pgo_progress_transfer(what, done, total, unit, 0);
+}
+
+void pgo_progress_transfer(
+	const char *what, uint64_t done, uint64_t total, const char *unit, uint64_t bytes)
 {
 	int64_t now = now_ms();
 	bool terminal = isatty(STDERR_FILENO);
@@ -193,8 +216,13 @@ void pgo_progress(const char *what, uint64_t done, uint64_t total, const char *u
 		(terminal || progress.mode == PGO_PROGRESS_ALWAYS) &&
 		now - progress.started_ms >= PROGRESS_AFTER_MS &&
 		now - progress.shown_ms >= (terminal ? PROGRESS_EVERY_MS : PROGRESS_LOG_EVERY_MS)) {
+		char more[96] = "";
+
+		if (bytes != 0)
+			transfer_text(
+				done, total, bytes, now - progress.started_ms, more, sizeof more);
 		progress.shown_ms = now;
-		show(what, done, total, unit, terminal);
+		show(what, done, total, unit, more, terminal);
 	}
 	pthread_mutex_unlock(&lock);
 }

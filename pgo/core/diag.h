@@ -39,6 +39,10 @@ void pgo_progress_set_mode(enum pgo_progress_mode mode);
  * pgo_progress_end() wipes it.
  */
 void pgo_progress(const char *what, uint64_t done, uint64_t total, const char *unit);
+/* The same for what comes over a network: with bytes, bytes a second, and the time that is left as
+ * the pieces go; `bytes` 0 = as pgo_progress(). */
+void pgo_progress_transfer(
+	const char *what, uint64_t done, uint64_t total, const char *unit, uint64_t bytes);
 void pgo_progress_end(void);
 
 #endif

@@ -652,9 +652,36 @@ static void everything_unusual_is_escaped(void **state)
 	pgo_buf_fini(&b);
 }
 
+/* ---------------------------------------------------------------- deadlines */
+
+static bool always_busy(void *ctx, const struct canned_request *r)
+{
+	(void)ctx;
+	return canned_reply(r, "503 Service Unavailable", "", "later");
+}
+
+static void a_deadline_ends_what_would_be_tried_for_ever(void **state)
+{
+	const struct pgo_http_options patient = {
+		.tries = 1000000, .backoff_ms = 20, .connect_ms = 2000, .deadline_s = 1};
+	struct canned *s = canned_start(always_busy, NULL);
+	struct asked a = {0};
+	int64_t began = now_ms();
+
+	(void)state;
+	ask(s, "/", &patient, &a, NULL);
+	assert_int_equal(a.rc, PGO_ENET);
+	assert_has(a.err.msg, "the time for it (1 s) is over");
+	assert_true(now_ms() - began >= 1000);
+	assert_true(canned_requests(s) > 1);
+	done(&a);
+	canned_stop(s);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_deadline_ends_what_would_be_tried_for_ever),
 		cmocka_unit_test(a_reply_comes_with_its_headers),
 		cmocka_unit_test_setup_teardown(
 			a_reply_to_a_file_is_kept_byte_for_byte, scratch_up, scratch_down),
