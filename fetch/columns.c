@@ -352,3 +352,8 @@ int pgo_columns_add(struct pgo_columns *c, const char *type, const char *unit, s
 {
 	return pgo_columns_add_divided(c, type, unit, r, 1, err);
 }
+
+bool pgo_columns_is_empty(const struct pgo_columns *c)
+{
+	return c->stacks.n == 0;
+}

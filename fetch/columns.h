@@ -27,6 +27,7 @@
 #include "pgo/core/manifest.h"
 #include "pgo/core/profile.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -58,6 +59,8 @@ int pgo_columns_add_divided(struct pgo_columns *c, const char *type, const char 
 	struct pgo_reader *r, int64_t factor, struct pgo_err *err) PGO_MUST_CHECK;
 /* The sum of all values so far of a column; 0 if it is not there. */
 int64_t pgo_columns_total(const struct pgo_columns *c, const char *type, const char *unit);
+/* No sample so far. */
+bool pgo_columns_is_empty(const struct pgo_columns *c);
 /* Writes an ordinary gzipped pprof; `c` can only be freed then.  PGO_EEMPTY without samples. */
 int pgo_columns_write(struct pgo_columns *c, const struct pgo_columns_header *h, const char *path,
 	struct pgo_err *err) PGO_MUST_CHECK;

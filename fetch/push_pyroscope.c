@@ -104,8 +104,6 @@ static const char *advice(const char *said)
 			"validation.max-profile-stacktrace-samples"},
 		{"max_profile_size", "; split into smaller pieces (--max-samples), or set its "
 				     "validation.max-profile-size-bytes"},
-		{"multitenancy", "; say with PGO_FETCH_TENANT whose profiles these are"},
-		{"no org id", "; say with PGO_FETCH_TENANT whose profiles these are"},
 	};
 
 	for (size_t i = 0; i < sizeof known / sizeof *known; i++)

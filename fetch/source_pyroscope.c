@@ -245,6 +245,12 @@ int pgo_pyro_refused(const struct pgo_http_reply *reply, struct pgo_err *err)
 	url = pgo_http_redact(reply->url);
 	if (url == NULL)
 		rc = pgo_err_nomem(err);
+	else if (strstr(message, "no org id") != NULL)
+		rc = pgo_err_set(err, PGO_ENET,
+			"%s: the server answers %ld, %s: %.600s; it keeps profiles for several "
+			"tenants: say "
+			"with PGO_FETCH_TENANT whose these are",
+			url, reply->status, code, message);
 	else if (*message == '\0' || reply->status == 401 || reply->status == 429)
 		rc = pgo_http_refused(reply, err);
 	else
@@ -403,6 +409,26 @@ static int write_joined(const struct pgo_pyro *s, const struct pgo_pyro_object *
 	return pgo_columns_write(c, &h, to_path, err);
 }
 
+#define NO_ADDRESSES                                                                               \
+	"Pyroscope erases the addresses of code that is marked as having functions: let the "      \
+	"agent "                                                                                   \
+	"send native code without names (not symbolized on the target, has_functions=false), or "  \
+	"push profiles with pgo push"
+
+/*
+ * What the server did to addresses at ingest cannot be undone.  Of locations without a name the
+ * newer storage keeps a husk, which fetch counts when it looks at the profile; the older has values
+ * then, and gives no samples.  A piece of a merge that was split may well be empty.
+ */
+static int judge_nothing(
+	const struct pgo_pyro_object *o, const struct pgo_columns *c, struct pgo_err *err)
+{
+	if (!pgo_columns_is_empty(c) || o->sum == 0 || o->splits != 0)
+		return 0;
+	return pgo_err_set(
+		err, PGO_EFORMAT, "the server counts samples there and gives none; " NO_ADDRESSES);
+}
+
 static int pyro_assemble(struct pgo_source *src, const char *name, const char *const *paths,
 	size_t n, const char *to_path, struct pgo_err *err)
 {
@@ -429,19 +455,18 @@ static int pyro_assemble(struct pgo_source *src, const char *name, const char *c
 			pgo_err_prefix(err, "%s", t->id);
 	}
 	if (rc == 0)
+		rc = judge_nothing(o, c, err);
+	if (rc == 0)
 		rc = write_joined(s, o, c, to_path, err);
 	pgo_columns_free(c);
 	return rc;
 }
 
 #define OPERATIONS                                                                                 \
-	.no_addresses = "Pyroscope erases the addresses of code that is marked as having "         \
-			"functions: let the agent send native code without names (not symbolized " \
-			"on the target, has_functions=false), or push profiles with pgo push",     \
-	.selects = true, .push_shaped = true, .push_samples = 16000, .open = pyro_open,            \
-	.close = pyro_close, .list = pgo_pyro_list, .request = pyro_request,                       \
-	.request_end = pyro_request_end, .reply = pyro_reply, .assemble = pyro_assemble,           \
-	.split = pgo_pyro_split, .put = pgo_pyro_put
+	.no_addresses = NO_ADDRESSES, .selects = true, .replaces = true, .push_shaped = true,      \
+	.push_samples = 16000, .open = pyro_open, .close = pyro_close, .list = pgo_pyro_list,      \
+	.request = pyro_request, .request_end = pyro_request_end, .reply = pyro_reply,             \
+	.assemble = pyro_assemble, .split = pgo_pyro_split, .put = pgo_pyro_put
 
 const struct pgo_source_ops pgo_source_pyroscope = {
 	.scheme = "pyroscope", .about = "Grafana Pyroscope", OPERATIONS};

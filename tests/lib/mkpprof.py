@@ -8,7 +8,7 @@
     time 1790000000                       seconds
     duration 30                           seconds
     period 10000 cpu/nanoseconds
-    mapping 1000 5000 200 /bin/app abcd   START LIMIT OFFSET (hex) FILE BUILD-ID
+    mapping 1000 5000 200 /bin/app abcd   START LIMIT OFFSET (hex) FILE BUILD-ID [f: has_functions]
     main;parse 12                         frames root first, then the values
     0x1234;0x1250=f 3 40 host=web-1       addresses lie in the first mapping that holds them
 """
@@ -55,7 +55,7 @@ for line in sys.stdin.read().splitlines():
     elif word[0] == "period":
         period = (int(word[1]), *word[2].split("/"))
     elif word[0] == "mapping":
-        maps.append((int(word[1], 16), int(word[2], 16), int(word[3], 16), word[4], word[5]))
+        maps.append((int(word[1], 16), int(word[2], 16), int(word[3], 16), word[4], word[5], word[6:] == ["f"]))
     else:
         stack = [locations.setdefault(f, len(locations) + 1) for f in reversed(word[0].split(";"))]
         values = [int(w) for w in word[1:] if "=" not in w]
@@ -67,8 +67,9 @@ out = b"".join(blob(1, num(1, s(t)) + num(2, s(u))) for t, u in types)
 for stack, values, labels in samples:
     body = blob(1, b"".join(map(varint, stack))) + blob(2, b"".join(map(varint, values)))
     out += blob(2, body + b"".join(blob(3, num(1, s(k)) + num(2, s(v))) for k, v in labels))
-for i, (start, limit, offset, name, build) in enumerate(maps, 1):
-    out += blob(3, num(1, i) + num(2, start) + num(3, limit) + num(4, offset) + num(5, s(name)) + num(6, s(build)))
+for i, (start, limit, offset, name, build, has) in enumerate(maps, 1):
+    head = num(1, i) + num(2, start) + num(3, limit) + num(4, offset)
+    out += blob(3, head + num(5, s(name)) + num(6, s(build)) + num(7, int(has)))
 for frame, i in locations.items():
     if frame.startswith("0x"):
         addr, _, name = frame.partition("=")
