@@ -47,6 +47,9 @@ struct pgo_merge_options {
 					all; borrowed */
 	uint64_t weight_one; /* the weight that stands for "once": the sums are divided by it at the
 				end; 0 = 1 */
+	unsigned
+		min_hosts; /* for who adds the inputs: note which functions this many hosts ran (0 =
+				do not); the merger itself looks at no host */
 	uint64_t max_memory; /* bytes of tables; 0 = 8 GiB */
 };
 

@@ -12,6 +12,7 @@
 #include "pgo/merge_converted.h"
 #include "pgo/merge_inputs.h"
 #include "pgo/operands.h"
+#include "pgo/redaction.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -28,6 +29,7 @@ struct merge_values {
 	bool explain, keep_labels;
 	const char *clang_format;
 	struct pgo_opt_list weighted;
+	struct pgo_redaction_values redaction;
 };
 
 #define AT(field) offsetof(struct merge_values, field)
@@ -55,6 +57,11 @@ static const struct pgo_opt opts[] = {
 	{"tag-focus", 0, "EXPR", "only samples whose labels fit: host=web-.*, or latency=10ms:",
 		PGO_OPT_STR, AT(tag_focus)},
 	{"tag-ignore", 0, "EXPR", "no samples whose labels fit", PGO_OPT_STR, AT(tag_ignore)},
+	{"Names (see also pgo check-redaction)", 0, NULL, NULL, PGO_OPT_GROUP, 0},
+	PGO_REDACTION_OPTS(struct merge_values, redaction),
+	{"min-hosts", 0, "N", "hide functions that fewer than N hosts ran", PGO_OPT_U64,
+		AT(redaction.min_hosts)},
+	{"Machinery", 0, NULL, NULL, PGO_OPT_GROUP, 0},
 	{"binary", 'b', "APP", "ELF file that helps to place the addresses of recordings",
 		PGO_OPT_STR, AT(binary)},
 	{"memory", 0, "SIZE", "most memory for the tables (default 8G)", PGO_OPT_SIZE, AT(memory)},
@@ -85,6 +92,8 @@ struct result {
 	struct pgo_buf bytes; /* the encoded profile */
 	char digest[65];
 	size_t n_files;
+	struct pgo_redact_account redacted;
+	bool is_redacted;
 };
 
 static void columns_json(const struct pgo_profile *p, struct pgo_json *j)
@@ -118,6 +127,19 @@ static void stats_json(const struct pgo_merge_stats *s, struct pgo_json *j)
 	pgo_json_end_object(j);
 }
 
+static void redacted_json(const struct pgo_redact_account *a, struct pgo_json *j)
+{
+	pgo_json_key(j, "redacted");
+	pgo_json_object(j);
+	pgo_json_kv_u64(j, "functions", a->functions);
+	pgo_json_kv_u64(j, "functions_hidden", a->functions_hidden);
+	pgo_json_kv_u64(j, "functions_rare", a->functions_rare);
+	pgo_json_kv_u64(j, "files_hidden", a->files_hidden);
+	pgo_json_kv_u64(j, "comments_dropped", a->comments_dropped);
+	pgo_json_kv_u64(j, "labels_dropped", a->labels_dropped);
+	pgo_json_end_object(j);
+}
+
 /* The manifest and, with --json, the result on standard output. */
 static void put_json(const struct result *r, struct pgo_buf *out)
 {
@@ -136,6 +158,8 @@ static void put_json(const struct result *r, struct pgo_buf *out)
 	columns_json(r->merged.profile, &j);
 	pgo_json_key(&j, "account");
 	stats_json(&r->merged.stats, &j);
+	if (r->is_redacted)
+		redacted_json(&r->redacted, &j);
 	if (plan->n != 0) {
 		pgo_json_kv_bool(&j, "weighted", plan->weighted);
 		pgo_json_kv_u64(&j, "weight_one", plan->weight_one);
@@ -165,6 +189,14 @@ static void put_text(const struct result *r, struct pgo_buf *out)
 		" locations -> %" PRIu64 ", %zu bytes\n",
 		r->o->out != NULL ? r->o->out : "not written", s->profiles, s->samples_in,
 		s->samples_out, s->locations_in, s->locations_out, r->bytes.len);
+	if (r->is_redacted)
+		pgo_buf_printf(out,
+			"%" PRIu64 " of %" PRIu64 " functions hidden by name, %" PRIu64
+			" for few hosts; %" PRIu64 " file names, %" PRIu64 " comments, %" PRIu64
+			" labels; read again and found clean\n",
+			r->redacted.functions_hidden, r->redacted.functions,
+			r->redacted.functions_rare, r->redacted.files_hidden,
+			r->redacted.comments_dropped, r->redacted.labels_dropped);
 }
 
 /* Addresses outside of their mapping are often the trace of a store that merged hosts without
@@ -182,12 +214,15 @@ static void warn_outside(const struct pgo_merge_stats *s)
 
 /* ---------------------------------------------------------------- the command */
 
-static int encode(struct result *r, struct pgo_err *err)
+static int encode(struct result *r, const struct pgo_redact *rules, struct pgo_err *err)
 {
 	struct pgo_sha256 sha;
 	uint8_t raw[32];
 	int rc = pgo_pprof_encode(r->merged.profile, true, &r->bytes, err);
 
+	if (rc == 0 && rules != NULL)
+		rc = pgo_redaction_prove(rules, r->o->out != NULL ? r->o->out : "the output",
+			r->bytes.data, r->bytes.len, err);
 	if (rc < 0)
 		return rc;
 	pgo_sha256_init(&sha);
@@ -211,8 +246,22 @@ static int write_manifest(const struct result *r, struct pgo_err *err)
 	return rc;
 }
 
+static int redact(struct result *r, const struct pgo_redact *rules, struct pgo_err *err)
+{
+	struct pgo_merged *m = &r->merged;
+	int rc = pgo_redaction_apply(
+		rules, m->hosts, r->o->tag_keep != NULL, &m->profile, &r->redacted, err);
+
+	r->is_redacted = true;
+	if (rc < 0)
+		return rc;
+	m->stats.samples_out = m->profile->n_samples;
+	m->stats.locations_out = m->profile->n_locations;
+	return 0;
+}
+
 static int merge(struct result *r, const struct pgo_operands *s, const struct pgo_tags *tags,
-	struct pgo_err *err)
+	const struct pgo_redact *rules, struct pgo_err *err)
 {
 	const struct merge_values *o = r->o;
 	const struct pgo_plan_options po = {
@@ -224,14 +273,17 @@ static int merge(struct result *r, const struct pgo_operands *s, const struct pg
 	const struct pgo_merge_options mo = {
 		.keep_labels = o->keep_labels || o->tag_keep != NULL,
 		.tags = tags,
+		.min_hosts = (unsigned)o->redaction.min_hosts,
 		.max_memory = o->memory,
 	};
 	bool plan = o->explain || o->manifest != NULL || o->half_life > 0 || o->window > 0 ||
 		    o->host_cap > 0;
 	int rc = pgo_merge_inputs(s->in, s->n, o->binary, plan ? &po : NULL, &mo, &r->merged, err);
 
+	if (rc == 0 && rules != NULL)
+		rc = redact(r, rules, err);
 	if (rc == 0)
-		rc = encode(r, err);
+		rc = encode(r, rules, err);
 	if (rc == 0)
 		warn_outside(&r->merged.stats);
 	if (rc == 0 && o->out != NULL)
@@ -270,6 +322,11 @@ static int check_usage(const struct merge_values *o, int n, struct pgo_err *err)
 		return pgo_err_set(err, PGO_EUSAGE,
 			"--clang-format is for sample profiles of LLVM; pgo convert makes them of "
 			"profiles");
+	if (o->redaction.min_hosts > PGO_HOSTS_MAX)
+		return pgo_err_set(err, PGO_EUSAGE, "--min-hosts is at most %d", PGO_HOSTS_MAX);
+	if (pgo_redaction_asked(&o->redaction) && o->keep_labels)
+		return pgo_err_set(err, PGO_EUSAGE,
+			"labels may hold names as well: say with --tag-keep which shall stay");
 	if (o->host_cap < 0 || o->half_life < 0 || o->window < 0)
 		return pgo_err_set(
 			err, PGO_EUSAGE, "--half-life, --window and --host-cap cannot be negative");
@@ -317,6 +374,7 @@ static int run(int argc, char **argv)
 	struct pgo_operands inputs = {0};
 	struct pgo_opt_globals g;
 	struct pgo_tags *tags = NULL;
+	struct pgo_redact *rules = NULL;
 	int first, code, rc;
 
 	if (pgo_cmd_begin(&pgo_cmd_merge, argc, argv, &o, &g, &first, NULL, &code) != 0)
@@ -333,11 +391,15 @@ static int run(int argc, char **argv)
 	for (int i = first; i < argc && rc == 0; i++)
 		rc = pgo_operands_add(&inputs, argv[i], &err);
 	if (rc == 0)
-		rc = merge(&r, &inputs, tags, &err);
+		rc = pgo_redaction_compile(&o.redaction, tags, &rules, &err);
+	if (rc == 0)
+		rc = merge(&r, &inputs, tags, rules, &err);
 	code = rc == 0 ? say(&r, &g) : pgo_cmd_fail(&pgo_cmd_merge, &g, &err);
 	pgo_merged_fini(&r.merged);
 	pgo_buf_fini(&r.bytes);
 	pgo_operands_fini(&inputs);
+	pgo_redact_free(rules);
+	pgo_redaction_fini(&o.redaction);
 	pgo_tags_free(tags);
 	return code;
 }

@@ -12,12 +12,13 @@
  * pgo/: the program
  *	main                   this file: the command table
  *	cmd                    the frame that commands share: options, messages, exit codes
- *	cmd_convert, cmd_fetch, cmd_import, cmd_merge, cmd_push, cmd_run, cmd_show, cmd_verify
+ *	cmd_check_redaction, cmd_convert, cmd_fetch, cmd_import, cmd_merge, cmd_push, cmd_run, cmd_show, cmd_verify
  *	                       one a subcommand: arguments -> library -> print
  *	input                  any file a user may name as a profile -> readers
  *	operands               what a command line names: files, directories, fetched ones
  *	merge_inputs           files -> plan -> one merged profile
  *	merge_converted        files that were converted already -> one
+ *	redaction              names hidden from outputs, and the proof of it, for two commands
  *	conf, pipeline         the configuration of `pgo run`; one target through all stages
  *	show, show_output, show_layout, show_profile
  *	                       views of every file that the program reads or writes
@@ -90,6 +91,7 @@
  *	merge, tables, header, remap, sums, absorb
  *	                       128-bit sums under value keys; tables of several threads joined
  *	tags, units            labels as filters; units of time and memory
+ *	redact, hosts          names hidden or hashed, and the proof; who ran what
  *	order, ranks, finish, rows, finish_impl
  *	                       the result in an order of its content
  *	partial, partial_head, partial_read, partial_write, partial_impl, reduce
@@ -148,6 +150,7 @@
 #include <unistd.h>
 
 const struct pgo_cmd *const pgo_cmds[] = {
+	&pgo_cmd_check_redaction,
 	&pgo_cmd_convert,
 	&pgo_cmd_fetch,
 	&pgo_cmd_import,

@@ -34,6 +34,7 @@ struct job {
 	struct pgo_merged *out;
 	size_t seq;                /* parts planned so far */
 	struct pgo_merge **merges; /* one for each thread */
+	struct pgo_hosts **hosts;  /* the same; NULL unless who ran what is asked for */
 	unsigned threads;
 	size_t done; /* inputs summed; atomic */
 };
@@ -316,8 +317,25 @@ static int mark_twins(struct job *job, struct pgo_err *err)
 
 /* ---------------------------------------------------------------- summing */
 
+/* `hosts` may be NULL: nobody asks who ran what. */
+static int add_part(const struct job *job, size_t i, struct pgo_reader *r, struct pgo_merge *merge,
+	struct pgo_hosts *hosts, uint64_t weight, struct pgo_err *err)
+{
+	struct pgo_reader *watched;
+	int rc;
+
+	if (hosts == NULL)
+		return pgo_merge_add(merge, r, weight, err);
+	watched = pgo_hosts_watch(hosts, r, job->in[i].host, err);
+	if (watched == NULL)
+		return PGO_ENOMEM;
+	rc = pgo_merge_add(merge, watched, weight, err);
+	pgo_reader_close(watched);
+	return rc;
+}
+
 static int sum_parts(struct job *job, size_t i, struct pgo_input *input, struct pgo_merge *merge,
-	struct pgo_err *err)
+	struct pgo_hosts *hosts, struct pgo_err *err)
 {
 	const struct pgo_plan *plan = &job->out->plan;
 	const struct stamp *s = &job->stamps[i];
@@ -331,7 +349,7 @@ static int sum_parts(struct job *job, size_t i, struct pgo_input *input, struct 
 			plan->n != 0 ? pgo_plan_of(plan, s->first_part + part)->weight : 1;
 
 		if (weight != 0)
-			rc = pgo_merge_add(merge, input->readers[part], weight, err);
+			rc = add_part(job, i, input->readers[part], merge, hosts, weight, err);
 	}
 	return rc;
 }
@@ -349,7 +367,7 @@ static int sum_input(void *ctx, size_t i, unsigned thread, struct pgo_err *err)
 	rc = open_now(job, i, &input, err);
 	if (rc < 0)
 		return leave_out(job, i, rc, err);
-	rc = sum_parts(job, i, &input, job->merges[thread], err);
+	rc = sum_parts(job, i, &input, job->merges[thread], job->hosts[thread], err);
 	pgo_input_close(&input);
 	return rc;
 }
@@ -366,12 +384,15 @@ static int sum_inputs(struct job *job, const struct pgo_merge_options *o, struct
 	job->threads = pgo_threads();
 	if (job->threads > job->n)
 		job->threads = job->n != 0 ? (unsigned)job->n : 1;
-	job->merges = pgo_calloc(job->threads, sizeof *job->merges);
-	if (job->merges == NULL)
+	job->merges = pgo_calloc(job->threads, sizeof(struct pgo_merge *));
+	job->hosts = pgo_calloc(job->threads, sizeof(struct pgo_hosts *));
+	if (job->merges == NULL || job->hosts == NULL)
 		return pgo_err_nomem(err);
 	for (unsigned t = 0; t < job->threads; t++) {
 		job->merges[t] = pgo_merge_new(o, err);
-		if (job->merges[t] == NULL)
+		if (o->min_hosts != 0)
+			job->hosts[t] = pgo_hosts_new(o->min_hosts, err);
+		if (job->merges[t] == NULL || (o->min_hosts != 0 && job->hosts[t] == NULL))
 			return PGO_ENOMEM;
 	}
 	rc = pgo_parallel(job->n, job->threads, sum_input, job, err);
@@ -381,6 +402,8 @@ static int sum_inputs(struct job *job, const struct pgo_merge_options *o, struct
 		rc = pgo_merge_absorb(job->merges[0], job->merges[t], err);
 		pgo_merge_free(job->merges[t]);
 		job->merges[t] = NULL;
+		if (rc == 0 && job->hosts[t] != NULL)
+			rc = pgo_hosts_join(job->hosts[0], job->hosts[t], err);
 	}
 	return rc;
 }
@@ -401,6 +424,8 @@ static int run(struct job *job, const struct pgo_plan_options *po,
 		return rc;
 	job->out->profile = pgo_merge_finish(job->merges[0], err);
 	job->out->stats = *pgo_merge_stats_of(job->merges[0]);
+	job->out->hosts = job->hosts[0];
+	job->hosts[0] = NULL;
 	return job->out->profile != NULL ? 0 : err->code;
 }
 
@@ -408,6 +433,9 @@ static void job_fini(struct job *job)
 {
 	for (unsigned t = 0; job->merges != NULL && t < job->threads; t++)
 		pgo_merge_free(job->merges[t]);
+	for (unsigned t = 0; job->hosts != NULL && t < job->threads; t++)
+		pgo_hosts_free(job->hosts[t]);
+	pgo_free(job->hosts);
 	for (size_t i = 0; job->stamps != NULL && i < job->n; i++)
 		pgo_free(job->stamps[i].trouble);
 	pgo_free(job->merges);
@@ -443,5 +471,7 @@ void pgo_merged_fini(struct pgo_merged *m)
 {
 	pgo_plan_fini(&m->plan);
 	pgo_profile_free(m->profile);
+	pgo_hosts_free(m->hosts);
 	m->profile = NULL;
+	m->hosts = NULL;
 }

@@ -8,6 +8,7 @@
 #ifndef PGO_MERGE_INPUTS_H
 #define PGO_MERGE_INPUTS_H
 
+#include "merge/hosts.h"
 #include "merge/merge.h"
 #include "merge/plan.h"
 #include "pgo/core/err.h"
@@ -23,7 +24,8 @@ struct pgo_merge_input {
 };
 
 struct pgo_merged {
-	struct pgo_plan plan; /* empty without options for it */
+	struct pgo_hosts *hosts; /* who ran what, if that was asked for (min_hosts), else NULL */
+	struct pgo_plan plan;    /* empty without options for it */
 	struct pgo_merge_stats stats;
 	struct pgo_profile *profile;
 };

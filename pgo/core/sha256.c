@@ -189,6 +189,40 @@ void pgo_sha256_hex(const uint8_t digest[32], char ret[65])
 	ret[64] = '\0';
 }
 
+void pgo_hmac_sha256_init(struct pgo_hmac_sha256 *h, const void *key, size_t len)
+{
+	uint8_t block[64] = {0};
+
+	pgo_sha256_init(&h->inner);
+	if (len > sizeof block) {
+		pgo_sha256_add(&h->inner, key, len);
+		pgo_sha256_final(&h->inner, block);
+		pgo_sha256_init(&h->inner);
+	} else if (len != 0) {
+		memcpy(block, key, len);
+	}
+	for (size_t i = 0; i < sizeof block; i++)
+		block[i] ^= 0x36;
+	pgo_sha256_add(&h->inner, block, sizeof block);
+	for (size_t i = 0; i < sizeof block; i++)
+		block[i] ^= 0x36 ^ 0x5c;
+	pgo_sha256_init(&h->outer);
+	pgo_sha256_add(&h->outer, block, sizeof block);
+	explicit_bzero(block, sizeof block);
+}
+
+void pgo_hmac_sha256_add(struct pgo_hmac_sha256 *h, const void *data, size_t len)
+{
+	pgo_sha256_add(&h->inner, data, len);
+}
+
+void pgo_hmac_sha256_final(struct pgo_hmac_sha256 *h, uint8_t ret[32])
+{
+	pgo_sha256_final(&h->inner, ret);
+	pgo_sha256_add(&h->outer, ret, 32);
+	pgo_sha256_final(&h->outer, ret);
+}
+
 int pgo_sha256_file(const char *path, char ret[65], struct pgo_err *err)
 {
 	enum { BLOCK = 256 << 10 };

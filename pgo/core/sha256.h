@@ -14,6 +14,14 @@ struct pgo_sha256 {
 	uint8_t block[64];
 };
 
+/* HMAC (RFC 2104) over it. */
+struct pgo_hmac_sha256 {
+	struct pgo_sha256 inner, outer;
+};
+void pgo_hmac_sha256_init(struct pgo_hmac_sha256 *h, const void *key, size_t len);
+void pgo_hmac_sha256_add(struct pgo_hmac_sha256 *h, const void *data, size_t len);
+void pgo_hmac_sha256_final(struct pgo_hmac_sha256 *h, uint8_t ret[32]);
+
 void pgo_sha256_init(struct pgo_sha256 *s);
 void pgo_sha256_add(struct pgo_sha256 *s, const void *data, size_t len);
 void pgo_sha256_final(struct pgo_sha256 *s, uint8_t ret[32]);
