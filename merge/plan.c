@@ -1,19 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* The plan as a whole: what is left out, and one weight for each of the rest. */
 #include "merge/plan.h"
 
 #include "merge/weight.h"
 #include "pgo/core/alloc.h"
 #include "pgo/core/diag.h"
-#include "pgo/core/resolve.h"
 #include "pgo/core/vec.h"
 
-#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define DAY_NS ((int64_t)86400 * 1000000000)
-
-typedef __int128 i128;
+#define HOUR_NS ((int64_t)3600 * 1000000000)
+#define DAY_NS (24 * HOUR_NS)
 
 void pgo_plan_init(struct pgo_plan *p, const struct pgo_plan_options *o)
 {
@@ -22,192 +20,68 @@ void pgo_plan_init(struct pgo_plan *p, const struct pgo_plan_options *o)
 	p->weight_one = 1;
 }
 
-static void input_fini(struct pgo_plan_input *in)
+void pgo_plan_input_fini(struct pgo_plan_input *in)
 {
 	pgo_free(in->name);
 	pgo_free(in->digest);
 	pgo_free(in->host);
 	pgo_free(in->build_id);
+	pgo_free(in->service);
+	pgo_free(in->class);
 	pgo_free(in->column);
 	pgo_free(in->unit);
+	pgo_free(in->leaves);
+	pgo_free(in->shares);
+	memset(in, 0, sizeof *in);
 }
 
 void pgo_plan_fini(struct pgo_plan *p)
 {
 	for (size_t i = 0; i < p->n; i++)
-		input_fini(&p->inputs[i]);
+		pgo_plan_input_fini(&p->inputs[i]);
 	pgo_free(p->inputs);
 	pgo_free(p->at);
 	memset(p, 0, sizeof *p);
 }
 
-/* ---------------------------------------------------------------- one input */
-
-struct totals {
-	i128 *column; /* per sample type */
-	uint64_t samples;
-	uint32_t host_key, host; /* strings of the profile */
-	bool one_host;
-};
-
-static void look_at_host(struct totals *t, const struct pgo_sample *s, bool first)
+int pgo_plan_put(struct pgo_plan *p, struct pgo_plan_input *in, struct pgo_err *err)
 {
-	uint32_t host = PGO_STR_NONE;
+	struct pgo_plan_input *to = PGO_VEC_PUSH(p->inputs, p->n, p->room);
 
-	for (uint32_t i = 0; i < s->n_label; i++)
-		if (s->label[i].key == t->host_key)
-			host = s->label[i].str;
-	if (first)
-		t->host = host;
-	t->one_host = t->one_host && host == t->host && host != PGO_STR_NONE;
-}
-
-static int draw(struct pgo_reader *r, struct totals *t, struct pgo_err *err)
-{
-	const struct pgo_profile *h = r->head;
-	struct pgo_sample s;
-	int rc;
-
-	t->host_key = pgo_strtab_find(&h->strs, "host", 4);
-	t->one_host = t->host_key != PGO_STR_NONE;
-	while ((rc = pgo_reader_next(r, &s, err)) > 0) {
-		bool zero = true;
-
-		for (size_t i = 0; i < h->n_sample_types; i++) {
-			zero = zero && s.value[i] == 0;
-			t->column[i] += s.value[i];
-		}
-		if (zero)
-			continue;
-		if (t->one_host)
-			look_at_host(t, &s, t->samples == 0);
-		t->samples++;
+	if (to == NULL) {
+		pgo_plan_input_fini(in);
+		return pgo_err_nomem(err);
 	}
-	return rc;
-}
-
-static bool is_type(const struct pgo_profile *h, size_t i, const char *type, const char *unit)
-{
-	return strcmp(pgo_profile_str(h, h->sample_types[i].type), type) == 0 &&
-	       strcmp(pgo_profile_str(h, h->sample_types[i].unit), unit) == 0;
-}
-
-/* How well a column says what the profile stands for: its event, then a count of samples, then the
- * default, then any. Columns that are all zero say nothing. */
-static int suits(const struct pgo_profile *h, size_t i, const struct totals *t)
-{
-	const char *event = pgo_profile_str(h, h->period_type.type);
-	const char *unit = pgo_profile_str(h, h->period_type.unit);
-	uint32_t def = h->default_sample_type;
-
-	if (t->column[i] == 0)
-		return 0;
-	if (event[0] != '\0' && is_type(h, i, event, unit))
-		return 5;
-	if (is_type(h, i, "samples", "count") && h->period > 0)
-		return 4;
-	if (def != 0 ? h->sample_types[i].type == def : i + 1 == h->n_sample_types)
-		return 3;
-	return strncmp(pgo_profile_str(h, h->sample_types[i].type), "lbr_", 4) != 0 ? 2 : 1;
-}
-
-static char *type_name(const struct pgo_profile *h, const struct pgo_value_type *t)
-{
-	return pgo_asprintf("%s/%s", pgo_profile_str(h, t->type), pgo_profile_str(h, t->unit));
-}
-
-static int choose_column(
-	struct pgo_plan_input *in, const struct pgo_profile *h, const struct totals *t)
-{
-	const struct pgo_value_type *unit;
-	size_t best = 0;
-	i128 total;
-	bool counts;
-
-	for (size_t i = 1; i < h->n_sample_types; i++)
-		if (suits(h, i, t) > suits(h, best, t))
-			best = i;
-	if (h->n_sample_types == 0) {
-		in->column = pgo_strdup("");
-		in->unit = pgo_strdup("");
-		return in->column != NULL && in->unit != NULL ? 0 : -1;
-	}
-	total = t->column[best];
-	counts = suits(h, best, t) == 4;
-	unit = counts && h->period_type.type != 0 ? &h->period_type : &h->sample_types[best];
-	in->column = type_name(h, &h->sample_types[best]);
-	in->unit = type_name(h, unit);
-	in->period = h->period;
-	in->total = total > INT64_MAX ? INT64_MAX : total < INT64_MIN ? INT64_MIN : (int64_t)total;
-	in->mass = (double)in->total;
-	if (counts)
-		in->mass *= (double)h->period;
-	return in->column != NULL && in->unit != NULL ? 0 : -1;
-}
-
-static int fill(struct pgo_plan_input *in, const struct pgo_reader *r, const struct totals *t,
-	const struct pgo_plan_source *src)
-{
-	const struct pgo_profile *h = r->head;
-	const char *host = src->host != NULL ? src->host : "";
-	char id[129] = "";
-
-	if (t->one_host && t->samples != 0)
-		host = pgo_profile_str(h, t->host);
-	if (h->n_mappings != 0)
-		pgo_build_id_normalize(pgo_profile_str(h, h->mappings[0].build_id), id);
-	in->samples = t->samples;
-	in->time_ns = h->time_ns != 0 ? h->time_ns : src->time_ns;
-	in->name = pgo_strdup(src->name != NULL ? src->name : r->name);
-	in->host = pgo_strdup(host);
-	in->build_id = pgo_strdup(id);
-	if (src->digest != NULL)
-		in->digest = pgo_strdup(src->digest);
-	if (in->name == NULL || in->host == NULL || in->build_id == NULL ||
-		(src->digest != NULL && in->digest == NULL))
-		return -1;
-	return choose_column(in, h, t);
+	in->seq = p->n - 1;
+	*to = *in;
+	memset(in, 0, sizeof *in);
+	return 0;
 }
 
 int pgo_plan_add(struct pgo_plan *p, struct pgo_reader *r, const struct pgo_plan_source *source,
 	struct pgo_err *err)
 {
-	const struct pgo_plan_source none = {0};
-	struct pgo_plan_input in = {0}, *to;
-	struct totals t = {0};
-	int rc;
+	struct pgo_plan_input in;
+	int rc = pgo_plan_measure(&p->options, r, source, &in, err);
 
-	t.column = pgo_calloc(r->head->n_sample_types, sizeof *t.column);
-	if (t.column == NULL)
-		return pgo_err_nomem(err);
-	rc = draw(r, &t, err);
-	if (rc < 0)
-		goto out;
-	in.seq = p->n;
-	if (fill(&in, r, &t, source != NULL ? source : &none) < 0 ||
-		(to = PGO_VEC_PUSH(p->inputs, p->n, p->room)) == NULL) {
-		input_fini(&in);
-		rc = pgo_err_nomem(err);
-		goto out;
-	}
-	*to = in;
-out:
-	pgo_free(t.column);
-	return rc;
+	return rc < 0 ? rc : pgo_plan_put(p, &in, err);
 }
 
-/* ---------------------------------------------------------------- all inputs */
+/* ---------------------------------------------------------------- what is left out */
 
 static const char *or_empty(const char *s)
 {
 	return s != NULL ? s : "";
 }
 
+/* The last good profile after an input of the same bytes, which then counts. */
 static int cmp_input(const void *pa, const void *pb)
 {
 	const struct pgo_plan_input *a = pa, *b = pb;
 	int c = strcmp(or_empty(a->digest), or_empty(b->digest));
 
+	if (c == 0)
+		c = (int)a->blend - (int)b->blend;
 	return c != 0 ? c : strcmp(a->name, b->name);
 }
 
@@ -230,7 +104,37 @@ static void drop_unusable(struct pgo_plan *p)
 	}
 }
 
-/* Ages, and the factor that follows; what is beyond the window goes. */
+static bool is_class(const struct pgo_plan *p, const char *name)
+{
+	for (size_t i = 0; i < p->options.n_classes; i++)
+		if (strcmp(p->options.classes[i].name, name) == 0)
+			return true;
+	return false;
+}
+
+static void drop_other_classes(struct pgo_plan *p)
+{
+	const char *example = NULL;
+	size_t n = 0;
+
+	for (size_t i = 0; i < p->n && p->options.n_classes != 0; i++) {
+		struct pgo_plan_input *in = &p->inputs[i];
+
+		if (in->drop != PGO_PLAN_KEPT || in->blend || is_class(p, in->class))
+			continue;
+		in->drop = PGO_PLAN_OTHER_CLASS;
+		example = in->name;
+		n++;
+	}
+	if (n != 0)
+		pgo_warn("%zu profile%s of no class in the mix, %s for one; left out", n,
+			n == 1 ? " is" : "s are", example);
+}
+
+/* ---------------------------------------------------------------- age */
+
+/* Ages, and the factor that follows; what is beyond the window goes, but for the last good profile:
+ * how long that may be used is decided elsewhere. */
 static void weigh_age(struct pgo_plan *p)
 {
 	const struct pgo_plan_options *o = &p->options;
@@ -241,162 +145,112 @@ static void weigh_age(struct pgo_plan *p)
 			p->now_ns = p->inputs[i].time_ns;
 	for (size_t i = 0; i < p->n; i++) {
 		struct pgo_plan_input *in = &p->inputs[i];
+		double beta = o->blend > 0 ? o->blend : PGO_PLAN_BLEND;
 
 		in->age_ns =
 			in->time_ns != 0 && p->now_ns > in->time_ns ? p->now_ns - in->time_ns : 0;
 		in->age_factor = pgo_weight_age(in->age_ns, o->half_life_ns);
-		in->host_factor = 1;
-		if (in->drop == PGO_PLAN_KEPT && o->window_ns > 0 && in->age_ns > o->window_ns)
+		in->probability_factor = 1 / in->probability;
+		in->build_factor = 1;
+		in->blend_factor = in->blend ? beta : 1;
+		if (in->drop == PGO_PLAN_KEPT && !in->blend && o->window_ns > 0 &&
+			in->age_ns > o->window_ns)
 			in->drop = PGO_PLAN_TOO_OLD;
 	}
 }
 
-/* A host's sum within one unit of mass. */
-struct share {
-	const char *unit, *host;
-	double mass;   /* sum of M x T */
-	double factor; /* C */
-};
+/* ---------------------------------------------------------------- weights */
 
-static int cmp_share(const void *pa, const void *pb)
+double pgo_plan_factor(const struct pgo_plan_input *in)
 {
-	const struct share *a = pa, *b = pb;
-	int c = strcmp(a->unit, b->unit);
-
-	return c != 0 ? c : strcmp(a->host, b->host);
-}
-
-static int cmp_double(const void *pa, const void *pb)
-{
-	double a = *(const double *)pa, b = *(const double *)pb;
-
-	return (a > b) - (a < b);
-}
-
-/* One element per (unit, host) of kept inputs, sorted.  Masses are added in the order of the
- * inputs, which is that of their content, so that the last bit is everywhere the same. */
-static struct share *sum_shares(const struct pgo_plan *p, size_t *ret_n)
-{
-	struct share *s = pgo_calloc(p->n, sizeof *s), *found;
-	size_t n = 0, distinct = 0;
-
-	if (s == NULL)
-		return NULL;
-	for (size_t i = 0; i < p->n; i++)
-		if (p->inputs[i].drop == PGO_PLAN_KEPT)
-			s[n++] = (struct share){p->inputs[i].unit, p->inputs[i].host, 0, 1};
-	qsort(s, n, sizeof *s, cmp_share);
-	for (size_t i = 0; i < n; i++)
-		if (i == 0 || cmp_share(&s[i], &s[distinct - 1]) != 0)
-			s[distinct++] = s[i];
-	for (size_t i = 0; i < p->n; i++) {
-		const struct pgo_plan_input *in = &p->inputs[i];
-		const struct share key = {in->unit, in->host, 0, 0};
-
-		found = bsearch(&key, s, distinct, sizeof *s, cmp_share);
-		if (found != NULL && in->drop == PGO_PLAN_KEPT)
-			found->mass += in->mass * in->age_factor * in->host_factor;
-	}
-	*ret_n = distinct;
-	return s;
-}
-
-/* The cap of every named host, against the median of the hosts of its unit. */
-static int cap_hosts(struct share *s, size_t n, double kappa)
-{
-	double *mass = pgo_calloc(n, sizeof *mass);
-
-	if (mass == NULL)
-		return -1;
-	for (size_t i = 0, end; i < n; i = end) {
-		size_t k = 0;
-		double median;
-
-		for (end = i; end < n && strcmp(s[end].unit, s[i].unit) == 0; end++)
-			if (s[end].host[0] != '\0')
-				mass[k++] = s[end].mass;
-		qsort(mass, k, sizeof *mass, cmp_double);
-		median = pgo_weight_median(mass, k);
-		for (size_t h = i; h < end; h++)
-			if (s[h].host[0] != '\0')
-				s[h].factor = pgo_weight_cap(s[h].mass, median, kappa);
-	}
-	pgo_free(mass);
-	return 0;
-}
-
-static int weigh_hosts(struct pgo_plan *p)
-{
-	size_t n;
-	struct share *s;
-
-	if (!(p->options.host_cap > 0))
+	if (in->drop != PGO_PLAN_KEPT)
 		return 0;
-	s = sum_shares(p, &n);
-	if (s == NULL || cap_hosts(s, n, p->options.host_cap) < 0) {
-		pgo_free(s);
-		return -1;
-	}
-	for (size_t i = 0; i < p->n; i++) {
-		const struct share key = {p->inputs[i].unit, p->inputs[i].host, 0, 0};
-		const struct share *found = bsearch(&key, s, n, sizeof *s, cmp_share);
+	return in->probability_factor * in->age_factor * in->season_factor * in->build_factor *
+	       in->host_factor * in->class_factor * in->blend_factor;
+}
 
-		if (found != NULL && p->inputs[i].drop == PGO_PLAN_KEPT)
-			p->inputs[i].host_factor = found->factor;
-	}
-	pgo_free(s);
-	return 0;
+/* The mass has the probability in it already. */
+double pgo_plan_mass(const struct pgo_plan_input *in)
+{
+	return pgo_plan_factor(in) / in->probability_factor * in->mass;
 }
 
 static void set_weights(struct pgo_plan *p)
 {
-	double max = 0;
+	double max = 0, reference;
 
 	p->weighted = false;
+	p->n_kept = 0;
 	for (size_t i = 0; i < p->n; i++) {
 		const struct pgo_plan_input *in = &p->inputs[i];
-		double w = in->age_factor * in->host_factor;
+		double f = pgo_plan_factor(in);
 
 		if (in->drop != PGO_PLAN_KEPT)
 			continue;
-		p->weighted = p->weighted || (p->n_kept != 0 && w != max);
-		if (w > max)
-			max = w;
+		p->weighted = p->weighted || (p->n_kept != 0 && f != max);
+		if (f > max)
+			max = f;
 		p->n_kept++;
 	}
+	/* Factors above 1 keep their meaning, so that all counts together stay what they were. */
+	reference = max > 1 ? 1 : max;
 	p->weight_one = p->weighted ? PGO_WEIGHT_ONE : 1;
 	for (size_t i = 0; i < p->n; i++) {
 		struct pgo_plan_input *in = &p->inputs[i];
 
-		if (in->drop != PGO_PLAN_KEPT)
-			continue;
-		in->weight =
-			p->weighted ? pgo_weight_scale(in->age_factor * in->host_factor, max) : 1;
+		in->weight = 0;
+		if (in->drop == PGO_PLAN_KEPT)
+			in->weight = p->weighted
+					     ? pgo_weight_scale(pgo_plan_factor(in), reference)
+					     : 1;
 	}
 }
 
-static int cmp_day(const void *pa, const void *pb)
+/* ---------------------------------------------------------------- coverage */
+
+static int cmp_i64(const void *pa, const void *pb)
 {
 	int64_t a = *(const int64_t *)pa, b = *(const int64_t *)pb;
 
 	return (a > b) - (a < b);
 }
 
-static int count_days(struct pgo_plan *p)
+static size_t count_distinct(int64_t *v, size_t n)
 {
-	int64_t *day = pgo_calloc(p->n, sizeof *day);
-	size_t n = 0;
+	size_t distinct = 0;
 
-	if (day == NULL)
-		return -1;
-	for (size_t i = 0; i < p->n; i++)
-		if (p->inputs[i].drop == PGO_PLAN_KEPT && p->inputs[i].time_ns > 0)
-			day[n++] = p->inputs[i].time_ns / DAY_NS;
-	qsort(day, n, sizeof *day, cmp_day);
-	p->n_days = 0;
+	if (n != 0)
+		qsort(v, n, sizeof *v, cmp_i64);
 	for (size_t i = 0; i < n; i++)
-		p->n_days += i == 0 || day[i] != day[i - 1];
-	pgo_free(day);
+		distinct += i == 0 || v[i] != v[i - 1];
+	return distinct;
+}
+
+/* A blend is no evidence of a day or a host. */
+static bool is_evidence(const struct pgo_plan_input *in)
+{
+	return in->drop == PGO_PLAN_KEPT && !in->blend;
+}
+
+static int count_times(struct pgo_plan *p)
+{
+	int64_t *v = pgo_calloc(p->n, sizeof *v);
+
+	if (v == NULL)
+		return -1;
+	for (int hours = 0; hours < 2; hours++) {
+		size_t n = 0;
+
+		for (size_t i = 0; i < p->n; i++) {
+			const struct pgo_plan_input *in = &p->inputs[i];
+
+			if (is_evidence(in) && in->time_ns > 0)
+				v[n++] = hours != 0 ? in->time_ns / HOUR_NS % 168
+						    : in->time_ns / DAY_NS;
+		}
+		*(hours != 0 ? &p->n_hours : &p->n_days) = count_distinct(v, n);
+	}
+	pgo_free(v);
 	return 0;
 }
 
@@ -414,9 +268,10 @@ static int count_hosts(struct pgo_plan *p)
 	if (host == NULL)
 		return -1;
 	for (size_t i = 0; i < p->n; i++)
-		if (p->inputs[i].drop == PGO_PLAN_KEPT)
+		if (is_evidence(&p->inputs[i]))
 			host[n++] = p->inputs[i].host;
-	qsort(host, n, sizeof *host, cmp_name);
+	if (n != 0)
+		qsort(host, n, sizeof *host, cmp_name);
 	p->n_hosts = 0;
 	for (size_t i = 0; i < n; i++)
 		p->n_hosts += i == 0 || strcmp(host[i], host[i - 1]) != 0;
@@ -428,7 +283,7 @@ static int count_hosts(struct pgo_plan *p)
 static int spread_hosts(struct pgo_plan *p)
 {
 	size_t n, most = 0;
-	struct share *s = sum_shares(p, &n);
+	struct pgo_plan_sum *s = pgo_plan_sums(p, true, &n);
 
 	if (s == NULL)
 		return -1;
@@ -451,23 +306,57 @@ static int spread_hosts(struct pgo_plan *p)
 	return 0;
 }
 
-int pgo_plan_finish(struct pgo_plan *p, struct pgo_err *err)
+/* ---------------------------------------------------------------- all inputs */
+
+static int sort_inputs(struct pgo_plan *p)
 {
 	pgo_free(p->at);
 	p->at = pgo_calloc(p->n, sizeof *p->at);
 	if (p->at == NULL)
-		return pgo_err_nomem(err);
+		return -1;
 	if (p->n != 0)
 		qsort(p->inputs, p->n, sizeof *p->inputs, cmp_input);
 	for (size_t i = 0; i < p->n; i++)
 		p->at[p->inputs[i].seq] = i;
+	return 0;
+}
+
+/* The terms in the order of the formula: each sees the product of those before it. */
+static int weigh(struct pgo_plan *p)
+{
+	for (size_t i = 0; i < p->n; i++)
+		p->inputs[i].season_factor = p->inputs[i].host_factor =
+			p->inputs[i].class_factor = 1;
+	return pgo_plan_weigh_season(p) < 0 || pgo_plan_weigh_hosts(p) < 0 ||
+			       pgo_plan_weigh_classes(p) < 0
+		       ? -1
+		       : 0;
+}
+
+int pgo_plan_finish(struct pgo_plan *p, struct pgo_err *err)
+{
+	struct pgo_err gate = PGO_ERR_INIT;
+	int rc, judged = 0;
+
+	if (sort_inputs(p) < 0)
+		return pgo_err_nomem(err);
 	drop_unusable(p);
+	rc = pgo_plan_drop_contained(p, err);
+	if (rc < 0)
+		return rc;
+	drop_other_classes(p);
 	weigh_age(p);
-	if (weigh_hosts(p) < 0)
+	pgo_plan_weigh_builds(p);
+	/* How much outliers are is measured as the others are weighed; then anew without them. */
+	if (p->options.outliers)
+		judged = weigh(p) < 0 ? PGO_ENOMEM : pgo_plan_drop_outliers(p, &gate);
+	if (judged == PGO_ENOMEM || weigh(p) < 0)
 		return pgo_err_nomem(err);
 	set_weights(p);
-	if (count_days(p) < 0 || count_hosts(p) < 0 || spread_hosts(p) < 0)
+	if (count_times(p) < 0 || count_hosts(p) < 0 || spread_hosts(p) < 0)
 		return pgo_err_nomem(err);
+	if (judged < 0)
+		return pgo_err_set(err, judged, "%s", gate.msg);
 	if (p->n == 0)
 		return pgo_err_set(err, PGO_EEMPTY, "no usable profile is left");
 	if (p->n_kept == 0)
@@ -485,7 +374,18 @@ const struct pgo_plan_input *pgo_plan_of(const struct pgo_plan *p, size_t seq)
 
 const char *pgo_plan_drop_name(enum pgo_plan_drop drop)
 {
-	static const char *const names[] = {"", "too old", "no samples", "duplicate"};
+	static const char *const names[] = {
+		[PGO_PLAN_KEPT] = "",
+		[PGO_PLAN_TOO_OLD] = "too old",
+		[PGO_PLAN_NO_SAMPLES] = "no samples",
+		[PGO_PLAN_DUPLICATE] = "duplicate",
+		[PGO_PLAN_CONTAINED] = "contained",
+		[PGO_PLAN_OTHER_CLASS] = "other class",
+		[PGO_PLAN_OTHER_BUILD] = "other build",
+		[PGO_PLAN_FEW_SAMPLES] = "few samples",
+		[PGO_PLAN_UNMAPPED] = "unmapped",
+		[PGO_PLAN_OUTLIER] = "outlier",
+	};
 
 	return names[drop];
 }

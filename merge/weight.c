@@ -67,6 +67,13 @@ double pgo_weight_cap(double own, double median, double kappa)
 	return kappa * median / own;
 }
 
+double pgo_weight_balance(double own, double mean)
+{
+	double f = own > 0 && mean > 0 ? mean / own : 1;
+
+	return f < 1.0 / 3 ? 1.0 / 3 : f > 3 ? 3 : f;
+}
+
 double pgo_weight_median(const double *sorted, size_t n)
 {
 	if (n == 0)

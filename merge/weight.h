@@ -15,6 +15,8 @@ double pgo_weight_age(int64_t age_ns, int64_t half_life_ns);
 /* min(1, kappa x median / own): brings a host that stands for more than kappa times the median back
  * to that. 1 if any of them is not positive. */
 double pgo_weight_cap(double own, double median, double kappa);
+/* mean / own, no less than 1/3 and no more than 3; 1 if one is not positive. */
+double pgo_weight_balance(double own, double mean);
 /* The middle of `n` values in ascending order; of an even number, half the sum of the two. */
 double pgo_weight_median(const double *sorted, size_t n);
 /* value / max on the scale of PGO_WEIGHT_ONE, to the nearest, at least 1. */
