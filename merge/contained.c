@@ -57,7 +57,7 @@ void pgo_contained_comment(const char *digest, char ret[48])
 
 	ret[0] = '\0';
 	if (parse_leaf(digest, &leaf))
-		snprintf(ret, 48, PGO_INPUT_COMMENT "%.16s%s", digest, part != NULL ? part : "");
+		snprintf(ret, 48, PGO_PPROF_INPUT "%.16s%s", digest, part != NULL ? part : "");
 }
 
 void pgo_contained_day_comment(int64_t time_ns, char ret[48])
@@ -68,19 +68,19 @@ void pgo_contained_day_comment(int64_t time_ns, char ret[48])
 	if (time_ns <= 0)
 		return;
 	pgo_format_time(time_ns, text, sizeof text);
-	snprintf(ret, 48, PGO_DAY_COMMENT "%.10s", text);
+	snprintf(ret, 48, PGO_PPROF_DAY "%.10s", text);
 }
 
 int64_t pgo_contained_newest(const struct pgo_profile *head)
 {
-	const size_t len = sizeof PGO_DAY_COMMENT - 1;
+	const size_t len = sizeof PGO_PPROF_DAY - 1;
 	const int64_t noon = (int64_t)12 * 3600 * 1000000000;
 	int64_t newest = 0, day;
 
 	for (size_t i = 0; i < head->n_comments; i++) {
 		const char *text = pgo_profile_str(head, head->comments[i]);
 
-		if (strncmp(text, PGO_DAY_COMMENT, len) == 0 &&
+		if (strncmp(text, PGO_PPROF_DAY, len) == 0 &&
 			pgo_parse_time(text + len, 0, &day, NULL) == 0 && day + noon > newest)
 			newest = day + noon;
 	}
@@ -90,9 +90,9 @@ int64_t pgo_contained_newest(const struct pgo_profile *head)
 static bool leaf_of_comment(const struct pgo_profile *p, size_t i, struct pgo_plan_leaf *ret)
 {
 	const char *text = pgo_profile_str(p, p->comments[i]);
-	size_t len = sizeof PGO_INPUT_COMMENT - 1;
+	size_t len = sizeof PGO_PPROF_INPUT - 1;
 
-	return strncmp(text, PGO_INPUT_COMMENT, len) == 0 && parse_leaf(text + len, ret);
+	return strncmp(text, PGO_PPROF_INPUT, len) == 0 && parse_leaf(text + len, ret);
 }
 
 bool pgo_contained_known(const struct pgo_profile *head)
@@ -178,8 +178,8 @@ static bool is_candidate(const struct pgo_plan_input *in)
 }
 
 /* What `in` holds: its leaves, or itself; 0 if nothing is known. */
-static size_t leaves_of(
-	const struct pgo_plan_input *in, struct pgo_plan_leaf *own, const struct pgo_plan_leaf **ret)
+static size_t leaves_of(const struct pgo_plan_input *in, struct pgo_plan_leaf *own,
+	const struct pgo_plan_leaf **ret)
 {
 	*ret = in->leaves;
 	if (in->n_leaves != 0)

@@ -9,6 +9,8 @@
  *	pgo-input: 0123456789abcdef#2      the second profile of a recording that holds several
  *	pgo-day: 2026-11-20                a day of its profiles' times, in UTC
  *
+ * In a file these are no comments that pprof would print: see pgo/core/pprof.h.  A tool that writes
+ * a profile anew drops them, and what is in it is not known any more. *
  * Comments are united by a merge, so this needs no more than that each input without such comments
  * gets its own.  Two inputs that hold the same one are counted once, by these rules, in this order:
  *	1. of single inputs and what was made of them alone, the original counts;
@@ -23,9 +25,7 @@
 #define PGO_MERGE_CONTAINED_H
 
 #include "merge/plan.h"
-
-#define PGO_INPUT_COMMENT "pgo-input: "
-#define PGO_DAY_COMMENT "pgo-day: "
+#include "pgo/core/pprof.h"
 
 /* "pgo-input: ..." for a file of that digest ("<hex>" or "<hex>#N"); "" if it is no digest. */
 void pgo_contained_comment(const char *digest, char ret[48]);

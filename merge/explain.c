@@ -18,8 +18,7 @@ static const char *or_dash(const char *s)
 /* ---------------------------------------------------------------- reasons */
 
 /* What an input is left out for; false if it is not. */
-static bool put_drop(
-	const struct pgo_plan *p, const struct pgo_plan_input *in, struct pgo_buf *out)
+static bool put_drop(const struct pgo_plan *p, const struct pgo_plan_input *in, struct pgo_buf *out)
 {
 	uint64_t least =
 		p->options.min_samples != 0 ? p->options.min_samples : PGO_PLAN_MIN_SAMPLES;
@@ -48,8 +47,8 @@ static bool put_drop(
 		pgo_buf_puts(out, "of another build, and no function of it is in the target");
 		return true;
 	case PGO_PLAN_FEW_SAMPLES:
-		pgo_buf_printf(out, "with the others of its host fewer than %" PRIu64 " samples",
-			least);
+		pgo_buf_printf(
+			out, "with the others of its host fewer than %" PRIu64 " samples", least);
 		return true;
 	case PGO_PLAN_UNMAPPED:
 		pgo_buf_printf(out, "only %.1f %% of it at known code", in->mapped * 100);
@@ -80,8 +79,7 @@ static struct pgo_buf *next(struct reasons *r)
 static void put_host(struct reasons *r, const struct pgo_plan *p, const struct pgo_plan_input *in)
 {
 	if (p->options.mode == PGO_PLAN_EQUAL_HOST)
-		pgo_buf_printf(
-			next(r), "host %s brought to the median host", or_dash(in->host));
+		pgo_buf_printf(next(r), "host %s brought to the median host", or_dash(in->host));
 	else
 		pgo_buf_printf(next(r), "host %s held to %g x the median host", in->host,
 			p->options.host_cap);
@@ -90,8 +88,8 @@ static void put_host(struct reasons *r, const struct pgo_plan *p, const struct p
 static void put_terms(struct reasons *r, const struct pgo_plan *p, const struct pgo_plan_input *in)
 {
 	if (in->blend)
-		pgo_buf_printf(next(r), "the last good profile, at %g of its mass",
-			in->blend_factor);
+		pgo_buf_printf(
+			next(r), "the last good profile, at %g of its mass", in->blend_factor);
 	if (in->probability_factor != 1)
 		pgo_buf_printf(next(r), "taken with probability %g", in->probability);
 	if (in->age_factor < 1)
@@ -109,8 +107,7 @@ static void put_terms(struct reasons *r, const struct pgo_plan *p, const struct 
 		pgo_buf_printf(next(r), "class %s brought to its share", or_dash(in->class));
 }
 
-void pgo_plan_reason(
-	const struct pgo_plan *p, const struct pgo_plan_input *in, struct pgo_buf *out)
+void pgo_plan_reason(const struct pgo_plan *p, const struct pgo_plan_input *in, struct pgo_buf *out)
 {
 	struct reasons r = {.out = out};
 
@@ -217,8 +214,8 @@ static void put_input(const struct pgo_plan *p, const struct pgo_plan_input *in,
 		w->unit, in->unit);
 	for (size_t k = 0; k < N_COLUMNS; k++)
 		if (c[k].shown)
-			pgo_buf_printf(out, "%8.6f  ",
-				*(const double *)((const char *)in + c[k].offset));
+			pgo_buf_printf(
+				out, "%8.6f  ", *(const double *)((const char *)in + c[k].offset));
 	pgo_buf_printf(out, "%8s  ", weight);
 	pgo_plan_reason(p, in, out);
 	pgo_buf_putc(out, '\n');

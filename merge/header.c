@@ -495,13 +495,24 @@ static void join_main(struct pgo_merge *m, const struct pgo_mt_header *in)
 
 int pgo_mt_join_comment(struct pgo_merge *m, uint32_t id)
 {
-	for (size_t j = 0; j < m->n_comments; j++)
-		if (m->comments[j] == id)
-			return 0;
-	if (PGO_VEC_RESERVE(m->comments, m->comments_room, m->n_comments + 1) < 0)
+	if (pgo_map_find_key(&m->comment_map, m->comments, sizeof id, &id, sizeof id) !=
+		PGO_MAP_NONE)
+		return 0;
+	if (PGO_VEC_RESERVE(m->comments, m->comments_room, m->n_comments + 1) < 0 ||
+		pgo_map_add_key(&m->comment_map, &id, sizeof id, (uint32_t)m->n_comments) < 0)
 		return -1;
 	m->comments[m->n_comments++] = id;
 	return 0;
+}
+
+int pgo_merge_add_comment(struct pgo_merge *m, const char *text, struct pgo_err *err)
+{
+	uint32_t id;
+
+	if (text[0] == '\0')
+		return 0;
+	id = pgo_strtab_puts(&m->strs, text);
+	return id == PGO_STR_NONE || pgo_mt_join_comment(m, id) < 0 ? pgo_err_nomem(err) : 0;
 }
 
 void pgo_mt_combine_headers(struct pgo_merge *m, const struct pgo_mt_header *in)

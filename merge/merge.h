@@ -60,6 +60,9 @@ void pgo_merge_free(struct pgo_merge *m);
  * a part of the input: throw it away. */
 int pgo_merge_add(struct pgo_merge *m, struct pgo_reader *r, uint64_t weight,
 	struct pgo_err *err) PGO_MUST_CHECK;
+/* Adds a comment to the result, where it stands once; "" is none. */
+int pgo_merge_add_comment(
+	struct pgo_merge *m, const char *text, struct pgo_err *err) PGO_MUST_CHECK;
 /*
  * Adds all that `from` has summed up, as if its inputs had been added to `m`; both must have the
  * same options.  `from` is borrowed.  After a failure throw both away.

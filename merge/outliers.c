@@ -85,8 +85,8 @@ static int cmp_part(const void *pa, const void *pb)
 }
 
 /* Each weighs by its samples. */
-static int pool_shares(const struct judged *j, size_t n, uint64_t samples, struct pool *ret,
-	struct pgo_subject *s)
+static int pool_shares(
+	const struct judged *j, size_t n, uint64_t samples, struct pool *ret, struct pgo_subject *s)
 {
 	struct part *part;
 	size_t room = 0, k = 0, out = 0;
@@ -281,12 +281,54 @@ static int judge_kind(struct judged *j, size_t n, uint64_t min)
 
 /* ---------------------------------------------------------------- all inputs */
 
-/* The share of the mass that outliers have, in the unit where it is largest.  `mass`: of each
- * input, before any was dropped. */
+/* The largest share of the mass of a unit that inputs dropped from `least` to `most` have.  `mass`:
+ * of each input, before any was dropped. */
+static double share_of_drops(const struct pgo_plan *p, const double *mass, struct judged *by_unit,
+	size_t n, enum pgo_plan_drop from, enum pgo_plan_drop to, const char **ret_unit)
+{
+	double largest = 0;
+
+	for (size_t i = 0; i < n;) {
+		const char *unit = by_unit[i].in->unit;
+		double all = 0, gone = 0;
+
+		for (; i < n && strcmp(by_unit[i].in->unit, unit) == 0; i++) {
+			const struct pgo_plan_input *in = by_unit[i].in;
+			double m = mass[in - p->inputs];
+
+			all += m;
+			gone += in->drop >= from && in->drop <= to ? m : 0;
+		}
+		if (gone / all <= largest)
+			continue;
+		largest = gone / all;
+		*ret_unit = unit;
+	}
+	return largest;
+}
+
+/* Thin profiles are left out as noise among others, not where they are the fleet. */
+static void spare_few(struct pgo_plan *p, double share)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < p->n; i++) {
+		if (p->inputs[i].drop != PGO_PLAN_FEW_SAMPLES)
+			continue;
+		p->inputs[i].drop = PGO_PLAN_KEPT;
+		n++;
+	}
+	pgo_warn("%zu of %zu profiles have fewer than %" PRIu64 " samples even with the others of "
+		 "their host, and %.1f %% of the mass: they stay, and nobody can tell whether they "
+		 "are like the others",
+		n, p->n, least(p), share * 100);
+}
+
 static int measure_share(struct pgo_plan *p, const double *mass, const char **ret_unit)
 {
 	struct judged *j = pgo_calloc(p->n, sizeof *j);
 	size_t n = 0;
+	double few;
 
 	if (j == NULL)
 		return -1;
@@ -295,23 +337,11 @@ static int measure_share(struct pgo_plan *p, const double *mass, const char **re
 			j[n++].in = &p->inputs[i];
 	if (n != 0)
 		qsort(j, n, sizeof *j, cmp_judged);
-	p->outlier_share = 0;
-	*ret_unit = "";
-	for (size_t i = 0; i < n;) {
-		const char *unit = j[i].in->unit;
-		double all = 0, gone = 0;
-
-		for (; i < n && strcmp(j[i].in->unit, unit) == 0; i++) {
-			double m = mass[j[i].in - p->inputs];
-
-			all += m;
-			gone += j[i].in->drop >= PGO_PLAN_FEW_SAMPLES ? m : 0;
-		}
-		if (gone / all > p->outlier_share) {
-			p->outlier_share = gone / all;
-			*ret_unit = unit;
-		}
-	}
+	few = share_of_drops(p, mass, j, n, PGO_PLAN_FEW_SAMPLES, PGO_PLAN_FEW_SAMPLES, ret_unit);
+	if (few > PGO_OUTLIER_MASS)
+		spare_few(p, few);
+	p->outlier_share =
+		share_of_drops(p, mass, j, n, PGO_PLAN_FEW_SAMPLES, PGO_PLAN_OUTLIER, ret_unit);
 	pgo_free(j);
 	return 0;
 }

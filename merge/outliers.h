@@ -13,7 +13,8 @@
  *
  * With fewer than 5 of a kind nobody is judged so.  Shares of few samples are noise: profiles with
  * fewer than `min_samples` are judged together with those of the same host and kind that are as
- * small, and left out if they have fewer even together.  Where less than half of the mass is at
+ * small, and left out if they have fewer even together; but if such have more than 10 % of the mass,
+ * the whole fleet is thin, and they stay, unjudged, with a warning.  Where less than half of the mass is at
  * known code (a mapping, or a name), the profile is left out as well.
  *
  * If all that would go has more than 10 % of the mass, as the other weights have it, that is an
@@ -24,7 +25,7 @@
 
 #include "merge/plan.h"
 
-#define PGO_OUTLIER_FEW 5         /* of a kind */
+#define PGO_OUTLIER_FEW 5 /* of a kind */
 #define PGO_OUTLIER_MADS (4 * 1.4826)
 #define PGO_OUTLIER_OVERLAP 0.5
 #define PGO_OUTLIER_MAPPED 0.5

@@ -19,9 +19,9 @@ struct entry {
 
 struct job {
 	struct pgo_subject *s;
-	struct entry *e;  /* by key, share, subject */
-	uint64_t *sum;    /* weights of the entries of a run, up to and with each */
-	uint32_t *rank;   /* per subject: 1 + its place in the run, 0 = not there */
+	struct entry *e;   /* by key, share, subject */
+	uint64_t *sum;     /* weights of the entries of a run, up to and with each */
+	uint32_t *rank;    /* per subject: 1 + its place in the run, 0 = not there */
 	uint64_t *medians; /* per subject: sum of the leave-one-out medians */
 	double *common;
 	size_t n, n_entries;
@@ -85,10 +85,9 @@ static void visit(struct job *job, const struct entry *run, size_t len, bool sca
 		job->medians[i] += median_without(job, run, len, i);
 	for (size_t k = 0; k < len && scale; k++) {
 		size_t i = run[k].subject;
-		double median = job->medians[i] != 0
-					? (double)median_without(job, run, len, i) /
-						  (double)job->medians[i]
-					: 0;
+		double median = job->medians[i] != 0 ? (double)median_without(job, run, len, i) /
+							       (double)job->medians[i]
+						     : 0;
 		double own = (double)run[k].share / PGO_SHARE_ONE;
 
 		job->common[i] += own < median ? own : median;
@@ -103,8 +102,8 @@ static void list_entries(struct job *job)
 		const struct pgo_subject *s = &job->s[i];
 
 		for (size_t k = 0; k < s->n; k++)
-			job->e[job->n_entries++] = (struct entry){
-				s->shares[k].key, s->shares[k].share, (uint32_t)i};
+			job->e[job->n_entries++] =
+				(struct entry){s->shares[k].key, s->shares[k].share, (uint32_t)i};
 		job->weight += s->weight;
 		if (s->weight > job->heaviest)
 			job->heaviest = s->weight;

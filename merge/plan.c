@@ -200,9 +200,8 @@ static void set_weights(struct pgo_plan *p)
 
 		in->weight = 0;
 		if (in->drop == PGO_PLAN_KEPT)
-			in->weight = p->weighted
-					     ? pgo_weight_scale(pgo_plan_factor(in), reference)
-					     : 1;
+			in->weight =
+				p->weighted ? pgo_weight_scale(pgo_plan_factor(in), reference) : 1;
 	}
 }
 
@@ -325,8 +324,8 @@ static int sort_inputs(struct pgo_plan *p)
 static int weigh(struct pgo_plan *p)
 {
 	for (size_t i = 0; i < p->n; i++)
-		p->inputs[i].season_factor = p->inputs[i].host_factor =
-			p->inputs[i].class_factor = 1;
+		p->inputs[i].season_factor = p->inputs[i].host_factor = p->inputs[i].class_factor =
+			1;
 	return pgo_plan_weigh_season(p) < 0 || pgo_plan_weigh_hosts(p) < 0 ||
 			       pgo_plan_weigh_classes(p) < 0
 		       ? -1

@@ -62,7 +62,7 @@ struct pgo_plan_target {
 	void *ctx;
 };
 
-struct pgo_plan_options { /* strings, classes and target are borrowed while the plan lives */
+struct pgo_plan_options {     /* strings, classes and target are borrowed while the plan lives */
 	int64_t half_life_ns; /* 0 = no age weighting */
 	int64_t window_ns;    /* older profiles are left out, by name; 0 = none */
 	int64_t now_ns;       /* 0 = newest profile */
@@ -127,13 +127,13 @@ struct pgo_plan_input {
 	double mass;
 	double probability_factor, age_factor, season_factor, build_factor, host_factor,
 		class_factor, blend_factor;
-	double overlap; /* with the others of its kind; below 0 = not judged */
+	double overlap;  /* with the others of its kind; below 0 = not judged */
 	uint64_t weight; /* 0 = left out */
 	enum pgo_plan_drop drop;
 	const char *twin; /* the name of the input that a duplicate repeats, or that contains it */
 	size_t seq;       /* which pgo_plan_put() it came from, from 0 */
 
-	struct pgo_plan_leaf *leaves; /* sorted; none = it is one itself */
+	struct pgo_plan_leaf *leaves;  /* sorted; none = it is one itself */
 	struct pgo_plan_share *shares; /* by key; the largest, of 99 % of the mass */
 	size_t n_leaves, n_shares;
 	bool by_address; /* the keys are addresses: only comparable within its build */
@@ -176,8 +176,7 @@ int pgo_plan_measure(const struct pgo_plan_options *o, struct pgo_reader *r,
 	struct pgo_err *err) PGO_MUST_CHECK;
 void pgo_plan_input_fini(struct pgo_plan_input *in);
 /* Takes what `in` holds and leaves it empty, also on failure. */
-int pgo_plan_put(
-	struct pgo_plan *p, struct pgo_plan_input *in, struct pgo_err *err) PGO_MUST_CHECK;
+int pgo_plan_put(struct pgo_plan *p, struct pgo_plan_input *in, struct pgo_err *err) PGO_MUST_CHECK;
 /* Measures and puts. */
 int pgo_plan_add(struct pgo_plan *p, struct pgo_reader *r, const struct pgo_plan_source *source,
 	struct pgo_err *err) PGO_MUST_CHECK;
@@ -199,6 +198,8 @@ void pgo_plan_reason(
  * options in effect and what came of them, over hosts, classes and time. */
 void pgo_plan_explain(const struct pgo_plan *p, struct pgo_buf *out);
 void pgo_plan_json(const struct pgo_plan *p, struct pgo_json *j);
+void pgo_plan_input_json(
+	const struct pgo_plan *p, const struct pgo_plan_input *in, struct pgo_json *j);
 void pgo_plan_summary_json(const struct pgo_plan *p, struct pgo_json *j);
 
 /* One host's, hour's or class's sum of mass within one unit; sorted by (unit, name). */

@@ -27,7 +27,7 @@ static void put_known(struct pgo_json *j, const char *key, double v)
 		pgo_json_double(j, v);
 }
 
-static void put_input(
+void pgo_plan_input_json(
 	const struct pgo_plan *p, const struct pgo_plan_input *in, struct pgo_json *j)
 {
 	struct pgo_buf why;
@@ -71,7 +71,7 @@ void pgo_plan_json(const struct pgo_plan *p, struct pgo_json *j)
 {
 	pgo_json_array(j);
 	for (size_t i = 0; i < p->n; i++)
-		put_input(p, &p->inputs[i], j);
+		pgo_plan_input_json(p, &p->inputs[i], j);
 	pgo_json_end_array(j);
 }
 
@@ -86,8 +86,7 @@ static void put_options(const struct pgo_plan *p, struct pgo_json *j)
 	pgo_json_kv_i64(j, "half_life_ns", o->half_life_ns);
 	pgo_json_kv_i64(j, "window_ns", o->window_ns);
 	pgo_json_kv_double(j, "host_cap", o->host_cap);
-	pgo_json_kv_str(
-		j, "mode", o->mode == PGO_PLAN_EQUAL_HOST ? "equal-host" : "fleet-cost");
+	pgo_json_kv_str(j, "mode", o->mode == PGO_PLAN_EQUAL_HOST ? "equal-host" : "fleet-cost");
 	pgo_json_kv_bool(j, "season", o->season);
 	pgo_json_kv_bool(j, "use_probability", !o->no_probability);
 	pgo_json_key(j, "class_mix");
@@ -100,8 +99,7 @@ static void put_options(const struct pgo_plan *p, struct pgo_json *j)
 	}
 	pgo_json_end_array(j);
 	pgo_json_kv_double(j, "blend", o->blend > 0 ? o->blend : PGO_PLAN_BLEND);
-	pgo_json_kv_str(
-		j, "target_build_id", o->target != NULL ? o->target->build_id : NULL);
+	pgo_json_kv_str(j, "target_build_id", o->target != NULL ? o->target->build_id : NULL);
 	pgo_json_kv_bool(j, "drop_outliers", o->outliers);
 	pgo_json_kv_bool(j, "allow_outliers", o->allow_outliers);
 }

@@ -50,8 +50,8 @@ struct pgo_plan_sum *pgo_plan_sums(const struct pgo_plan *p, bool hosts, size_t 
 		return NULL;
 	for (size_t i = 0; i < p->n; i++)
 		if (counts(&p->inputs[i]))
-			s[n++] = (struct pgo_plan_sum){.unit = p->inputs[i].unit,
-				.name = name_of(&p->inputs[i], hosts)};
+			s[n++] = (struct pgo_plan_sum){
+				.unit = p->inputs[i].unit, .name = name_of(&p->inputs[i], hosts)};
 	if (n != 0)
 		qsort(s, n, sizeof *s, cmp_sum);
 	for (size_t i = 0; i < n; i++)
@@ -125,8 +125,8 @@ static void balance_unit(struct pgo_plan *p, const char *unit)
 		struct pgo_plan_input *in = &p->inputs[i];
 
 		if (has_hour(in, unit) && sum[hour_of_week(in)] > 0)
-			in->season_factor = pgo_weight_balance(
-				sum[hour_of_week(in)], all / (double)hours);
+			in->season_factor =
+				pgo_weight_balance(sum[hour_of_week(in)], all / (double)hours);
 	}
 }
 

@@ -363,6 +363,7 @@ void pgo_mt_fini(struct pgo_merge *m)
 	pgo_map_fini(&m->location_map);
 	pgo_map_fini(&m->label_map);
 	pgo_map_fini(&m->stack_map);
+	pgo_map_fini(&m->comment_map);
 	pgo_strtab_fini(&m->strs);
 }
 

@@ -113,8 +113,8 @@ static int keep_shares(struct pgo_plan_input *in, struct mass *m, size_t n, doub
 	return 0;
 }
 
-double pgo_shares_overlap(const struct pgo_plan_share *a, size_t n_a,
-	const struct pgo_plan_share *b, size_t n_b)
+double pgo_shares_overlap(
+	const struct pgo_plan_share *a, size_t n_a, const struct pgo_plan_share *b, size_t n_b)
 {
 	uint64_t sum = 0;
 
@@ -149,8 +149,8 @@ struct survival {
 	double total; /* in the program, with a name or without */
 };
 
-static void ask(struct survival *s, const struct pgo_profile *p, const struct pgo_location *l,
-	double mass)
+static void ask(
+	struct survival *s, const struct pgo_profile *p, const struct pgo_location *l, double mass)
 {
 	const char *name = leaf_name(p, l);
 	uint8_t *answer;

@@ -20,7 +20,7 @@
 int pgo_shares_measure(struct pgo_plan_input *in, const struct pgo_profile *head,
 	const int64_t *leaf, const struct pgo_plan_options *o);
 /* Sum over functions of the smaller share: 0 to 1. Both sorted by key. */
-double pgo_shares_overlap(const struct pgo_plan_share *a, size_t n_a,
-	const struct pgo_plan_share *b, size_t n_b);
+double pgo_shares_overlap(
+	const struct pgo_plan_share *a, size_t n_a, const struct pgo_plan_share *b, size_t n_b);
 
 #endif

@@ -146,7 +146,7 @@ struct pgo_merge {
 		n_stack_locs, n_columns, n_comments;
 	size_t mappings_room, functions_room, locations_room, lines_room, label_sets_room,
 		labels_room, stacks_room, stack_locs_room, columns_room, comments_room;
-	struct pgo_map mapping_map, function_map, location_map, label_map, stack_map;
+	struct pgo_map mapping_map, function_map, location_map, label_map, stack_map, comment_map;
 
 	pgo_i128 *sums; /* n_stacks rows of `stride` columns */
 	size_t sums_room, stride;

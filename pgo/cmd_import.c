@@ -2,6 +2,7 @@
 #include "pgo/cmd.h"
 
 #include "fetch/import.h"
+#include "merge/contained.h"
 #include "pgo/core/file.h"
 #include "pgo/core/pprof.h"
 #include "pgo/core/sha256.h"
@@ -10,6 +11,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #define OUT_MAX ((size_t)8 << 30)
 #define PRINT_MAX ((size_t)1 << 30)
@@ -175,6 +177,28 @@ static int write_profile(
 	return rc;
 }
 
+/* Each profile says which recording it was made from, so that the two do not count twice: see
+ * merge/contained.h. */
+static int name_source(const char *path, struct pgo_imported *in, struct pgo_err *err)
+{
+	char digest[80], text[48];
+	struct stat st;
+	size_t len;
+
+	/* A pipe can be read once, and that was before. */
+	if (stat(path, &st) < 0 || !S_ISREG(st.st_mode) || pgo_sha256_file(path, digest, NULL) < 0)
+		return 0;
+	len = strlen(digest);
+	for (size_t i = 0; i < in->n; i++) {
+		if (in->n > 1)
+			snprintf(digest + len, sizeof digest - len, "#%zu", i + 1);
+		pgo_contained_comment(digest, text);
+		if (pgo_profile_add_comment(in->profiles[i], text) < 0)
+			return pgo_err_nomem(err);
+	}
+	return 0;
+}
+
 static int import_file(struct output *out, const char *path, struct pgo_err *err)
 {
 	const struct import_values *o = out->o;
@@ -197,6 +221,7 @@ static int import_file(struct output *out, const char *path, struct pgo_err *err
 
 	if (rc < 0)
 		return rc;
+	rc = name_source(path, &in, err);
 	if (out->as_json) {
 		pgo_json_object(&out->json);
 		pgo_json_kv_str(&out->json, "input", path);

@@ -13,6 +13,7 @@
 #include "pgo/merge_inputs.h"
 #include "pgo/operands.h"
 #include "pgo/redaction.h"
+#include "pgo/weights.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -23,13 +24,15 @@
 
 struct merge_values {
 	const char *out, *manifest, *binary, *tag_focus, *tag_ignore, *tag_keep;
+	const char *target, *mode, *class_mix, *class_label, *blend;
+	struct pgo_opt_list class_of, probability;
 	int64_t half_life, window, now;
 	double host_cap;
-	uint64_t memory;
-	bool explain, keep_labels;
 	const char *clang_format;
 	struct pgo_opt_list weighted;
 	struct pgo_redaction_values redaction;
+	uint64_t memory, min_samples;
+	bool explain, keep_labels, season, no_probability, outliers, allow_outliers;
 };
 
 #define AT(field) offsetof(struct merge_values, field)
@@ -50,6 +53,34 @@ static const struct pgo_opt opts[] = {
 		PGO_OPT_DOUBLE, AT(host_cap)},
 	{"now", 0, "TIME", "what age is measured from (default: the newest profile)", PGO_OPT_TIME,
 		AT(now)},
+	{"season", 0, NULL, "let each hour of the week count alike, within a factor of 3",
+		PGO_OPT_FLAG, AT(season)},
+	{"mode", 0, "MODE", "fleet-cost (default), or equal-host: every host counts alike",
+		PGO_OPT_STR, AT(mode)},
+	{"sampling-probability", 0, "[PATTERN=]Q",
+		"inputs of these names were taken with probability Q, whatever their label says "
+		"(repeatable)",
+		PGO_OPT_LIST, AT(probability)},
+	{"no-sampling-probability", 0, NULL, "pay no heed to the label sampling_probability",
+		PGO_OPT_FLAG, AT(no_probability)},
+	{"target", 0, "APP",
+		"profiles of other builds count as far as APP still has their functions",
+		PGO_OPT_STR, AT(target)},
+	{"class", 0, "NAME=SHARE,...", "bring classes to these shares: field=75,benchmark=25",
+		PGO_OPT_STR, AT(class_mix)},
+	{"class-label", 0, "KEY", "the label that names a profile's class (default class)",
+		PGO_OPT_STR, AT(class_label)},
+	{"class-of", 0, "NAME=PATTERN", "inputs of these names are of that class (repeatable)",
+		PGO_OPT_LIST, AT(class_of)},
+	{"blend", 0, "FILE[=BETA]", "add the last good profile, at BETA of its mass (default 0.25)",
+		PGO_OPT_STR, AT(blend)},
+	{"Outliers", 0, NULL, NULL, PGO_OPT_GROUP, 0},
+	{"drop-outliers", 0, NULL, "leave out profiles that are not like the others", PGO_OPT_FLAG,
+		AT(outliers)},
+	{"allow-outliers", 0, NULL, "the same, even if they have more than 10 % of the mass",
+		PGO_OPT_FLAG, AT(allow_outliers)},
+	{"min-samples", 0, "N", "too few to tell one that is not like the others (default 200)",
+		PGO_OPT_U64, AT(min_samples)},
 	{"Content", 0, NULL, NULL, PGO_OPT_GROUP, 0},
 	{"keep-labels", 0, NULL, "keep the labels of samples apart (default: drop them)",
 		PGO_OPT_FLAG, AT(keep_labels)},
@@ -88,6 +119,7 @@ static const struct pgo_opt_table table = {
 
 struct result {
 	const struct merge_values *o;
+	struct pgo_weights weights;
 	struct pgo_merged merged;
 	struct pgo_buf bytes; /* the encoded profile */
 	char digest[65];
@@ -161,16 +193,7 @@ static void put_json(const struct result *r, struct pgo_buf *out)
 	if (r->is_redacted)
 		redacted_json(&r->redacted, &j);
 	if (plan->n != 0) {
-		pgo_json_kv_bool(&j, "weighted", plan->weighted);
-		pgo_json_kv_u64(&j, "weight_one", plan->weight_one);
-		pgo_json_kv_i64(&j, "half_life_ns", plan->options.half_life_ns);
-		pgo_json_kv_i64(&j, "window_ns", plan->options.window_ns);
-		pgo_json_kv_double(&j, "host_cap", plan->options.host_cap);
-		pgo_json_kv_i64(&j, "now_ns", plan->now_ns);
-		pgo_json_kv_u64(&j, "hosts", plan->n_hosts);
-		pgo_json_kv_double(&j, "effective_hosts", plan->effective_hosts);
-		pgo_json_kv_double(&j, "dominance", plan->dominance);
-		pgo_json_kv_u64(&j, "days", plan->n_days);
+		pgo_plan_summary_json(plan, &j);
 		pgo_json_key(&j, "inputs");
 		pgo_plan_json(plan, &j);
 	}
@@ -260,26 +283,66 @@ static int redact(struct result *r, const struct pgo_redact *rules, struct pgo_e
 	return 0;
 }
 
-static int merge(struct result *r, const struct pgo_operands *s, const struct pgo_tags *tags,
-	const struct pgo_redact *rules, struct pgo_err *err)
+static int plan_words(const struct merge_values *o, struct pgo_weights *ret, struct pgo_err *err)
 {
-	const struct merge_values *o = r->o;
 	const struct pgo_plan_options po = {
 		.half_life_ns = o->half_life,
 		.window_ns = o->window,
 		.now_ns = o->now,
 		.host_cap = o->host_cap,
+		.season = o->season,
+		.no_probability = o->no_probability,
+		.outliers = o->outliers || o->allow_outliers,
+		.allow_outliers = o->allow_outliers,
+		.min_samples = o->min_samples,
 	};
+	const struct pgo_weight_words words = {
+		.mode = o->mode,
+		.class_mix = o->class_mix,
+		.class_label = o->class_label,
+		.blend = o->blend,
+		.target = o->target,
+		.class_of = o->class_of.item,
+		.n_class_of = o->class_of.n,
+		.probability = o->probability.item,
+		.n_probability = o->probability.n,
+	};
+
+	return pgo_weights_init(ret, &po, &words, err);
+}
+
+/* The last good profile behind the others; then what each input is. */
+static int add_inputs(struct result *r, struct pgo_operands *s, struct pgo_err *err)
+{
+	const struct pgo_weights *w = &r->weights;
+	int rc = 0;
+
+	if (w->blend_path != NULL) {
+		rc = pgo_operands_add(s, w->blend_path, err);
+		if (rc == 0)
+			s->in[s->n - 1].blend = true;
+	}
+	for (size_t i = 0; i < s->n && rc == 0; i++)
+		pgo_weights_apply(w, &s->in[i]);
+	return rc;
+}
+
+static int merge(struct result *r, struct pgo_operands *s, const struct pgo_tags *tags,
+	const struct pgo_redact *rules, struct pgo_err *err)
+{
+	const struct merge_values *o = r->o;
 	const struct pgo_merge_options mo = {
 		.keep_labels = o->keep_labels || o->tag_keep != NULL,
 		.tags = tags,
 		.min_hosts = (unsigned)o->redaction.min_hosts,
 		.max_memory = o->memory,
 	};
-	bool plan = o->explain || o->manifest != NULL || o->half_life > 0 || o->window > 0 ||
-		    o->host_cap > 0;
-	int rc = pgo_merge_inputs(s->in, s->n, o->binary, plan ? &po : NULL, &mo, &r->merged, err);
+	bool plan = o->explain || o->manifest != NULL || pgo_weights_any(&r->weights);
+	int rc = add_inputs(r, s, err);
 
+	if (rc == 0)
+		rc = pgo_merge_inputs(
+			s->in, s->n, o->binary, plan ? &r->weights.po : NULL, &mo, &r->merged, err);
 	if (rc == 0 && rules != NULL)
 		rc = redact(r, rules, err);
 	if (rc == 0)
@@ -291,6 +354,20 @@ static int merge(struct result *r, const struct pgo_operands *s, const struct pg
 	if (rc == 0 && o->manifest != NULL)
 		rc = write_manifest(r, err);
 	return rc;
+}
+
+/* What a gate refused is explained before it is said. */
+static void explain_refusal(const struct result *r, const struct pgo_opt_globals *g)
+{
+	struct pgo_buf out;
+
+	if (!r->o->explain || r->merged.plan.n == 0 || g->json)
+		return;
+	pgo_buf_init(&out, PRINT_MAX);
+	pgo_plan_explain(&r->merged.plan, &out);
+	if (!out.failed)
+		pgo_cmd_print(&pgo_cmd_merge, g, out.data, out.len);
+	pgo_buf_fini(&out);
 }
 
 static int say(const struct result *r, const struct pgo_opt_globals *g)
@@ -388,14 +465,21 @@ static int run(int argc, char **argv)
 	rc = check_usage(&o, argc - first, &err);
 	if (rc == 0)
 		rc = compile_tags(&o, &tags, &err);
+	if (rc == 0)
+		rc = plan_words(&o, &r.weights, &err);
 	for (int i = first; i < argc && rc == 0; i++)
 		rc = pgo_operands_add(&inputs, argv[i], &err);
 	if (rc == 0)
 		rc = pgo_redaction_compile(&o.redaction, tags, &rules, &err);
 	if (rc == 0)
 		rc = merge(&r, &inputs, tags, rules, &err);
+	if (rc == PGO_EGATE)
+		explain_refusal(&r, &g);
 	code = rc == 0 ? say(&r, &g) : pgo_cmd_fail(&pgo_cmd_merge, &g, &err);
 	pgo_merged_fini(&r.merged);
+	pgo_weights_fini(&r.weights);
+	pgo_opt_list_free(&o.class_of);
+	pgo_opt_list_free(&o.probability);
 	pgo_buf_fini(&r.bytes);
 	pgo_operands_fini(&inputs);
 	pgo_redact_free(rules);

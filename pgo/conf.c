@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "pgo/conf.h"
 
+#include "merge/plan.h"
 #include "pgo/core/alloc.h"
 #include "pgo/core/file.h"
 #include "pgo/core/opt.h"
@@ -87,6 +88,9 @@ static int copy_strings(cfg_t *t, const char *dir, struct pgo_target *ret, struc
 		{&ret->until, "until", false},
 		{&ret->clang_format, "clang_format", false},
 		{&ret->order_format, "order_format", false},
+		{&ret->mode, "mode", false},
+		{&ret->class_mix, "class_mix", false},
+		{&ret->class_label, "class_label", false},
 		{&ret->binary, "binary", true},
 		{&ret->debug, "debug", true},
 	};
@@ -181,6 +185,10 @@ static int check_target(const struct pgo_target *t, struct pgo_err *err)
 			"target '%s' asks for no output; set at least one of gcc, clang and bolt "
 			"(pgo.conf(5) lists the others) to a path",
 			t->name);
+	if (t->host_cap < 0 || t->blend < 0)
+		return pgo_err_set(err, PGO_EUSAGE,
+			"target '%s': host_cap and blend cannot be below 0; 0 switches them off",
+			t->name);
 	return 0;
 }
 
@@ -191,7 +199,10 @@ static int read_target(cfg_t *t, const char *dir, struct pgo_target *ret, struct
 
 	ret->name = pgo_strdup(title != NULL ? title : "");
 	if (ret->name == NULL || list_of(t, "sources", dir, &ret->sources, &ret->n_sources) < 0 ||
-		list_of(t, "select", NULL, &ret->selects, &ret->n_selects) < 0)
+		list_of(t, "select", NULL, &ret->selects, &ret->n_selects) < 0 ||
+		list_of(t, "class_of", NULL, &ret->class_of, &ret->n_class_of) < 0 ||
+		list_of(t, "sampling_probability", NULL, &ret->sampling_probability,
+			&ret->n_sampling_probability) < 0)
 		return pgo_err_nomem(err);
 	rc = copy_strings(t, dir, ret, err);
 	if (rc == 0)
@@ -203,6 +214,12 @@ static int read_target(cfg_t *t, const char *dir, struct pgo_target *ret, struct
 	if (rc < 0)
 		return pgo_err_prefix(err, "target '%s'", ret->name);
 	ret->host_cap = cfg_getfloat(t, "host_cap");
+	ret->blend = cfg_getfloat(t, "blend");
+	ret->season = cfg_getbool(t, "season");
+	ret->builds = cfg_getbool(t, "weigh_builds");
+	ret->outliers = cfg_getbool(t, "drop_outliers");
+	ret->allow_outliers = cfg_getbool(t, "allow_outliers");
+	ret->min_samples = (uint64_t)cfg_getint(t, "min_samples");
 	ret->gcc_release = (unsigned)cfg_getint(t, "gcc_release");
 	ret->bolt_release = (unsigned)cfg_getint(t, "bolt_release");
 	ret->propeller_version = (unsigned)cfg_getint(t, "propeller_version");
@@ -262,6 +279,17 @@ int pgo_conf_load(const char *path, struct pgo_conf *ret, struct pgo_err *err)
 		CFG_STR("half_life", "7d", CFGF_NONE),
 		CFG_STR("window", "21d", CFGF_NONE),
 		CFG_FLOAT("host_cap", 3.0, CFGF_NONE),
+		CFG_STR("mode", "fleet-cost", CFGF_NONE),
+		CFG_BOOL("season", cfg_false, CFGF_NONE),
+		CFG_BOOL("weigh_builds", cfg_true, CFGF_NONE),
+		CFG_STR("class_mix", "", CFGF_NONE),
+		CFG_STR("class_label", "class", CFGF_NONE),
+		CFG_STR_LIST("class_of", no_items, CFGF_NONE),
+		CFG_STR_LIST("sampling_probability", no_items, CFGF_NONE),
+		CFG_FLOAT("blend", 0.0, CFGF_NONE),
+		CFG_BOOL("drop_outliers", cfg_true, CFGF_NONE),
+		CFG_BOOL("allow_outliers", cfg_false, CFGF_NONE),
+		CFG_INT("min_samples", PGO_PLAN_MIN_SAMPLES, CFGF_NONE),
 		CFG_STR("gcc", "", CFGF_NONE),
 		CFG_INT("gcc_release", 0, CFGF_NONE),
 		CFG_STR("clang", "", CFGF_NONE),
@@ -334,6 +362,11 @@ static void free_target(struct pgo_target *t)
 	free_list(t->labels, t->n_labels);
 	pgo_free(t->by_host);
 	pgo_free(t->ca_file);
+	free_list(t->class_of, t->n_class_of);
+	free_list(t->sampling_probability, t->n_sampling_probability);
+	pgo_free(t->mode);
+	pgo_free(t->class_mix);
+	pgo_free(t->class_label);
 	pgo_free(t->name);
 	pgo_free(t->since);
 	pgo_free(t->until);

@@ -45,6 +45,12 @@ struct pgo_target {
 	uint64_t max_profiles, max_object, rate;
 	unsigned parallel, tries;
 	bool netrc;
+	char *mode, *class_mix, *class_label;
+	char **class_of, **sampling_probability;
+	size_t n_class_of, n_sampling_probability;
+	double blend; /* of the last merged profile; 0 = off */
+	bool season, builds, outliers, allow_outliers;
+	uint64_t min_samples;
 	char *output[PGO_N_OUTPUT_KINDS]; /* "" = not wanted */
 	unsigned gcc_release;             /* 0 = the gcc on PATH */
 	unsigned bolt_release;            /* 0 = the newest */

@@ -16,9 +16,11 @@
  *	                       one a subcommand: arguments -> library -> print
  *	input                  any file a user may name as a profile -> readers
  *	operands               what a command line names: files, directories, fetched ones
- *	merge_inputs           files -> plan -> one merged profile
  *	merge_converted        files that were converted already -> one
  *	redaction              names hidden from outputs, and the proof of it, for two commands
+ *	plan_inputs, merge_inputs
+ *	                       files -> plan; files and plan -> one merged profile
+ *	weights, target_names  weights in words -> options of a plan; the functions of a program
  *	conf, pipeline         the configuration of `pgo run`; one target through all stages
  *	show, show_output, show_layout, show_profile
  *	                       views of every file that the program reads or writes
@@ -96,7 +98,12 @@
  *	                       the result in an order of its content
  *	partial, partial_head, partial_read, partial_write, partial_impl, reduce
  *	                       sums as files, for fleets that are merged in shards
- *	plan, weight, explain  one integer weight for each profile, with its reason
+ *	plan, plan_measure, plan_terms, weight
+ *	                       one integer weight for each profile
+ *	contained              what was merged or imported before, and counts once
+ *	shares, overlaps, outliers
+ *	                       shares of functions; profiles that are not like the others
+ *	explain, plan_json     the reason for every weight
  *
  * convert/: a merged profile and the program -> what consumers read
  *	convert, parts, intake, pass, figures, account, convert_impl

@@ -3,7 +3,10 @@
  * Files -> plan -> one merged profile: what `pgo merge` and the pipeline share.
  *
  * With a plan every file is read twice, first for its totals, then for its samples, so that no more
- * than one input is held at a time.  Without one (all weights 1) once.
+ * than one input a thread is held at a time.  Without one (all weights 1) once.
+ *
+ * The result says in comments what is in it (merge/contained.h), and an input that says so is not
+ * counted together with what it holds.
  */
 #ifndef PGO_MERGE_INPUTS_H
 #define PGO_MERGE_INPUTS_H
@@ -13,15 +16,7 @@
 #include "merge/plan.h"
 #include "pgo/core/err.h"
 #include "pgo/core/profile.h"
-
-struct pgo_merge_input {
-	const char *path;
-	const char *digest; /* SHA-256, or NULL: computed where needed */
-	const char *host;   /* NULL: from the profile's labels */
-	const char *name;   /* in the plan; NULL: the path, or its last part if it is absolute */
-	int64_t time_ns;    /* for a profile that does not say */
-	bool optional;      /* one of a fleet: if it is of no use, a warning, and on without it */
-};
+#include "pgo/plan_inputs.h"
 
 struct pgo_merged {
 	struct pgo_hosts *hosts; /* who ran what, if that was asked for (min_hosts), else NULL */
@@ -32,7 +27,8 @@ struct pgo_merged {
 
 /*
  * `po` NULL: no plan, every file weighs 1 (files with the same bytes still count once). `binary`
- * (may be NULL) helps to place the addresses of recordings. Fills *ret (pgo_merged_fini).
+ * (may be NULL) helps to place the addresses of recordings. Fills *ret (pgo_merged_fini); after
+ * PGO_EGATE with the plan alone.
  */
 int pgo_merge_inputs(const struct pgo_merge_input *in, size_t n, const char *binary,
 	const struct pgo_plan_options *po, const struct pgo_merge_options *mo,

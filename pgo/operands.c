@@ -43,9 +43,17 @@ static int add_input(
 		in->host = record->host[0] != '\0' ? record->host : NULL;
 		in->name = record->source[0] != '\0' ? record->source : NULL;
 		in->time_ns = record->time_ns;
+		in->service = record->service[0] != '\0' ? record->service : NULL;
+		in->record = record;
 		in->optional = true;
 	}
 	return 0;
+}
+
+int pgo_operands_add_record(struct pgo_operands *s, const char *dir,
+	const struct pgo_record *record, struct pgo_err *err)
+{
+	return add_input(s, pgo_object_path(dir, record->digest), record, err);
 }
 
 /* What `pgo fetch` made: the manifest says what is in it. */

@@ -24,6 +24,9 @@ struct pgo_operands {
 /* `s` starts as zeros.  A directory without a profile is PGO_EEMPTY; files in it that are none are
  * skipped with a note. */
 int pgo_operands_add(struct pgo_operands *s, const char *path, struct pgo_err *err) PGO_MUST_CHECK;
+/* One profile of a directory made by fetch; `record` is borrowed while `s` lives. */
+int pgo_operands_add_record(struct pgo_operands *s, const char *dir,
+	const struct pgo_record *record, struct pgo_err *err) PGO_MUST_CHECK;
 /*
  * Opens every file in turn and calls `each` for each profile in it (one of a pprof, one per process
  * group of a recording), with a progress line that says `what`.  `o` as for pgo_input_open().  A negative result of `each` ends it and is returned.

@@ -13,6 +13,8 @@
 #include "pgo/core/pprof.h"
 #include "pgo/core/sha256.h"
 #include "pgo/merge_inputs.h"
+#include "pgo/operands.h"
+#include "pgo/weights.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -36,6 +38,7 @@ struct run {
 	struct pgo_manifest records;
 	char binary_id[129];
 	char fingerprint[65];
+	struct pgo_weights weights;
 	struct pgo_merged merged;
 	struct pgo_outputs outputs;
 	struct pgo_convert *convert;
@@ -52,6 +55,23 @@ static void describe_duration(struct pgo_buf *out, int64_t ns)
 		pgo_buf_printf(out, "%.4g days", (double)ns / 86400e9);
 }
 
+static void describe_weights(const struct pgo_target *t, struct pgo_buf *out)
+{
+	if (strcmp(t->mode, "equal-host") == 0)
+		pgo_buf_puts(out, ", every host alike");
+	else if (t->host_cap > 0)
+		pgo_buf_printf(out, ", no host above %g times the median", t->host_cap);
+	else
+		pgo_buf_puts(out, ", hosts as they come");
+	if (t->season)
+		pgo_buf_puts(out, ", hours of the week alike");
+	if (t->class_mix[0] != '\0')
+		pgo_buf_printf(out, ", classes %s", t->class_mix);
+	if (t->blend > 0)
+		pgo_buf_printf(out, ", the last result at %g of its mass", t->blend);
+	pgo_buf_puts(out, t->outliers || t->allow_outliers ? ", without outliers\n" : "\n");
+}
+
 void pgo_pipeline_describe(
 	const struct pgo_conf *c, const struct pgo_target *t, struct pgo_buf *out)
 {
@@ -66,10 +86,7 @@ void pgo_pipeline_describe(
 	describe_duration(out, t->half_life_ns);
 	pgo_buf_puts(out, ", window ");
 	describe_duration(out, t->window_ns);
-	if (t->host_cap > 0)
-		pgo_buf_printf(out, ", no host above %g times the median\n", t->host_cap);
-	else
-		pgo_buf_puts(out, ", hosts as they come\n");
+	describe_weights(t, out);
 	pgo_buf_printf(out, "  convert  for %s\n", t->binary);
 	for (size_t i = 0; i < PGO_N_OUTPUT_KINDS; i++) {
 		if (t->output[i][0] == '\0')
@@ -187,6 +204,22 @@ static void hash_str(struct pgo_sha256 *h, const char *s)
 	pgo_sha256_add(h, s, strlen(s) + 1);
 }
 
+static void hash_weights(struct pgo_sha256 *h, const struct pgo_target *t)
+{
+	const bool flags[4] = {t->season, t->builds, t->outliers, t->allow_outliers};
+
+	hash_str(h, t->mode);
+	hash_str(h, t->class_mix);
+	hash_str(h, t->class_label);
+	for (size_t i = 0; i < t->n_class_of; i++)
+		hash_str(h, t->class_of[i]);
+	for (size_t i = 0; i < t->n_sampling_probability; i++)
+		hash_str(h, t->sampling_probability[i]);
+	pgo_sha256_add(h, flags, sizeof flags);
+	pgo_sha256_add(h, &t->blend, sizeof t->blend);
+	pgo_sha256_add(h, &t->min_samples, sizeof t->min_samples);
+}
+
 static void hash_target(struct pgo_sha256 *h, const struct run *r)
 {
 	const struct pgo_target *t = r->target;
@@ -197,6 +230,7 @@ static void hash_target(struct pgo_sha256 *h, const struct run *r)
 	pgo_sha256_add(h, &t->half_life_ns, sizeof t->half_life_ns);
 	pgo_sha256_add(h, &t->window_ns, sizeof t->window_ns);
 	pgo_sha256_add(h, &cap, sizeof cap);
+	hash_weights(h, t);
 	for (size_t i = 0; i < r->outputs.n; i++) {
 		const struct pgo_output *o = &r->outputs.of[i];
 
@@ -270,48 +304,74 @@ static bool up_to_date(const struct run *r)
 
 /* ---- merge and convert */
 
-static int merge(struct run *r, struct pgo_err *err)
+static int plan_words(struct run *r, struct pgo_err *err)
 {
+	const struct pgo_target *t = r->target;
 	const struct pgo_plan_options po = {
-		.half_life_ns = r->target->half_life_ns,
-		.window_ns = r->target->window_ns,
-		.host_cap = r->target->host_cap,
+		.half_life_ns = t->half_life_ns,
+		.window_ns = t->window_ns,
+		.host_cap = t->host_cap,
+		.season = t->season,
+		.blend = t->blend,
+		.outliers = t->outliers || t->allow_outliers,
+		.allow_outliers = t->allow_outliers,
+		.min_samples = t->min_samples,
 	};
-	const struct pgo_merge_options mo = {0};
-	struct pgo_merge_input *in = pgo_calloc(r->records.n_records, sizeof *in);
-	char **paths = pgo_calloc(r->records.n_records, sizeof *paths);
+	const struct pgo_weight_words words = {
+		.mode = t->mode,
+		.class_mix = t->class_mix,
+		.class_label = t->class_label,
+		.target = t->builds ? t->binary : NULL,
+		.class_of = (const char *const *)t->class_of,
+		.n_class_of = t->n_class_of,
+		.probability = (const char *const *)t->sampling_probability,
+		.n_probability = t->n_sampling_probability,
+	};
+	int rc = pgo_weights_init(&r->weights, &po, &words, err);
+
+	return rc < 0 ? pgo_err_prefix(err, "target '%s'", t->name) : 0;
+}
+
+/* The profiles in the window, and the last merged one if it is to be blended in. */
+static int list_inputs(struct run *r, struct pgo_operands *ret, struct pgo_err *err)
+{
 	size_t n = 0;
 	int rc = 0;
 
-	if (in == NULL || paths == NULL)
-		rc = pgo_err_nomem(err);
 	for (size_t i = 0; i < r->records.n_records && rc == 0; i++) {
 		const struct pgo_record *rec = &r->records.records[i];
 
 		if (!in_window(r, rec))
 			continue;
-		paths[n] = pgo_asprintf("%s/objects/%.2s/%s", r->raw, rec->digest, rec->digest);
-		if (paths[n] == NULL) {
-			rc = pgo_err_nomem(err);
-			break;
-		}
-		in[n] = (struct pgo_merge_input){
-			.path = paths[n],
-			.digest = rec->digest,
-			.host = rec->host != NULL && rec->host[0] != '\0' ? rec->host : NULL,
-			.name = rec->source,
-			.time_ns = rec->time_ns,
-			.optional = true,
-		};
+		rc = pgo_operands_add_record(ret, r->raw, rec, err);
 		n++;
 	}
 	if (rc == 0 && n == 0)
-		rc = pgo_err_set(err, PGO_EEMPTY,
+		return pgo_err_set(err, PGO_EEMPTY,
 			"no profile of target '%s' lies between %s and %s", r->target->name,
 			r->target->since[0] != '\0' ? r->target->since : "ever",
 			r->target->until[0] != '\0' ? r->target->until : "now");
+	if (rc == 0 && r->target->blend > 0 && pgo_path_exists(r->merged_path)) {
+		rc = pgo_operands_add(ret, r->merged_path, err);
+		if (rc == 0)
+			ret->in[ret->n - 1].blend = true;
+	}
+	for (size_t i = 0; i < ret->n && rc == 0; i++)
+		pgo_weights_apply(&r->weights, &ret->in[i]);
+	return rc;
+}
+
+static int merge(struct run *r, struct pgo_err *err)
+{
+	const struct pgo_merge_options mo = {0};
+	struct pgo_operands inputs = {0};
+	int rc = plan_words(r, err);
+
 	if (rc == 0)
-		rc = pgo_merge_inputs(in, n, r->target->binary, &po, &mo, &r->merged, err);
+		rc = list_inputs(r, &inputs, err);
+	if (rc == 0)
+		rc = pgo_merge_inputs(inputs.in, inputs.n, r->target->binary, &r->weights.po, &mo,
+			&r->merged, err);
 	if (rc == 0)
 		pgo_buf_printf(&r->text,
 			"merge    %zu profiles of %zu hosts on %zu days (effective hosts %.1f, "
@@ -319,10 +379,7 @@ static int merge(struct run *r, struct pgo_err *err)
 			r->merged.plan.n_kept, r->merged.plan.n_hosts, r->merged.plan.n_days,
 			r->merged.plan.effective_hosts, r->merged.plan.dominance * 100,
 			r->merged.stats.samples_out);
-	for (size_t i = 0; i < n; i++)
-		pgo_free(paths[i]);
-	pgo_free(paths);
-	pgo_free(in);
+	pgo_operands_fini(&inputs);
 	return rc;
 }
 
@@ -374,6 +431,10 @@ static void manifest_json(struct run *r, struct pgo_json *j)
 	pgo_json_kv_str(j, "fingerprint", r->fingerprint);
 	pgo_json_kv_str(j, "binary", pgo_path_base(r->target->binary));
 	pgo_json_kv_str(j, "build_id", r->binary_id);
+	pgo_json_key(j, "weights");
+	pgo_json_object(j);
+	pgo_plan_summary_json(&r->merged.plan, j);
+	pgo_json_end_object(j);
 	pgo_json_key(j, "plan");
 	pgo_plan_json(&r->merged.plan, j);
 	pgo_json_key(j, "account");
@@ -469,6 +530,7 @@ static void fini(struct run *r)
 	pgo_free(r->lock_path);
 	pgo_manifest_fini(&r->records);
 	pgo_merged_fini(&r->merged);
+	pgo_weights_fini(&r->weights);
 	pgo_convert_free(r->convert);
 	pgo_outputs_fini(&r->outputs);
 	pgo_buf_fini(&r->text);

@@ -5,6 +5,7 @@
 #include "pgo/core/file.h"
 #include "pgo/core/lbr.h"
 #include "pgo/core/opt.h"
+#include "pgo/core/pprof.h"
 #include "pgo/core/vec.h"
 
 #include <inttypes.h>
@@ -140,6 +141,24 @@ static const char *str(const struct view *v, uint32_t id)
 	return pgo_profile_str(v->p, id);
 }
 
+/* Of inputs there may be thousands. */
+static void comments_text(const struct view *v, struct pgo_buf *out)
+{
+	const struct pgo_profile *p = v->p;
+	const size_t len = sizeof PGO_PPROF_INPUT - 1;
+	size_t inputs = 0, shown = 0;
+
+	for (size_t i = 0; i < p->n_comments; i++) {
+		const char *text = str(v, p->comments[i]);
+
+		inputs += strncmp(text, PGO_PPROF_INPUT, len) == 0;
+		if (!pgo_pprof_is_origin(text))
+			pgo_buf_printf(out, "  %-13s %s\n", shown++ == 0 ? "comments" : "", text);
+	}
+	if (inputs != 0)
+		pgo_buf_printf(out, "  made from     %zu input%s\n", inputs, inputs > 1 ? "s" : "");
+}
+
 static void header_text(const struct view *v, const char *kind)
 {
 	struct pgo_buf *out = v->show->out;
@@ -179,9 +198,7 @@ static void header_text(const struct view *v, const char *kind)
 		pgo_buf_printf(out, "  %-13s %s=%s on %" PRIu64 " samples\n",
 			i == 0 ? "labels" : "", str(v, v->labels.rows[i].key[0]),
 			str(v, v->labels.rows[i].key[1]), v->labels.rows[i].samples);
-	for (size_t i = 0; i < p->n_comments; i++)
-		pgo_buf_printf(
-			out, "  %-13s %s\n", i == 0 ? "comments" : "", str(v, p->comments[i]));
+	comments_text(v, out);
 }
 
 /* What a row of the hottest is called: a function, or file+0xaddress. */

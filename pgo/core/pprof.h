@@ -14,6 +14,10 @@
  * other, text that is no protobuf. Limits (messages, strings, inflated bytes) make hostile input an
  * error, never an outage.
  *
+ * Comments that say where a profile comes from ("pgo-input: ...", "pgo-day: ...") may be thousands,
+ * and pprof prints all comments above every report: they are written as field 1001 of the profile,
+ * strings without the "pgo-", which other readers pass over.
+ *
  * Writing is deterministic: tables in the order of the profile, packed scalars, gzip without name
  * or time.
  */
@@ -50,6 +54,11 @@ struct pgo_profile *pgo_pprof_load(
 	const char *path, const struct pgo_pprof_limits *limits, struct pgo_err *err);
 struct pgo_profile *pgo_pprof_load_memory(const char *name, const void *data, size_t len,
 	const struct pgo_pprof_limits *limits, struct pgo_err *err);
+#define PGO_PPROF_INPUT "pgo-input: "
+#define PGO_PPROF_DAY "pgo-day: "
+#define PGO_PPROF_ORIGIN_MAX 63
+/* Is it one of those comments? */
+bool pgo_pprof_is_origin(const char *comment);
 /* Does this look like a pprof once inflated?  `head`: the first bytes, inflated. */
 bool pgo_pprof_probe(const void *head, size_t len);
 

@@ -30,6 +30,7 @@ enum { /* fields of Profile */
 	PGO_PPROF_COMMENT = 13,
 	PGO_PPROF_DEFAULT_TYPE = 14,
 	PGO_PPROF_DOC_URL = 15,
+	PGO_PPROF_ORIGIN = 1001, /* our own: see pgo_pprof_is_origin() */
 };
 
 /* ---------------------------------------------------------------- top-level fields */
@@ -95,7 +96,8 @@ struct pgo_pprof_tables {
 	struct pgo_profile *p; /* borrowed; string fields hold file indices until finished */
 	struct pgo_pprof_ids mapping_ids, location_ids, function_ids;
 	uint32_t *strings; /* file index -> string of p */
-	size_t n_strings, strings_room;
+	uint32_t *origins; /* strings of p, to become comments */
+	size_t n_strings, strings_room, n_origins, origins_room;
 	uint64_t *location_mapping; /* per location: mapping id */
 	uint64_t *line_function;    /* per line: function id */
 	size_t n_location_mapping, location_mapping_room, n_line_function, line_function_room;

@@ -306,7 +306,7 @@ static bool plausible_type(uint32_t number, uint8_t type)
 	bool bytes = number <= PGO_PPROF_STRING || number == PGO_PPROF_PERIOD_TYPE;
 
 	if (number > PGO_PPROF_DOC_URL)
-		return false;
+		return number == PGO_PPROF_ORIGIN && type == PGO_WIRE_BYTES;
 	return type == (bytes ? PGO_WIRE_BYTES : PGO_WIRE_VARINT) ||
 	       (number == PGO_PPROF_COMMENT && type == PGO_WIRE_BYTES);
 }
@@ -314,7 +314,13 @@ static bool plausible_type(uint32_t number, uint8_t type)
 static bool holds_message(const struct pgo_wire_field *f)
 {
 	return f->type == PGO_WIRE_BYTES && f->number != PGO_PPROF_STRING &&
-	       f->number != PGO_PPROF_COMMENT;
+	       f->number != PGO_PPROF_COMMENT && f->number != PGO_PPROF_ORIGIN;
+}
+
+bool pgo_pprof_is_origin(const char *comment)
+{
+	return strncmp(comment, PGO_PPROF_INPUT, sizeof PGO_PPROF_INPUT - 1) == 0 ||
+	       strncmp(comment, PGO_PPROF_DAY, sizeof PGO_PPROF_DAY - 1) == 0;
 }
 
 bool pgo_pprof_probe(const void *head, size_t len)

@@ -137,6 +137,7 @@ void pgo_pprof_tables_fini(struct pgo_pprof_tables *t)
 	forget_references(t);
 	pgo_pprof_ids_fini(&t->location_ids);
 	pgo_free(t->strings);
+	pgo_free(t->origins);
 	t->strings = NULL;
 	t->n_strings = t->strings_room = 0;
 }
@@ -505,6 +506,42 @@ static int add_comments(
 	return rc;
 }
 
+/* A comment that is written apart from the others, without the "pgo-" it begins with. */
+static int add_origin(struct pgo_pprof_tables *t, struct pgo_wire in, struct pgo_err *err)
+{
+	size_t len = (size_t)(in.end - in.p);
+	char text[PGO_PPROF_ORIGIN_MAX + 1] = "pgo-";
+	uint32_t *to, id;
+	int rc;
+
+	if (len > sizeof text - 5 || memchr(in.p, '\0', len) != NULL)
+		return 0;
+	memcpy(text + 4, in.p, len);
+	text[4 + len] = '\0';
+	if (!pgo_pprof_is_origin(text))
+		return 0;
+	rc = pgo_pprof_tables_charge(t, 2 * sizeof *to + sizeof(struct pgo_str) + 32 + len, err);
+	if (rc < 0)
+		return rc;
+	id = pgo_strtab_puts(&t->p->strs, text);
+	to = id != PGO_STR_NONE ? PGO_VEC_PUSH(t->origins, t->n_origins, t->origins_room) : NULL;
+	if (to == NULL)
+		return pgo_err_nomem(err);
+	*to = id;
+	return 0;
+}
+
+static int add_origins(struct pgo_pprof_tables *t, struct pgo_err *err)
+{
+	struct pgo_profile *p = t->p;
+
+	if (PGO_VEC_RESERVE(p->comments, p->comments_room, p->n_comments + t->n_origins) < 0)
+		return pgo_err_nomem(err);
+	for (size_t i = 0; i < t->n_origins; i++)
+		p->comments[p->n_comments++] = t->origins[i];
+	return 0;
+}
+
 static int set_time(struct pgo_pprof_tables *t, int64_t time_ns, struct pgo_err *err)
 {
 	if (t->timed)
@@ -526,6 +563,7 @@ static bool right_type(const struct pgo_wire_field *f)
 	case PGO_PPROF_FUNCTION:
 	case PGO_PPROF_STRING:
 	case PGO_PPROF_PERIOD_TYPE:
+	case PGO_PPROF_ORIGIN:
 		return f->type == PGO_WIRE_BYTES;
 	case PGO_PPROF_COMMENT:
 		return f->type == PGO_WIRE_BYTES || f->type == PGO_WIRE_VARINT;
@@ -573,6 +611,8 @@ int pgo_pprof_tables_add(
 		return raw_string((int64_t)f->v, &p->default_sample_type, err);
 	case PGO_PPROF_DOC_URL:
 		return raw_string((int64_t)f->v, &p->doc_url, err);
+	case PGO_PPROF_ORIGIN:
+		return add_origin(t, f->in, err);
 	default:
 		t->unknown_fields++;
 		return 0;
@@ -603,6 +643,8 @@ static int fix_header(struct pgo_pprof_tables *t, struct pgo_err *err)
 		rc = fix_string(t, one[i], "header field", i, err);
 	for (size_t i = 0; i < p->n_comments && rc == 0; i++)
 		rc = fix_string(t, &p->comments[i], "comment", i, err);
+	if (rc == 0)
+		rc = add_origins(t, err);
 	for (size_t i = 0; i < p->n_sample_types && rc == 0; i++) {
 		rc = fix_string(t, &p->sample_types[i].type, "sample type", i, err);
 		if (rc == 0)

@@ -70,6 +70,11 @@ static void use_types(struct writer *w)
 	}
 }
 
+static bool is_origin(const struct writer *w, size_t i)
+{
+	return pgo_pprof_is_origin(pgo_profile_str(w->p, w->p->comments[i]));
+}
+
 static void use_header(struct writer *w)
 {
 	const struct pgo_profile *p = w->p;
@@ -79,7 +84,8 @@ static void use_header(struct writer *w)
 	use(w, p->period_type.type);
 	use(w, p->period_type.unit);
 	for (size_t i = 0; i < p->n_comments; i++)
-		use(w, p->comments[i]);
+		if (!is_origin(w, i))
+			use(w, p->comments[i]);
 	use(w, p->default_sample_type);
 	use(w, p->doc_url);
 }
@@ -104,7 +110,7 @@ static size_t int_size(uint64_t v)
 	return v != 0 ? 1 + pgo_wire_size(v) : 0;
 }
 
-/* Tags of this format take one byte: no field number is above 15. */
+/* Tags of this format take one byte: no field number but our own is above 15. */
 static void put_tag(struct writer *w, unsigned field, enum pgo_wire_type type)
 {
 	pgo_buf_putc(w->out, (char)(field << 3 | type));
@@ -271,14 +277,30 @@ static void put_location(struct writer *w, size_t i)
 
 static void put_comments(struct writer *w)
 {
+	const uint32_t *comment = w->p->comments;
 	size_t size = 0;
 
 	for (size_t i = 0; i < w->p->n_comments; i++)
-		size += pgo_wire_size(w->file_index[w->p->comments[i]]);
+		if (!is_origin(w, i))
+			size += pgo_wire_size(w->file_index[comment[i]]);
 	if (size != 0)
 		put_head(w, PGO_PPROF_COMMENT, size);
 	for (size_t i = 0; i < w->p->n_comments; i++)
-		pgo_buf_uleb(w->out, w->file_index[w->p->comments[i]]);
+		if (!is_origin(w, i))
+			pgo_buf_uleb(w->out, w->file_index[comment[i]]);
+}
+
+static void put_origins(struct writer *w)
+{
+	for (size_t i = 0; i < w->p->n_comments; i++) {
+		const struct pgo_str *s = &w->p->strs.strs[w->p->comments[i]];
+
+		if (!is_origin(w, i))
+			continue;
+		pgo_buf_uleb(w->out, PGO_PPROF_ORIGIN << 3 | PGO_WIRE_BYTES);
+		pgo_buf_uleb(w->out, s->len - 4);
+		pgo_buf_add(w->out, s->s + 4, s->len - 4);
+	}
 }
 
 static void put_types(struct writer *w)
@@ -314,6 +336,7 @@ static void put_tables(struct writer *w)
 	put_comments(w);
 	put_int(w, PGO_PPROF_DEFAULT_TYPE, w->file_index[p->default_sample_type]);
 	put_int(w, PGO_PPROF_DOC_URL, w->file_index[p->doc_url]);
+	put_origins(w);
 }
 
 static int encode(const struct pgo_profile *p, struct pgo_buf *out, struct pgo_err *err)

@@ -114,7 +114,9 @@ for kind in cpu heap; do
 	same "$kind: sums there and back" "$T/sums.in" "$T/sums.again"
 
 	# Twice the same in one merge, by either.
-	said "$kind: pgo merges two" "$PGO" merge "$in" "$T/ours.pb.gz" -o "$T/two.pb.gz"
+	# A copy that does not say what it was made from, or it would count once.
+	said "$kind: go writes a copy" pprof -proto -output "$T/copy.pb.gz" "$T/ours.pb.gz"
+	said "$kind: pgo merges two" "$PGO" merge "$in" "$T/copy.pb.gz" -o "$T/two.pb.gz"
 	said "$kind: go merges two" pprof -proto -output "$T/two.go.pb.gz" "$in" "$in"
 	sums "$T/two.pb.gz" >"$T/sums.two"
 	sums "$T/two.go.pb.gz" >"$T/sums.two.go"

@@ -64,7 +64,8 @@ static int plan_of(struct pgo_plan *plan, const struct pgo_plan_options *o,
 {
 	pgo_plan_init(plan, o);
 	for (size_t i = 0; i < n; i++) {
-		const struct pgo_plan_source src = {specs[i].name, specs[i].digest, NULL, 0};
+		const struct pgo_plan_source src = {
+			.name = specs[i].name, .digest = specs[i].digest};
 
 		add_profile(plan, make(&specs[i], true), &src);
 	}
@@ -273,8 +274,10 @@ static void a_count_of_samples_is_multiplied_by_the_period(void **state)
 static void host_and_time_come_from_the_record_where_the_profile_has_none(void **state)
 {
 	const struct spec s = {"a", NULL, NULL, 0, 5}, labelled = {"b", NULL, "label", NOON, 5};
-	const struct pgo_plan_source src = {"x", "d1", "record", 77},
-				     src2 = {"y", "d2", "record", 77};
+	const struct pgo_plan_source src = {
+		.name = "x", .digest = "d1", .host = "record", .time_ns = 77};
+	const struct pgo_plan_source src2 = {
+		.name = "y", .digest = "d2", .host = "record", .time_ns = 77};
 	struct pgo_plan_options o = {0};
 	struct pgo_plan p;
 
