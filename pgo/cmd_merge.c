@@ -32,7 +32,7 @@ struct merge_values {
 	struct pgo_opt_list weighted;
 	struct pgo_redaction_values redaction;
 	uint64_t memory, min_samples;
-	bool explain, keep_labels, season, no_probability, outliers, allow_outliers;
+	bool explain, keep_labels, season, no_probability, outliers, allow_outliers, no_origins;
 };
 
 #define AT(field) offsetof(struct merge_values, field)
@@ -88,6 +88,8 @@ static const struct pgo_opt opts[] = {
 	{"tag-focus", 0, "EXPR", "only samples whose labels fit: host=web-.*, or latency=10ms:",
 		PGO_OPT_STR, AT(tag_focus)},
 	{"tag-ignore", 0, "EXPR", "no samples whose labels fit", PGO_OPT_STR, AT(tag_ignore)},
+	{"no-origins", 0, NULL, "do not write into the result which inputs are in it", PGO_OPT_FLAG,
+		AT(no_origins)},
 	{"Names (see also pgo check-redaction)", 0, NULL, NULL, PGO_OPT_GROUP, 0},
 	PGO_REDACTION_OPTS(struct merge_values, redaction),
 	{"min-hosts", 0, "N", "hide functions that fewer than N hosts ran", PGO_OPT_U64,
@@ -237,6 +239,16 @@ static void warn_outside(const struct pgo_merge_stats *s)
 
 /* ---------------------------------------------------------------- the command */
 
+static void drop_origins(struct pgo_profile *p)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < p->n_comments; i++)
+		if (!pgo_pprof_is_origin(pgo_profile_str(p, p->comments[i])))
+			p->comments[n++] = p->comments[i];
+	p->n_comments = n;
+}
+
 static int encode(struct result *r, const struct pgo_redact *rules, struct pgo_err *err)
 {
 	struct pgo_sha256 sha;
@@ -345,6 +357,8 @@ static int merge(struct result *r, struct pgo_operands *s, const struct pgo_tags
 			s->in, s->n, o->binary, plan ? &r->weights.po : NULL, &mo, &r->merged, err);
 	if (rc == 0 && rules != NULL)
 		rc = redact(r, rules, err);
+	if (rc == 0 && o->no_origins)
+		drop_origins(r->merged.profile);
 	if (rc == 0)
 		rc = encode(r, rules, err);
 	if (rc == 0)

@@ -51,10 +51,14 @@ works "$PGO" import "$T/a.perf" -o "$T/one"
 [ "$(sole "$T/one")" = "$T/one/$name" ] && ok || no "importing again adds a file"
 gzip -k "$T/a.perf" && touch -r "$T/a.perf" "$T/a.perf.gz"
 works "$PGO" import "$T/a.perf.gz" -o "$T/gz"
-cmp -s "$T/gz/$name" "$T/one/$name" && ok || no "through gzip it is another profile"
+# The same but for the recording that each was made from, which is another file or none.
+bare() {
+	"$PGO" merge -q --keep-labels --no-origins "$1"/* -o "$1.bare"
+}
+bare "$T/gz" && bare "$T/one" && cmp -s "$T/gz.bare" "$T/one.bare" && ok || no "through gzip it is another profile"
 works "$PGO" import --time @1790000000 "$T/a.perf" -o "$T/timed"
 works "$PGO" import --time @1790000000 - -o "$T/stdin" <"$T/a.perf"
-diff -r "$T/timed" "$T/stdin" >/dev/null && ok || no "standard input gives another profile"
+bare "$T/timed" && bare "$T/stdin" && cmp -s "$T/timed.bare" "$T/stdin.bare" && ok || no "standard input gives another profile"
 works "$PGO" import --json "$T/a.perf" -o "$T/one"
 python3 - "$T/stdout" <<'PY' && ok || no "--json is not what it should be"
 import json, sys
@@ -116,12 +120,18 @@ fi
 "$PGO" import "$T/a.perf" -o "$T/one" >/dev/full 2>"$T/stderr"
 [ $? = 3 ] && grep -q "standard output" "$T/stderr" && ok || no "a full standard output goes unnoticed"
 
+# ---- a recording and what was imported from it count once
+works "$PGO" merge -q "$T/a.perf" -o "$T/sole.pb.gz"
+works "$PGO" merge "$T/one" "$T/a.perf" -o "$T/both.pb.gz"
+grep -q "was made from .*a.perf, which is given as well" "$T/stderr" && ok || no "counted twice: $(cat "$T/stderr")"
+cmp -s "$T/sole.pb.gz" "$T/both.pb.gz" && ok || no "a recording and its profile count twice"
+
 # ---- recordings of other kinds
 works "$PGO" import "$FIX/app.gperf" -o "$T/gperf"
 grep -q "gperftools" "$T/stdout" && grep -q "10 samples of app" "$T/stdout" && ok || no "gperftools: $(cat "$T/stdout")"
 works "$PGO" import "$T/one/"* -o "$T/again"
 works "$PGO" import - -o "$T/piped" <"$(sole "$T/one")"
-zcat "$T"/again/*.gz | cmp -s - <(zcat "$T"/piped/*.gz) && ok || no "a pprof from standard input is another"
+bare "$T/again" && bare "$T/piped" && cmp -s "$T/again.bare" "$T/piped.bare" && ok || no "a pprof from standard input is another"
 
 echo "$good checks passed, $bad failed"
 [ "$bad" = 0 ]
