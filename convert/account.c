@@ -302,6 +302,7 @@ void pgo_account_text(const struct pgo_account *a, struct pgo_buf *out)
 		split_text(a, out);
 	}
 	pgo_trim_text(&a->trim, out);
+	pgo_reanchor_text(&a->carried, out);
 	pgo_stale_text(&a->stale, out);
 	if (a->n_hottest != 0)
 		pgo_buf_puts(out, "  hottest functions, by executed instructions\n");
@@ -400,6 +401,7 @@ void pgo_account_json(const struct pgo_account *a, struct pgo_json *j)
 	if (a->go.wanted)
 		go_json(a, j);
 	pgo_trim_json(&a->trim, j);
+	pgo_reanchor_json(&a->carried, j);
 	pgo_stale_json(&a->stale, j);
 	pgo_json_key(j, "binaries");
 	pgo_json_array(j);

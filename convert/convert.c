@@ -16,6 +16,21 @@
 /* Bytes of function and file names that an account may need. */
 #define MAX_NAMES ((size_t)4 << 30)
 
+/* Counts are carried over to a build that can be told from the others. */
+static int name_target(struct pgo_convert *c, struct pgo_err *err)
+{
+	if (!c->o.carry_over)
+		return 0;
+	if (pgo_elf_build_id(c->o.target, c->target_build_id, err) < 0)
+		return err->code;
+	return c->target_build_id[0] != '\0'
+		       ? 0
+		       : pgo_err_set(err, PGO_EMISMATCH,
+				 "%s has no build-id: link it with -Wl,--build-id, so that it can "
+				 "be told from other builds",
+				 c->o.target);
+}
+
 struct pgo_convert *pgo_convert_new(const struct pgo_convert_options *o, struct pgo_err *err)
 {
 	struct pgo_convert *c = pgo_calloc(1, sizeof *c);
@@ -30,7 +45,7 @@ struct pgo_convert *pgo_convert_new(const struct pgo_convert_options *o, struct 
 	if (pgo_strtab_init(&c->names, MAX_NAMES) < 0 || pgo_strtab_init(&c->sought, MAX_NAMES) < 0)
 		pgo_err_nomem(err);
 	else if ((!o->want_go || (c->go = pgo_gopgo_new(err)) != NULL) &&
-		 pgo_convert_open_parts(c, err) == 0)
+		 name_target(c, err) == 0 && pgo_convert_open_parts(c, err) == 0)
 		return c;
 	pgo_convert_free(c);
 	return NULL;
@@ -123,7 +138,7 @@ static struct pgo_lines *lines_of_original(struct pgo_convert *c, struct pgo_con
 		return NULL;
 	pgo_err_clear(why);
 	return pgo_lines_open_moved(part->fns.symbols, part->bat, original->elf, &c->o.where,
-		wanted, n, &c->fnprof->strs, why);
+		wanted, n, &pgo_convert_fnprof_of(c, part)->strs, why);
 }
 
 /* Programs whose profiles are of a kind of their own. */
@@ -146,7 +161,8 @@ static int open_lines(struct pgo_convert *c, struct pgo_convert_part *part, stru
 
 	if (wanted_addresses(part, &wanted, &n) < 0)
 		return pgo_err_nomem(err);
-	part->lines = pgo_lines_open(part->elf, &c->o.where, wanted, n, &c->fnprof->strs, &why);
+	part->lines = pgo_lines_open(
+		part->elf, &c->o.where, wanted, n, &pgo_convert_fnprof_of(c, part)->strs, &why);
 	if (part->lines == NULL)
 		part->lines = lines_of_original(c, part, wanted, n, &why);
 	pgo_free(wanted);
@@ -268,6 +284,10 @@ static int prepare(struct pgo_convert *c, struct pgo_convert_part *part, struct 
 {
 	int rc = open_bat(c, part, err);
 
+	if (rc == 0 && c->o.carry_over && c->o.want_fnprof) {
+		part->fnprof = pgo_fnprof_new(err);
+		rc = part->fnprof != NULL ? 0 : PGO_ENOMEM;
+	}
 	if (rc < 0)
 		return rc;
 	pgo_ranges_sort(&part->ranges, c->executions);
@@ -306,7 +326,7 @@ static int run_part(struct pgo_convert *c, struct pgo_convert_part *part, struct
 		.account = &part->account};
 	if (part->lines != NULL) {
 		p.positions = &positions;
-		if (pgo_positions_init(&positions, c->fnprof, &p) < 0)
+		if (pgo_positions_init(&positions, pgo_convert_fnprof_of(c, part), &p) < 0)
 			rc = pgo_err_nomem(err);
 	}
 	if (rc == 0 && c->o.want_fdata) {
@@ -524,6 +544,8 @@ int pgo_convert_run(struct pgo_convert *c, struct pgo_err *err)
 			return PGO_ENOMEM;
 	}
 	rc = run_parts(c, &why, err);
+	if (rc == 0 && c->fnprof != NULL && c->o.carry_over)
+		rc = pgo_convert_carry_over(c, err);
 	if (rc == 0 && pgo_convert_sum(c) < 0)
 		rc = pgo_err_nomem(err);
 	if (rc == 0 && c->account.executions == 0)

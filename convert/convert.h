@@ -27,6 +27,7 @@
 #include "convert/debugfile.h"
 #include "convert/fdata.h"
 #include "convert/fnprof.h"
+#include "convert/reanchor.h"
 #include "convert/stale.h"
 #include "convert/symbolic.h"
 #include "convert/trim.h"
@@ -53,7 +54,9 @@ struct pgo_convert_options {         /* all borrowed for as long as the conversi
 	bool no_unbias; /* count records, even if executions were estimated */
 	struct pgo_trim_options trim; /* of the source-level profile */
 	const char *target;           /* a newer build to compare that with, or NULL */
-	bool allow_symbolic;          /* use samples that have names and lines only */
+	bool carry_over;              /* builds other than the target become counts of the target */
+	unsigned affinity;   /* thousandths that a count of a function that moved is worth then */
+	bool allow_symbolic; /* use samples that have names and lines only */
 };
 
 struct pgo_convert_missing {  /* a file that was profiled and not given */
@@ -137,9 +140,10 @@ struct pgo_account {
 	const struct pgo_account *const *binaries; /* each, by (name, build-id) */
 	size_t n_binaries;
 	struct pgo_convert_missing missing[PGO_ACCOUNT_TOP]; /* the largest, largest first */
-	size_t n_missing, n_missing_all; /* how many are above; how many there are */
-	struct pgo_trim_account trim;    /* what was left out as asked */
-	struct pgo_stale stale;          /* what the target cannot use */
+	size_t n_missing, n_missing_all;     /* how many are above; how many there are */
+	struct pgo_trim_account trim;        /* what was left out as asked */
+	struct pgo_reanchor_account carried; /* from other builds */
+	struct pgo_stale stale;              /* what the target cannot use */
 };
 
 struct pgo_convert;
@@ -160,6 +164,8 @@ int pgo_convert_run(struct pgo_convert *c, struct pgo_err *err) PGO_MUST_CHECK;
  * (base name, build-id). */
 size_t pgo_convert_n_binaries(const struct pgo_convert *c);
 const struct pgo_elf *pgo_convert_binary(const struct pgo_convert *c, size_t i);
+/* Are there outputs of binary i alone?  Where other builds are carried over, of the target only. */
+bool pgo_convert_has_own(const struct pgo_convert *c, size_t i);
 /* Borrowed; NULL unless asked for. Sorted. */
 const struct pgo_fnprof *pgo_convert_fnprof(const struct pgo_convert *c);
 /* What Go's compiler wants (convert/gopgo.h), or NULL; borrowed. */

@@ -27,6 +27,7 @@ struct pgo_convert_part {
 	struct pgo_codefns fns;
 	struct pgo_lines *lines;
 	struct pgo_fdata *fdata;
+	struct pgo_fnprof *fnprof;  /* where other builds are carried over: its own */
 	struct pgo_bat *bat;        /* llvm-bolt rewrote it: where its code came from, or NULL */
 	struct pgo_account account; /* losses: of its own addresses, until they are settled */
 	uint64_t ranges_inside;     /* fall-through ranges with both ends in it */
@@ -56,6 +57,7 @@ struct pgo_convert {
 	struct pgo_strtab names;             /* of functions and files, for the account */
 	struct pgo_fnprof *fnprof;           /* of all parts */
 	struct pgo_gopgo *go;                /* likewise */
+	char target_build_id[129];           /* where other builds are carried over */
 	struct pgo_account account;          /* the sum */
 	const struct pgo_account **accounts; /* of the parts */
 	struct pgo_convert_other *others;
@@ -91,6 +93,17 @@ int pgo_convert_find_parts(
 /* Into the order that results are made in. */
 void pgo_convert_sort_parts(struct pgo_convert *c);
 void pgo_convert_free_parts(struct pgo_convert *c);
+
+/* ---- other_builds.c */
+
+/* The parts' own source-level profiles into the one of all. */
+int pgo_convert_carry_over(struct pgo_convert *c, struct pgo_err *err) PGO_MUST_CHECK;
+/* Where lines, names and positions of a part go. */
+static inline struct pgo_fnprof *pgo_convert_fnprof_of(
+	const struct pgo_convert *c, const struct pgo_convert_part *part)
+{
+	return part->fnprof != NULL ? part->fnprof : c->fnprof;
+}
 
 /* ---- figures.c */
 

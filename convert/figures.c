@@ -217,7 +217,8 @@ int pgo_convert_figures(
 		if (p->positions != NULL)
 			name = pgo_positions_name_at(p->positions, fn->start);
 		if (name != PGO_STR_NONE)
-			name = pgo_strtab_puts(&c->names, pgo_fnprof_str(c->fnprof, name));
+			name = pgo_strtab_puts(
+				&c->names, pgo_fnprof_str(pgo_convert_fnprof_of(c, part), name));
 		else
 			name = pgo_strtab_add(
 				&c->names, fn->symbol->name, pgo_codefn_base_len(fn->symbol->name));

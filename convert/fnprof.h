@@ -148,6 +148,8 @@ int pgo_fn_reserve(struct pgo_fnprof *p, struct pgo_fn *f, uint32_t n_pos, uint3
  */
 int pgo_fn_merge(struct pgo_fnprof *p, struct pgo_fn *into, const struct pgo_fnprof *q,
 	const struct pgo_fn *from, uint64_t weight);
+/* Adds all functions of `q`, by name and file, and its symbol list.  0 or PGO_ENOMEM. */
+int pgo_fnprof_add(struct pgo_fnprof *p, const struct pgo_fnprof *q);
 /* Sum of the record's position counts and those of everything inlined into it: GCC's total. */
 uint64_t pgo_fn_position_sum(const struct pgo_fn *f);
 

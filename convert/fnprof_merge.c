@@ -89,14 +89,8 @@ int pgo_fn_merge(struct pgo_fnprof *p, struct pgo_fn *into, const struct pgo_fnp
 	return 0;
 }
 
-static int copy_into(struct pgo_fnprof *c, const struct pgo_fnprof *p)
+int pgo_fnprof_add(struct pgo_fnprof *c, const struct pgo_fnprof *p)
 {
-	c->fs_discriminators = p->fs_discriminators;
-	c->context_sensitive = p->context_sensitive;
-	c->unique_suffixes = p->unique_suffixes;
-	c->md5_names = p->md5_names;
-	c->partial = p->partial;
-	c->preinlined = p->preinlined;
 	for (size_t i = 0; i < p->n_fns; i++) {
 		uint32_t name = carry(c, p, p->fns[i]->name);
 		uint32_t file = carry(c, p, p->fns[i]->file);
@@ -115,6 +109,17 @@ static int copy_into(struct pgo_fnprof *c, const struct pgo_fnprof *p)
 			return PGO_ENOMEM;
 	}
 	return 0;
+}
+
+static int copy_into(struct pgo_fnprof *c, const struct pgo_fnprof *p)
+{
+	c->fs_discriminators = p->fs_discriminators;
+	c->context_sensitive = p->context_sensitive;
+	c->unique_suffixes = p->unique_suffixes;
+	c->md5_names = p->md5_names;
+	c->partial = p->partial;
+	c->preinlined = p->preinlined;
+	return pgo_fnprof_add(c, p);
 }
 
 struct pgo_fnprof *pgo_fnprof_copy(const struct pgo_fnprof *p, struct pgo_err *err)

@@ -70,8 +70,14 @@ static int ambiguous(
 int pgo_outputs_check(
 	const struct pgo_outputs *o, const struct pgo_convert *c, bool more, struct pgo_err *err)
 {
-	size_t n = pgo_convert_n_binaries(c);
+	size_t n = pgo_convert_n_binaries(c), own = 0;
 
+	for (size_t i = 0; i < n; i++)
+		own += pgo_convert_has_own(c, i);
+	if (own < n) { /* that of the target, whatever is found */
+		n = own;
+		more = false;
+	}
 	for (size_t i = 0; i < o->n; i++) {
 		const struct pgo_output *of = &o->of[i];
 
@@ -94,6 +100,8 @@ int pgo_outputs_check(
 /* Is there anything of that kind to write for binary k? */
 static bool has(const struct pgo_convert *c, enum pgo_output_kind kind, size_t k)
 {
+	if (!pgo_convert_has_own(c, k))
+		return false;
 	switch (kind) {
 	case PGO_OUTPUT_BOLT:
 		return pgo_convert_fdata(c, k) != NULL && pgo_convert_fdata(c, k)->n_edges != 0;

@@ -242,6 +242,7 @@ static void free_part(struct pgo_convert_part *part)
 	pgo_codefns_fini(&part->fns);
 	pgo_lines_close(part->lines);
 	pgo_fdata_free(part->fdata);
+	pgo_fnprof_free(part->fnprof);
 	pgo_bat_free(part->bat);
 	pgo_free(part->heat);
 	pgo_elf_close(part->debug_elf);

@@ -18,7 +18,8 @@ struct convert_values {
 	const char *clang_format, *target;
 	const char *output[PGO_N_OUTPUT_KINDS];
 	const char *order_format;
-	bool no_unbias, allow_symbolic;
+	bool no_unbias, allow_symbolic, carry_over;
+	double affinity;
 	uint64_t gcc_release, bolt_release, propeller_version, min_count, hottest;
 	const char *drop_functions;
 };
@@ -39,6 +40,12 @@ static const struct pgo_opt opts[] = {
 		PGO_OPT_LIST, AT(dwo_dirs)},
 	{"target", 0, "NEWAPP", "say how much of the profile this newer build can still use",
 		PGO_OPT_STR, AT(target)},
+	{"carry-over", 0, NULL,
+		"carry the counts of other builds of the program over to the --target",
+		PGO_OPT_FLAG, AT(carry_over)},
+	{"affinity", 0, "SHARE",
+		"what a count of a function that changed in between is worth (default 0.5)",
+		PGO_OPT_DOUBLE, AT(affinity)},
 	{"debuginfod", 0, NULL, "ask the servers of DEBUGINFOD_URLS for missing debug information",
 		PGO_OPT_FLAG, AT(debuginfod)},
 	{"allow-symbolic", 0, NULL,
@@ -161,6 +168,11 @@ static int check_usage(const struct convert_values *o, int n_inputs, struct pgo_
 		o->output[PGO_OUTPUT_CLANG] == NULL)
 		return pgo_err_set(err, PGO_EUSAGE,
 			"--target compares what --gcc and --clang write; ask for one of them");
+	if (o->carry_over && o->target == NULL)
+		return pgo_err_set(err, PGO_EUSAGE,
+			"--carry-over needs the build to carry over to: name it with --target");
+	if (!(o->affinity >= 0 && o->affinity <= 1))
+		return pgo_err_set(err, PGO_EUSAGE, "--affinity is a share, from 0 to 1");
 	return check_trim(o, err);
 }
 
@@ -244,7 +256,7 @@ static int print(const struct pgo_opt_globals *g, const struct pgo_account *a,
 
 static int run(int argc, char **argv)
 {
-	struct convert_values o = {0};
+	struct convert_values o = {.affinity = (double)PGO_AFFINITY_DEFAULT / PGO_AFFINITY_ONE};
 	struct pgo_err err = PGO_ERR_INIT;
 	struct pgo_outputs outputs = {0};
 	struct pgo_outputs_wanted wanted;
@@ -282,6 +294,8 @@ static int run(int argc, char **argv)
 		.only_go = pgo_outputs_only_go(&outputs),
 		.trim = trim_of(&o),
 		.target = o.target,
+		.carry_over = o.carry_over,
+		.affinity = (unsigned)(o.affinity * PGO_AFFINITY_ONE + 0.5),
 		.allow_symbolic = o.allow_symbolic,
 	};
 	c = pgo_convert_new(&co, &err);
