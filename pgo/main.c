@@ -118,6 +118,9 @@
  *	                       functions, instructions, basic blocks, jump tables, landing pads
  *	bat, bat_edges         programs that llvm-bolt rewrote
  *	stale                  what a newer build cannot use
+ *	shape, reanchor, other_builds
+ *	                       what functions look like line by line; counts of other builds
+ *	                       carried over to the target
  *	debugfile, debuginfod, dwo
  *	                       debug information, wherever it is
  *	lines, lines_impl, lines_loader, lines_unit, lines_die, lines_disc, lines_moved, lines_file,
