@@ -229,8 +229,7 @@ static int put_label(struct pgo_pyro_object *o, const char *key, const char *val
 }
 
 /* Labels that all rows of the object agree on, beside host, service and version. */
-static int put_common(const struct pgo_pyro_lister *l, struct pgo_pyro_object *o,
-	const struct entry *e, size_t n, const char *label)
+static int put_common(struct pgo_pyro_object *o, const struct entry *e, size_t n, const char *label)
 {
 	const char *value = pgo_pyro_row_get(e->row, label);
 
@@ -240,7 +239,6 @@ static int put_common(const struct pgo_pyro_lister *l, struct pgo_pyro_object *o
 	for (size_t i = 1; i < n; i++)
 		if (strcmp(value, pgo_pyro_row_get(e[i].row, label)) != 0)
 			return 0;
-	(void)l;
 	return put_label(o, label, value);
 }
 
@@ -258,7 +256,7 @@ static int make_labels(
 	if (rc == 0)
 		rc = put_label(o, "version", e->version);
 	for (size_t i = 0; i < l->n_group_by && rc == 0; i++)
-		rc = put_common(l, o, e, n, l->group_by[i]);
+		rc = put_common(o, e, n, l->group_by[i]);
 	return rc;
 }
 
@@ -432,7 +430,7 @@ int pgo_pyro_each(
 
 /* ---------------------------------------------------------------- splitting */
 
-/* Another object, for `piece` of what `o` stands for; the caller sets what differs. */
+/* Another object, for a piece of what `o` stands for; the caller sets what differs. */
 static int copy_object(
 	const struct pgo_pyro_object *o, struct pgo_pyro_object *to, struct pgo_err *err)
 {

@@ -7,6 +7,7 @@
 #include "fetch/columns.h"
 #include "fetch/http_auth.h"
 #include "fetch/pyroscope.h"
+#include "fetch/store_url.h"
 #include "pgo/core/alloc.h"
 #include "pgo/core/inflate.h"
 #include "pgo/core/json.h"
@@ -462,11 +463,25 @@ static int pyro_assemble(struct pgo_source *src, const char *name, const char *c
 	return rc;
 }
 
+/* What the listing knows of an object, before it is fetched and after. */
+static int pyro_describe(
+	struct pgo_source *src, const char *name, struct pgo_record *rec, struct pgo_err *err)
+{
+	const struct pgo_pyro_object *o = pgo_pyro_find((const struct pgo_pyro *)src, name);
+
+	if (o == NULL)
+		return 0;
+	if (rec->time_ns == 0)
+		rec->time_ns = o->from_ns;
+	return pgo_record_tell(rec, o->labels, o->n_labels, "host", err);
+}
+
 #define OPERATIONS                                                                                 \
 	.no_addresses = NO_ADDRESSES, .selects = true, .replaces = true, .push_shaped = true,      \
 	.push_samples = 16000, .open = pyro_open, .close = pyro_close, .list = pgo_pyro_list,      \
 	.request = pyro_request, .request_end = pyro_request_end, .reply = pyro_reply,             \
-	.assemble = pyro_assemble, .split = pgo_pyro_split, .put = pgo_pyro_put
+	.assemble = pyro_assemble, .split = pgo_pyro_split, .describe = pyro_describe,             \
+	.put = pgo_pyro_put
 
 const struct pgo_source_ops pgo_source_pyroscope = {
 	.scheme = "pyroscope", .about = "Grafana Pyroscope", OPERATIONS};

@@ -571,6 +571,38 @@ static void types_can_be_chosen(void **state)
 	assert_stored(*state, "a", "1@0x1300;1@0x1200;1@0x1100 7 host=a service=shop pod=a\n");
 }
 
+static const struct series named_nodes[] = {
+	{"shop", "rack", "r1", SAMPLES, "type samples/count\n" MAP "0x1100;0x1200 3\n", 3},
+	{"shop", "rack", "r2", SAMPLES, "type samples/count\n" MAP "0x1100;0x1200 5\n", 5},
+};
+
+static void the_user_says_which_label_is_the_host(void **state)
+{
+	struct pgo_fetch_options o = {.by_host = "rack"};
+	struct pgo_fetch_stats st;
+	struct pgo_err err = PGO_ERR_INIT;
+
+	server.series = named_nodes;
+	server.n = 2;
+	assert_int_equal(fetch_at(*state, "", o, &st, &err), 0);
+	assert_int_equal(st.fetched, 2);
+	assert_stored(*state, "r1", "1@0x1100;1@0x1200 3 host=r1 service=shop rack=r1\n");
+}
+
+/* The listing tells hosts, so that what is not taken is not asked for. */
+static void a_sample_of_hosts_is_all_that_is_asked_for(void **state)
+{
+	struct pgo_fetch_options o = {.max_profiles = 2};
+	struct pgo_fetch_stats st;
+	struct pgo_err err = PGO_ERR_INIT;
+
+	server.series = two_hosts;
+	server.n = 5;
+	assert_int_equal(fetch_at(*state, "", o, &st, &err), 0);
+	assert_int_equal(st.fetched, 2);
+	assert_true(server.profiles <= 4); /* each asked for at most twice, to find out how */
+}
+
 static void no_question_spans_more_than_a_day(void **state)
 {
 	struct pgo_fetch_options o = {.since_ns = NOON - 24 * HOUR, .until_ns = NOON + 48 * HOUR};
@@ -844,6 +876,8 @@ int main(void)
 		TEST(hosts_are_told_apart_and_idle_ones_not_asked),
 		TEST(selectors_choose_services_and_hosts),
 		TEST(types_can_be_chosen),
+		TEST(the_user_says_which_label_is_the_host),
+		TEST(a_sample_of_hosts_is_all_that_is_asked_for),
 		TEST(no_question_spans_more_than_a_day),
 		TEST(base_path_tenant_and_token_go_along),
 		TEST(addresses_that_make_no_sense_are_refused),
