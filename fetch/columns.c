@@ -23,7 +23,8 @@ static bool same_tuple(const void *ctx, uint32_t i, const void *key)
 	const struct pgo_tuples *t = ctx;
 	const struct words *k = key;
 
-	return t->of[i].n == k->n && memcmp(pgo_tuple_words(t, i), k->w, k->n * sizeof *k->w) == 0;
+	return t->of[i].n == k->n &&
+	       (k->n == 0 || memcmp(pgo_tuple_words(t, i), k->w, k->n * sizeof *k->w) == 0);
 }
 
 /* The index of the tuple, added if new; PGO_NONE when out of memory. */
@@ -41,7 +42,8 @@ static uint32_t intern(struct pgo_tuples *t, const uint32_t *w, size_t n)
 		(to = PGO_VEC_PUSH(t->of, t->n, t->room)) == NULL)
 		return PGO_NONE;
 	*to = (struct pgo_tuple){t->n_words, (uint32_t)n};
-	memcpy(t->words + t->n_words, w, n * sizeof *w);
+	if (n != 0)
+		memcpy(t->words + t->n_words, w, n * sizeof *w);
 	t->n_words += n;
 	i = (uint32_t)(t->n - 1);
 	return pgo_map_add(&t->map, hash, i) < 0 ? PGO_NONE : i;
