@@ -106,7 +106,15 @@ static int describe(const struct run *r, const char *path, const struct pgo_reco
 		rc = pgo_record_set(&rec->source, pgo_path_base(path), err);
 	if (rc == 0 && from != NULL)
 		rc = take_over(rec, from, err);
-	return rc == 0 ? put_options(r, rec, err) : rc;
+	if (rc == 0)
+		rc = put_options(r, rec, err);
+	if (rc == 0 && rec->host == NULL)
+		rc = pgo_record_set(&rec->host, "", err);
+	if (rc == 0 && rec->service == NULL)
+		rc = pgo_record_set(&rec->service, "", err);
+	if (rc == 0 && rec->version == NULL)
+		rc = pgo_record_set(&rec->version, "", err);
+	return rc;
 }
 
 /* ---------------------------------------------------------------- putting */
@@ -159,7 +167,7 @@ static int put_as_is(
 
 static int copy_text(char **to, const char *from, struct pgo_err *err)
 {
-	return from != NULL ? pgo_record_set(to, from, err) : 0;
+	return pgo_record_set(to, from != NULL ? from : "", err);
 }
 
 /* The record of one piece: the file's, but for what its own bytes say. */

@@ -41,6 +41,7 @@ static size_t scheme_len(const char *url)
 
 static int unknown(const char *url, size_t len, struct pgo_err *err)
 {
+	char *shown = pgo_http_redact(url); /* a password may be in it all the same */
 	struct pgo_buf known;
 	int rc;
 
@@ -49,9 +50,11 @@ static int unknown(const char *url, size_t len, struct pgo_err *err)
 		pgo_buf_printf(
 			&known, "%s%s: (%s)", i > 0 ? ", " : "", table[i]->scheme, table[i]->about);
 	rc = pgo_err_set(err, PGO_EUSAGE,
-		"%s: there is no kind of store called '%.*s'; known are %s and plain paths", url,
-		(int)len, url, known.data != NULL ? known.data : "none");
+		"%s: there is no kind of store called '%.*s'; known are %s and plain paths",
+		shown != NULL ? shown : "the address", (int)len, url,
+		known.data != NULL ? known.data : "none");
 	pgo_buf_fini(&known);
+	pgo_free(shown);
 	return rc;
 }
 

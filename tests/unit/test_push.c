@@ -7,6 +7,7 @@
 #include "pgo/core/diag.h"
 #include "pgo/core/file.h"
 #include "pgo/core/pprof.h"
+#include "pgo/core/sha256.h"
 #include "tests/lib/mkprofile.h"
 #include "tests/lib/scratch.h"
 
@@ -409,6 +410,129 @@ static void a_file_that_changes_while_it_is_pushed_is_refused(void **state)
 	pgo_source_close(s);
 }
 
+/* ---------------------------------------------------------------- profile stores */
+
+/* What a store of our own was given: the pieces as files of the scratch directory, and their records
+ * as text. */
+static char given[4096], put_dir[4096];
+static unsigned n_given;
+
+static struct pgo_source *keeper_open(const char *url, struct pgo_err *err);
+
+static void keeper_close(struct pgo_source *s)
+{
+	pgo_free(s);
+}
+
+static int keeper_put(struct pgo_source *s, const struct pgo_push_item *item, struct pgo_err *err)
+{
+	const struct pgo_record *r = item->record;
+	size_t len = strlen(given);
+	char path[4200], digest[65];
+	struct pgo_buf bytes;
+
+	(void)s;
+	assert_int_equal(pgo_sha256_file(item->path, digest, NULL), 0);
+	assert_string_equal(digest, r->digest);
+	assert_int_equal(pgo_file_read(item->path, 1 << 20, &bytes, err), 0);
+	assert_int_equal(bytes.len, r->bytes);
+	snprintf(path, sizeof path, "%s/piece%u.pb.gz", put_dir, n_given++);
+	assert_int_equal(pgo_file_write(path, bytes.data, bytes.len, NULL), 0);
+	pgo_buf_fini(&bytes);
+	snprintf(given + len, sizeof given - len, "%s %s %s %s zone=%s %u/%u %s %s\n", r->kind,
+		r->service, r->host, r->version,
+		pgo_record_get_label(r, "zone") != NULL ? pgo_record_get_label(r, "zone") : "-",
+		item->part, item->parts, r->sample_types[0],
+		r->n_build_ids != 0 ? r->build_ids[0] : "-");
+	return 0;
+}
+
+static const struct pgo_source_ops keeper_ops = {
+	.scheme = "keeper",
+	.about = "a store of the test",
+	.push_shaped = true,
+	.push_samples = 2,
+	.open = keeper_open,
+	.close = keeper_close,
+	.put = keeper_put,
+};
+
+static struct pgo_source *keeper_open(const char *url, struct pgo_err *err)
+{
+	struct pgo_source *s = pgo_calloc(1, sizeof *s);
+
+	(void)url;
+	(void)err;
+	s->ops = &keeper_ops;
+	return s;
+}
+
+static void profile_stores_get_pieces_with_the_labels_of_the_whole(void **state)
+{
+	static const char *const labels[] = {"zone=a"};
+	char *file = scratch_path(*state, "cpu.pb.gz");
+	struct pgo_push_options o = {
+		.service = "shop", .labels = labels, .n_labels = 1, .extra = &keeper_ops};
+	struct pgo_push_stats st;
+	struct pgo_err err = PGO_ERR_INIT;
+	int64_t sum = 0;
+
+	given[0] = '\0';
+	n_given = 0;
+	snprintf(put_dir, sizeof put_dir, "%s", scratch_dir(*state));
+	write_profile(file,
+		"time 1700000000000000000\ntype cpu/nanoseconds\n"
+		"mapping 1000 9000 1000 /bin/app abcd\n"
+		"0x1100 1 host=web-1 zone=b\n0x1200 2 host=web-1 zone=b\n0x1300 3 host=web-1 "
+		"zone=b\n0x1400 4 host=web-1 zone=b\n0x1400;0x1500 5 host=web-1 zone=b\n");
+	assert_int_equal(push(file, "keeper://x", o, &st, &err), 0);
+	assert_true(st.shaped);
+	assert_int_equal(st.profiles, 1);
+	assert_true(n_given >= 3);
+	assert_int_equal(st.pieces, n_given);
+	/* What the user says goes before what the profile says, which is then lost, and counted. */
+	assert_int_equal(st.shape.labels, 5);
+	for (unsigned i = 0; i < n_given; i++) {
+		char want[200], path[4200];
+		struct pgo_profile *p;
+
+		snprintf(want, sizeof want, "pprof shop web-1  zone=a %u/%u cpu/nanoseconds abcd\n",
+			i, n_given);
+		assert_has(given, want);
+		snprintf(path, sizeof path, "%s/piece%u.pb.gz", put_dir, i);
+		p = pgo_pprof_load(path, NULL, NULL);
+		assert_non_null(p);
+		assert_in_range(p->n_samples, 1, 2);
+		for (size_t k = 0; k < p->n_samples; k++)
+			sum += pgo_profile_sample(p, k).value[0];
+		pgo_profile_free(p);
+	}
+	assert_int_equal(sum, 15);
+	/* A dry run gives it nothing. */
+	n_given = 0;
+	o.dry_run = true;
+	assert_int_equal(push(file, "keeper://x", o, &st, &err), 0);
+	assert_int_equal(n_given, 0);
+	assert_true(st.pieces >= 3);
+}
+
+static void passwords_in_addresses_are_in_no_message(void **state)
+{
+	char *file = scratch_path(*state, "cpu.pb.gz");
+	struct pgo_push_options o = {0};
+	struct pgo_push_stats st;
+	struct pgo_err err = PGO_ERR_INIT;
+	static const char *const urls[] = {"ftp://user:hunter2@host/", "http://user:hunter2@host/",
+		"parca://user:hunter2@host:1/", "pyroscope://user:hunter2@host:1/"};
+
+	write_profile(file, "main;work 1\n");
+	for (size_t i = 0; i < sizeof urls / sizeof *urls; i++) {
+		assert_true(push(file, urls[i], o, &st, &err) < 0);
+		assert_null(strstr(err.msg, "hunter2"));
+		assert_null(strstr(warned, "hunter2"));
+	}
+}
+
 static void every_failed_allocation_is_an_error_without_a_leak(void **state)
 {
 	char *file = scratch_path(*state, "cpu.pb.gz"), *store = scratch_path(*state, "store");
@@ -462,6 +586,8 @@ int main(void)
 		T(a_directory_gets_the_bytes_once_under_the_name_its_template_makes),
 		T(what_is_torn_or_no_profile_is_not_pushed),
 		T(a_file_that_changes_while_it_is_pushed_is_refused),
+		T(profile_stores_get_pieces_with_the_labels_of_the_whole),
+		T(passwords_in_addresses_are_in_no_message),
 		T(every_failed_allocation_is_an_error_without_a_leak),
 	};
 
