@@ -302,14 +302,19 @@ void pgo_coverage_text(const struct pgo_coverage *c, size_t more, struct pgo_buf
 
 /* ---------------------------------------------------------------- JSON */
 
+enum { MAX_DAYS_LISTED = 100 }; /* of one host: one profile of 1970 makes many days missing */
+
 static void json_missing(const struct pgo_coverage *c, size_t host, struct pgo_json *j)
 {
+	size_t n = 0;
+
+	pgo_json_kv_u64(j, "days_missing_in_all", missing_days(c, host));
 	pgo_json_key(j, "days_missing");
 	pgo_json_array(j);
 	for (int64_t d = c->first_day; d <= c->last_day && c->n_days != 0; d++) {
 		char day[40];
 
-		if (has_day(c, host, d))
+		if (has_day(c, host, d) || n++ >= MAX_DAYS_LISTED)
 			continue;
 		write_day(d, day);
 		pgo_json_str(j, day);

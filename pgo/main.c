@@ -54,7 +54,7 @@
  *	                       choose, look into, copy once, keep the manifest; parts of objects
  *	candidates, strata, coverage
  *	                       all that is listed; as many kinds of it as fit; what is missing
- *	push, push_name, push_shape, push_elfs
+ *	push, push_name, push_shape, push_shape_impl, push_pieces, push_elfs
  *	                       profiles into stores: names there, the shape that stores keep
  *	source, source_file, source_pull
  *	                       stores as a table of operations; local directories; programs that

@@ -158,5 +158,33 @@ code 0 "$PGO" fetch "$T/bare" -o "$T/partly"
 says '1 failed'
 says 'warning: bare/cut: .*skipping' stderr
 
+# A sample: every host gives as many; what is missing is said; the numbers add up.
+code 0 "$PGO" fetch "$T/store" -o "$T/sample" --max-profiles 3 --coverage
+says 'coverage: 3 of 6 profiles taken, of 3 hosts'
+says '3 left where they are, beyond --max-profiles'
+[ "$(sed 's/.*"host":"\([^"]*\)".*/\1/' "$T/sample/manifest.jsonl" | sort -u | wc -l)" = 3 ] && ok || no "the sample is not of all hosts"
+cp "$T/sample/manifest.jsonl" "$T/sample.first"
+code 0 "$PGO" fetch "$T/store" -o "$T/sample" --max-profiles 3 --since 2026-09-20 --until 2026-09-24 --json
+cmp -s "$T/sample.first" "$T/sample/manifest.jsonl" && ok || no "the same question gave another sample"
+python3 - "$T/stdout" <<-'PY' && ok || no "the numbers do not add up"
+	import json, sys
+	d = json.load(open(sys.argv[1]))
+	c = d["coverage"]
+	assert d["listed"] == d["unchanged"] + d["examined"] + d["not_taken"], d
+	assert c["taken"] == sum(h["taken"] for h in c["hosts"]) == sum(b["taken"] for b in c["builds"]) == 3
+	assert c["there"] == sum(h["there"] for h in c["hosts"]) == 6
+	assert c["first_day"] == "2026-09-20" and c["last_day"] == "2026-09-23"
+	assert d["asked"]["max_profiles"] == 3 and d["asked"]["since"] == "2026-09-20T00:00:00Z"
+	assert all(len(h["days_missing"]) == h["days_missing_in_all"] == 2 for h in c["hosts"]), c
+	assert all(s["profiles"] == s["addressed"] + s["symbol_only"] + s["erased"] + s["blank"] for s in d["sources"]), d
+PY
+code 0 "$PGO" fetch "$T/store" -o "$T/by" --by-host service --select 'host="shop"' --type cpu
+says '6 fetched'
+code 20 "$PGO" fetch "$T/store" -o "$T/none" --type lbr_traces
+code 2 "$PGO" fetch "$T/store" -o "$T/none" --deadline 1000d
+code 2 "$PGO" fetch 'ftp://u:hunter2@h/' -o "$T/none"
+says 'no kind of store' stderr
+grep -q hunter2 "$T/stderr" && no "a password in a message" || ok
+
 echo "$good checks passed, $bad failed"
 [ "$bad" = 0 ]
