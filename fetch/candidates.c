@@ -7,6 +7,7 @@
 #include "fetch/fetch_impl.h"
 #include "fetch/strata.h"
 #include "pgo/core/alloc.h"
+#include "pgo/core/diag.h"
 #include "pgo/core/profile.h"
 #include "pgo/core/vec.h"
 
@@ -176,6 +177,8 @@ static int fetch_chosen(struct pgo_fetch_run *r, struct pgo_err *err)
 			if (c->source != s || c->state != PGO_FETCH_CHOSEN)
 				continue;
 			c->state = PGO_FETCH_DONE;
+			if (r->source->ops->get != NULL)
+				pgo_progress("fetching", i, n, "objects");
 			rc = pgo_fetch_one(r, &c->listed, err);
 		}
 		if (rc == 0)
