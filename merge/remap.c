@@ -109,6 +109,19 @@ uint32_t pgo_mt_intern_mapping(struct pgo_merge *m, const struct pgo_mt_mapping 
 	return (uint32_t)m->n_mappings++;
 }
 
+void pgo_mt_mapping_key(const struct pgo_mapping *in, bool bare, struct pgo_mt_mapping *ret)
+{
+	memset(ret, 0, sizeof *ret);
+	ret->bare = bare || (in->start == 0 && in->limit == 0);
+	if (bare)
+		return;
+	ret->start = in->start;
+	ret->exact = in->limit > in->start ? in->limit - in->start : 0;
+	/* The last page of the address space would round up to nothing. */
+	ret->size = ret->exact > UINT64_MAX - 4095 ? UINT64_MAX : (ret->exact + 4095) & ~4095ull;
+	ret->offset = in->offset;
+}
+
 static int map_mapping(
 	struct pgo_merge *m, uint32_t id, bool bare, uint32_t *ret, struct pgo_err *err)
 {
@@ -120,16 +133,7 @@ static int map_mapping(
 	int rc;
 
 	if (*slot == PGO_NONE) {
-		memset(&want, 0, sizeof want);
-		want.bare = bare || (in->start == 0 && in->limit == 0);
-		if (!bare) {
-			want.start = in->start;
-			want.exact = in->limit > in->start ? in->limit - in->start : 0;
-			/* The last page of the address space would round up to nothing. */
-			want.size = want.exact > UINT64_MAX - 4095 ? UINT64_MAX
-								   : (want.exact + 4095) & ~4095ull;
-			want.offset = in->offset;
-		}
+		pgo_mt_mapping_key(in, bare, &want);
 		want.functions = in->has_functions;
 		want.filenames = in->has_filenames;
 		want.line_numbers = in->has_line_numbers;
@@ -194,16 +198,31 @@ struct location_key {
 	const struct pgo_line *lines;
 };
 
+bool pgo_mt_location_is(const struct pgo_merge *m, uint32_t id, const struct pgo_mt_location *key,
+	const struct pgo_line *lines)
+{
+	const struct pgo_mt_location *l = &m->locations[id];
+
+	return l->addr == key->addr && l->mapping == key->mapping && l->flags == key->flags &&
+	       l->n_lines == key->n_lines &&
+	       (l->n_lines == 0 ||
+		       memcmp(m->lines + l->first_line, lines, l->n_lines * sizeof *lines) == 0);
+}
+
+uint64_t pgo_mt_location_hash(const struct pgo_mt_location *key, const struct pgo_line *lines)
+{
+	uint64_t hash = pgo_hash(key, offsetof(struct pgo_mt_location, first_line));
+
+	if (key->n_lines != 0)
+		hash ^= pgo_hash_u64(pgo_hash(lines, key->n_lines * sizeof *lines));
+	return hash;
+}
+
 static bool location_eq(const void *ctx, uint32_t index, const void *key)
 {
-	const struct pgo_merge *m = ctx;
 	const struct location_key *k = key;
-	const struct pgo_mt_location *l = &m->locations[index];
 
-	return l->addr == k->loc.addr && l->mapping == k->loc.mapping && l->flags == k->loc.flags &&
-	       l->n_lines == k->loc.n_lines &&
-	       (l->n_lines == 0 || memcmp(m->lines + l->first_line, k->lines,
-					   l->n_lines * sizeof *m->lines) == 0);
+	return pgo_mt_location_is(ctx, index, &k->loc, k->lines);
 }
 
 /* The lines of a location in the tables' ids, into the scratch array. */
@@ -235,11 +254,9 @@ int pgo_mt_intern_location(struct pgo_merge *m, const struct pgo_mt_location *lo
 	const struct pgo_line *lines, uint32_t *ret)
 {
 	const struct location_key k = {*loc, lines};
-	uint64_t hash = pgo_hash(&k.loc, offsetof(struct pgo_mt_location, first_line));
+	uint64_t hash = pgo_mt_location_hash(loc, lines);
 	uint32_t i;
 
-	if (k.loc.n_lines != 0)
-		hash ^= pgo_hash_u64(pgo_hash(lines, k.loc.n_lines * sizeof *lines));
 	i = pgo_map_find(&m->location_map, hash, location_eq, m, &k);
 	if (i == PGO_MAP_NONE) {
 		i = (uint32_t)m->n_locations;
@@ -258,14 +275,34 @@ int pgo_mt_intern_location(struct pgo_merge *m, const struct pgo_mt_location *lo
 	return 0;
 }
 
-enum place { ABSOLUTE, INSIDE, OUTSIDE };
-
-static enum place place_of(const struct pgo_mapping *map, uint64_t addr)
+static enum pgo_mt_place place_of(const struct pgo_mapping *map, uint64_t addr)
 {
 	if (addr == 0 || (map->start == 0 && map->limit == 0))
-		return ABSOLUTE;
-	return addr >= map->start && (addr < map->limit || map->limit <= map->start) ? INSIDE
-										     : OUTSIDE;
+		return PGO_MT_ABSOLUTE;
+	return addr >= map->start && (addr < map->limit || map->limit <= map->start)
+		       ? PGO_MT_INSIDE
+		       : PGO_MT_OUTSIDE;
+}
+
+enum pgo_mt_place pgo_mt_location_key(
+	const struct pgo_profile *p, const struct pgo_location *in, struct pgo_mt_location *ret)
+{
+	const struct pgo_mapping *map;
+	enum pgo_mt_place where;
+
+	ret->addr = in->addr;
+	ret->mapping = PGO_NONE;
+	ret->flags = (in->folded ? PGO_MT_FOLDED : 0) | PGO_MT_RAW;
+	ret->n_lines = in->n_lines;
+	if (in->mapping == PGO_NONE)
+		return PGO_MT_ABSOLUTE;
+	map = &p->mappings[in->mapping];
+	where = place_of(map, in->addr);
+	if (where == PGO_MT_INSIDE) {
+		ret->addr = in->addr - map->start;
+		ret->flags &= ~PGO_MT_RAW;
+	}
+	return where;
 }
 
 int pgo_mt_location(struct pgo_merge *m, uint32_t id, uint32_t *ret, struct pgo_err *err)
@@ -276,32 +313,27 @@ int pgo_mt_location(struct pgo_merge *m, uint32_t id, uint32_t *ret, struct pgo_
 	int rc;
 
 	memset(&loc, 0, sizeof loc);
-	loc.addr = in->addr;
-	loc.mapping = PGO_NONE;
-	loc.flags = (in->folded ? PGO_MT_FOLDED : 0) | PGO_MT_RAW;
-	loc.n_lines = in->n_lines;
+	if (in->mapping != PGO_NONE && in->mapping >= r->head->n_mappings)
+		return pgo_err_set(err, PGO_EFORMAT, "mapping %u is not in the table", in->mapping);
 	if (in->mapping != PGO_NONE) {
-		enum place where;
+		bool outside = pgo_mt_location_key(r->head, in, &loc) == PGO_MT_OUTSIDE;
 
-		if (in->mapping >= r->head->n_mappings)
-			return pgo_err_set(
-				err, PGO_EFORMAT, "mapping %u is not in the table", in->mapping);
-		where = place_of(&r->head->mappings[in->mapping], in->addr);
-		if (where == INSIDE) {
-			loc.addr = in->addr - r->head->mappings[in->mapping].start;
-			loc.flags &= ~PGO_MT_RAW;
-		}
-		m->stats.locations_outside += where == OUTSIDE;
-		rc = map_mapping(m, in->mapping, where == OUTSIDE, &loc.mapping, err);
+		m->stats.locations_outside += outside;
+		rc = map_mapping(m, in->mapping, outside, &loc.mapping, err);
 		if (rc < 0)
 			return rc;
+	} else {
+		(void)pgo_mt_location_key(r->head, in, &loc);
 	}
+	m->stats.locations_in++;
+	*ret = r->location[id] = r->known_location[id];
+	if (*ret != PGO_NONE)
+		return 0;
 	rc = map_lines(m, in, err);
 	if (rc < 0)
 		return rc;
 	if (pgo_mt_intern_location(m, &loc, r->lines, &r->location[id]) < 0)
 		return pgo_err_nomem(err);
-	m->stats.locations_in++;
 	*ret = r->location[id];
 	return 0;
 }
@@ -320,6 +352,8 @@ int pgo_mt_begin(struct pgo_merge *m, const struct pgo_profile *p, struct pgo_er
 		fresh(&r->bare_mapping, &r->bare_mapping_room, p->n_mappings) < 0 ||
 		fresh(&r->function, &r->function_room, p->n_functions) < 0 ||
 		fresh(&r->location, &r->location_room, p->n_locations) < 0 ||
+		fresh(&r->known_location, &r->known_location_room, p->n_locations) < 0 ||
+		fresh(&r->known_mapping, &r->known_mapping_room, p->n_mappings) < 0 ||
 		fresh(&r->column, &r->column_room, p->n_sample_types) < 0)
 		return pgo_err_nomem(err);
 	if (m->options.tags != NULL && pgo_tags_filter(m->options.tags)) {
@@ -327,6 +361,9 @@ int pgo_mt_begin(struct pgo_merge *m, const struct pgo_profile *p, struct pgo_er
 			return pgo_err_nomem(err);
 		pgo_tag_seen_reset(m->tag_seen);
 	}
+	/* There is something to be found from the second input on. */
+	if (m->n_locations != 0 && pgo_profile_check_tables(p, NULL) == 0 && pgo_mt_foresee(m) < 0)
+		return pgo_err_nomem(err);
 	rc = pgo_mt_join_columns(m, p, err);
 	return rc < 0 ? rc : pgo_mt_join_header(m, p, err);
 }
@@ -340,6 +377,8 @@ void pgo_mt_fini(struct pgo_merge *m)
 	pgo_free(r->bare_mapping);
 	pgo_free(r->function);
 	pgo_free(r->location);
+	pgo_free(r->known_location);
+	pgo_free(r->known_mapping);
 	pgo_free(r->column);
 	pgo_free(r->factor);
 	pgo_free(r->lines);

@@ -113,6 +113,8 @@ struct pgo_mt_header {
 struct pgo_mt_remap {
 	const struct pgo_profile *head;
 	uint32_t *str, *mapping, *bare_mapping, *function, *location, *column;
+	uint32_t *known_location, *known_mapping; /* found before they were used */
+	size_t known_location_room, known_mapping_room;
 	uint64_t *factor; /* per column of the input: what brings it to the unit of the tables */
 	uint32_t counts,
 		implied; /* the input's counts of samples, and the column of what they imply */
@@ -207,6 +209,16 @@ void pgo_mt_combine_headers(struct pgo_merge *m, const struct pgo_mt_header *in)
 
 /* The id in the tables of string `id` of the input. */
 int pgo_mt_str(struct pgo_merge *m, uint32_t id, uint32_t *ret, struct pgo_err *err);
+/* Looks up, many at a time, what of the input the tables have already; -1 when out of memory. */
+int pgo_mt_foresee(struct pgo_merge *m);
+/* Keys: that of a mapping without its strings, and that of a location without its mapping. */
+void pgo_mt_mapping_key(const struct pgo_mapping *in, bool bare, struct pgo_mt_mapping *ret);
+enum pgo_mt_place { PGO_MT_ABSOLUTE, PGO_MT_INSIDE, PGO_MT_OUTSIDE };
+enum pgo_mt_place pgo_mt_location_key(
+	const struct pgo_profile *p, const struct pgo_location *in, struct pgo_mt_location *ret);
+uint64_t pgo_mt_location_hash(const struct pgo_mt_location *key, const struct pgo_line *lines);
+bool pgo_mt_location_is(const struct pgo_merge *m, uint32_t id, const struct pgo_mt_location *key,
+	const struct pgo_line *lines);
 /* The location's id in the tables, interned and remembered; `id` is one of the input's. */
 int pgo_mt_location(struct pgo_merge *m, uint32_t id, uint32_t *ret, struct pgo_err *err);
 /* What names a mapping's file: its build-id in plain hex if it has one, else its name. */

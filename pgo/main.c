@@ -90,7 +90,7 @@
  *	                       perf script text; gperftools CPU profiles; lines of maps
  *
  * merge/: many profiles -> one, exactly
- *	merge, tables, header, remap, sums, absorb
+ *	merge, tables, header, remap, foresee, sums, absorb
  *	                       128-bit sums under value keys; tables of several threads joined
  *	tags, units            labels as filters; units of time and memory
  *	redact, hosts          names hidden or hashed, and the proof; who ran what
