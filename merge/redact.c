@@ -5,6 +5,7 @@
 #include "pgo/core/buf.h"
 #include "pgo/core/file.h"
 #include "pgo/core/lbr.h"
+#include "pgo/core/pprof.h"
 #include "pgo/core/sha256.h"
 #include "pgo/core/vec.h"
 
@@ -297,14 +298,19 @@ static int redact_functions(const struct pgo_redact *r, const struct pgo_hosts *
 	return rc;
 }
 
-/* "pgo-input: <hex digits>" says nothing but which input. */
+static bool is_origin(const char *comment, const char *head, const char *letters)
+{
+	size_t len = strlen(head);
+
+	return strncmp(comment, head, len) == 0 &&
+	       comment[len + strspn(comment + len, letters)] == '\0';
+}
+
+/* Digests of inputs and the days they are from say nothing else. */
 static bool is_digest(const char *comment)
 {
-	static const char head[] = "pgo-input: ";
-
-	return strncmp(comment, head, sizeof head - 1) == 0 &&
-	       comment[strspn(comment + sizeof head - 1, "0123456789abcdef") + sizeof head - 1] ==
-		       '\0';
+	return is_origin(comment, PGO_PPROF_INPUT, "0123456789abcdef#") ||
+	       is_origin(comment, PGO_PPROF_DAY, "0123456789-");
 }
 
 static bool keeps_label(

@@ -14,7 +14,7 @@
  *	[hidden]		without
  * and loses its lines.  A name that has the form of a hash already stays, so that to redact twice is
  * to redact once.  A function that fewer than `min_hosts` hosts ran (hosts.h) becomes [rare], key or
- * not.  Comments go, but those that only hold digests of inputs; so do the URL of the documentation
+ * not.  Comments go, but those that only hold digests and days of inputs; so do the URL of the documentation
  * and the expressions for frames to drop or keep; of labels those stay that are named, if no deny
  * pattern fits their value.  Build-ids, addresses, types and units stay: who has the binary can find
  * the names of addresses again.
