@@ -102,9 +102,10 @@ static void tame(char *text)
 static int plain(const struct pgo_http_reply *r, char *code, char *message, struct pgo_err *err)
 {
 	const char *to = pgo_http_headers_get(&r->headers, "location");
+	bool sent_on = r->status >= 300 && r->status <= 399 && to != NULL;
 	char *shown;
 
-	if (code != NULL) {
+	if (code != NULL && !sent_on) {
 		tame(code);
 		if (message != NULL)
 			tame(message);
@@ -112,7 +113,7 @@ static int plain(const struct pgo_http_reply *r, char *code, char *message, stru
 			"the server answers %ld (%.100s%s%.200s)", r->status, code,
 			message != NULL ? ": " : "", message != NULL ? message : "");
 	}
-	if (r->status < 300 || r->status > 399 || to == NULL)
+	if (!sent_on)
 		return pgo_http_refused(r, err);
 	shown = pgo_http_redact(to);
 	if (shown == NULL)

@@ -11,7 +11,7 @@
 # Environment: B (build directory: build), JOBS, TEST_TIMEOUT (seconds for one test: 900), CI or
 # PGO_CI (list what was skipped again at the end).
 #
-# The last line is "N passed, N failed, N skipped"; exit code 1 if any failed.  Unit programs count
+# The last line is "N passed, N failed, N skipped"; exit code 1 if any failed, or none was there.  Unit programs count
 # as many as they have tests, lint one a rule, everything else one a script.
 set -u
 
@@ -183,4 +183,4 @@ if [ "$skipped" != 0 ] && [ -n "${PGO_CI-}${CI-}" ]; then
 	echo
 fi
 echo "$passed passed, $failed failed, $skipped skipped"
-[ "$failed" = 0 ] && [ "$passed" != 0 ]
+[ "$failed" = 0 ] && [ $((passed + skipped)) != 0 ]
