@@ -125,6 +125,7 @@ missing() {
 
 	need 4 optional curl have_command curl
 	need 4 optional s3cmd have_command s3cmd
+	need 4 optional python3-botocore have_botocore
 }
 
 have_profiler() {
@@ -133,6 +134,10 @@ have_profiler() {
 
 have_pip() {
 	python3 -m pip --version >/dev/null 2>&1
+}
+
+have_botocore() {
+	python3 -c 'import botocore.auth' 2>/dev/null || /usr/bin/python3 -c 'import botocore.auth' 2>/dev/null
 }
 
 have_tool() {
