@@ -11,7 +11,9 @@
 /* One line a scheme. */
 
 static const struct pgo_source_ops *const table[] = {
+	&pgo_source_datadog,
 	&pgo_source_file,
+	&pgo_source_gcp,
 	&pgo_source_gs,
 	&pgo_source_http,
 	&pgo_source_https,

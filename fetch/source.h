@@ -134,7 +134,9 @@ int pgo_query_tag(const struct pgo_query *q, char ret[9], struct pgo_err *err) P
 struct pgo_source *pgo_source_open(
 	const char *url, const struct pgo_source_ops *extra, struct pgo_err *err);
 void pgo_source_close(struct pgo_source *s);
+extern const struct pgo_source_ops pgo_source_datadog;
 extern const struct pgo_source_ops pgo_source_file;
+extern const struct pgo_source_ops pgo_source_gcp;
 extern const struct pgo_source_ops pgo_source_gs;
 extern const struct pgo_source_ops pgo_source_http;
 extern const struct pgo_source_ops pgo_source_https;

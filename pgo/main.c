@@ -68,6 +68,8 @@
  *	                       Parca: columns of hosts and windows, joined
  *	grpc_web               calls by gRPC-Web
  *	store_url              addresses, names and labels of stores that are servers
+ *	source_datadog, source_gcp, held, zip
+ *	                       stores that answer with profiles, not with names of profiles
  *	source_targets, targets, targets_kube, dns, pull
  *	                       many running programs by a list: files, servers, Kubernetes, DNS
  *	http, http_text, http_auth
