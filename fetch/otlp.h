@@ -12,7 +12,7 @@
  *	ranges    samples are ranges of a list of locations in their profile, with a value for each
  *	          sample type; a dictionary of tables (OTLP 1.6 and 1.7)
  *	stacks    a table of stacks, one sample type a profile; samples hold values, attributes, link
- *	          in this order, in fields 2 to 4 (1.8 to 1.10)
+ *	          in this order, in fields 2 to 4 (from 1.8 on)
  *	current   attributes, link, values in fields 2 to 4
  * Where the last two cannot be told apart, which takes samples with as many attributes as time
  * stamps and nothing else, it is the current one.  Files without a dictionary (before 1.6) are
