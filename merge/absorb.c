@@ -3,6 +3,7 @@
  * One merger's tables joined to another's: how threads that each summed a part of the inputs come
  * together.  Nothing is rounded here, so the result is that of one merger that saw everything.
  */
+#include "merge/spill.h"
 #include "merge/tables.h"
 #include "pgo/core/vec.h"
 
@@ -212,7 +213,27 @@ static void add_stats(struct pgo_merge_stats *to, const struct pgo_merge_stats *
 	to->locations_outside += s->locations_outside;
 }
 
-int pgo_merge_absorb(struct pgo_merge *m, const struct pgo_merge *from, struct pgo_err *err)
+/* Rows that are on disk stay there; then the others join them, and only ids are translated. */
+static int absorb_rows(struct absorb *a, struct pgo_merge *from, struct pgo_err *err)
+{
+	struct pgo_merge *m = a->m;
+	int rc = 0;
+
+	if (pgo_mt_spilled(m) || pgo_mt_spilled(from)) {
+		rc = pgo_mt_spill_rows(from, err);
+		return rc == 0 ? pgo_mt_spill_take(m, from, a->location, a->label_set, a->column,
+					 a->factor, err)
+			       : rc;
+	}
+	for (size_t i = 0; i < from->n_stacks && rc == 0; i += PGO_MT_BATCH) {
+		size_t left = from->n_stacks - i;
+
+		rc = absorb_stacks(a, i, i + (left < PGO_MT_BATCH ? left : PGO_MT_BATCH), err);
+	}
+	return rc;
+}
+
+int pgo_merge_absorb(struct pgo_merge *m, struct pgo_merge *from, struct pgo_err *err)
 {
 	struct absorb a = {.m = m, .from = from};
 	int rc = 0;
@@ -224,11 +245,8 @@ int pgo_merge_absorb(struct pgo_merge *m, const struct pgo_merge *from, struct p
 		rc = pgo_err_nomem(err);
 	if (rc == 0)
 		rc = absorb_columns(&a, err);
-	for (size_t i = 0; i < from->n_stacks && rc == 0; i += PGO_MT_BATCH) {
-		size_t left = from->n_stacks - i;
-
-		rc = absorb_stacks(&a, i, i + (left < PGO_MT_BATCH ? left : PGO_MT_BATCH), err);
-	}
+	if (rc == 0)
+		rc = absorb_rows(&a, from, err);
 	if (rc == 0)
 		add_stats(&m->stats, &from->stats);
 	absorb_fini(&a);

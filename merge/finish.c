@@ -7,26 +7,19 @@
 #include "merge/finish_impl.h"
 #include "merge/order.h"
 #include "merge/ranks.h"
+#include "merge/spill.h"
 #include "merge/tables.h"
 #include "pgo/core/vec.h"
 
 #include <stdlib.h>
 
-struct finish {
-	struct pgo_merge *m;
-	struct pgo_mt_ranks r;
-	uint32_t *new_id;    /* scratch: index in the result */
-	uint32_t *column_at; /* per column of the result: column of the tables */
-	size_t n_columns;    /* of the result */
-	uint32_t *str_new;   /* per string: id in the result, PGO_NONE = not yet */
-};
-
-static void finish_fini(struct finish *f)
+void pgo_mt_finish_fini(struct pgo_mt_finish *f)
 {
 	pgo_mt_ranks_fini(&f->r);
 	pgo_free(f->new_id);
 	pgo_free(f->column_at);
 	pgo_free(f->str_new);
+	pgo_free(f->labels);
 }
 
 /* ---------------------------------------------------------------- values */
@@ -36,7 +29,7 @@ static void finish_fini(struct finish *f)
  * integer: every row gets the floor, and the units that are missing go to the largest remainders,
  * the first row in the sorted order where they are equal.
  */
-static int round_column(struct finish *f, size_t c)
+static int round_column(struct pgo_mt_finish *f, size_t c)
 {
 	struct pgo_merge *m = f->m;
 	const pgo_i128 one = (pgo_i128)m->options.weight_one;
@@ -68,7 +61,16 @@ static int round_column(struct finish *f, size_t c)
 	return 0;
 }
 
-static int check_range(const struct finish *f, size_t c, struct pgo_err *err)
+int pgo_mt_too_large(const struct pgo_merge *m, size_t c, struct pgo_err *err)
+{
+	return pgo_err_set(err, PGO_ELIMIT,
+		"the sum of column %s/%s for one stack does not fit the 64 bits that a pprof value "
+		"has; merge fewer profiles, or give them lower weights",
+		pgo_strtab_get(&m->strs, m->columns[c].type),
+		pgo_strtab_get(&m->strs, m->columns[c].unit));
+}
+
+static int check_range(const struct pgo_mt_finish *f, size_t c, struct pgo_err *err)
 {
 	const struct pgo_merge *m = f->m;
 
@@ -76,17 +78,12 @@ static int check_range(const struct finish *f, size_t c, struct pgo_err *err)
 		pgo_i128 v = m->sums[i * m->stride + c];
 
 		if (v > INT64_MAX || v < INT64_MIN)
-			return pgo_err_set(err, PGO_ELIMIT,
-				"the sum of column %s/%s for one stack does not fit the 64 bits "
-				"that a pprof value has; merge fewer profiles, or give them lower "
-				"weights",
-				pgo_strtab_get(&m->strs, m->columns[c].type),
-				pgo_strtab_get(&m->strs, m->columns[c].unit));
+			return pgo_mt_too_large(m, c, err);
 	}
 	return 0;
 }
 
-static int final_values(struct finish *f, struct pgo_err *err)
+static int final_values(struct pgo_mt_finish *f, struct pgo_err *err)
 {
 	for (size_t c = 0; c < f->m->n_columns; c++) {
 		int rc;
@@ -103,7 +100,7 @@ static int final_values(struct finish *f, struct pgo_err *err)
 }
 
 /* Drops stacks that are zero in every column from the order; gives the number left. */
-static size_t drop_zeros(struct finish *f)
+static size_t drop_zeros(struct pgo_mt_finish *f)
 {
 	const struct pgo_merge *m = f->m;
 	size_t n = 0;
@@ -123,7 +120,7 @@ static size_t drop_zeros(struct finish *f)
 /* ---------------------------------------------------------------- the result */
 
 /* The id in the result of string `id` of the tables. */
-static int put_str(struct finish *f, struct pgo_profile *p, uint32_t id, uint32_t *ret)
+static int put_str(struct pgo_mt_finish *f, struct pgo_profile *p, uint32_t id, uint32_t *ret)
 {
 	const struct pgo_str *s = &f->m->strs.strs[id];
 
@@ -159,7 +156,7 @@ uint32_t *pgo_mt_sort_columns(struct pgo_merge *m, size_t *ret_n)
 	return at;
 }
 
-static int put_columns(struct finish *f, struct pgo_profile *p)
+int pgo_mt_finish_columns(struct pgo_mt_finish *f)
 {
 	struct pgo_merge *m = f->m;
 	size_t n;
@@ -170,8 +167,13 @@ static int put_columns(struct finish *f, struct pgo_profile *p)
 	for (size_t c = 0; c < n; c++)
 		if (!pgo_mt_is_implied(m, f->column_at[c]))
 			f->column_at[f->n_columns++] = f->column_at[c];
+	return 0;
+}
+
+static int put_columns(struct pgo_mt_finish *f, struct pgo_profile *p)
+{
 	for (size_t c = 0; c < f->n_columns; c++) {
-		const struct pgo_value_type *t = &m->columns[f->column_at[c]];
+		const struct pgo_value_type *t = &f->m->columns[f->column_at[c]];
 
 		if (pgo_profile_add_sample_type(p, "", "") == PGO_NONE ||
 			put_str(f, p, t->type, &p->sample_types[c].type) < 0 ||
@@ -183,14 +185,14 @@ static int put_columns(struct finish *f, struct pgo_profile *p)
 
 static int cmp_comment(const void *pa, const void *pb, void *ctx)
 {
-	const struct finish *f = ctx;
+	const struct pgo_mt_finish *f = ctx;
 
 	uint32_t a = f->r.str_rank[*(const uint32_t *)pa], b = f->r.str_rank[*(const uint32_t *)pb];
 
 	return (a > b) - (a < b);
 }
 
-static int put_header(struct finish *f, struct pgo_profile *p)
+static int put_header(struct pgo_mt_finish *f, struct pgo_profile *p)
 {
 	struct pgo_merge *m = f->m;
 	const struct pgo_mt_header *h = &m->header;
@@ -216,7 +218,7 @@ static int put_header(struct finish *f, struct pgo_profile *p)
 }
 
 /* Clears `new_id` for the next table of `n` elements: PGO_NONE = not needed. */
-static int fresh_ids(struct finish *f, size_t n)
+static int fresh_ids(struct pgo_mt_finish *f, size_t n)
 {
 	pgo_free(f->new_id);
 	f->new_id = pgo_calloc(n, sizeof *f->new_id);
@@ -227,7 +229,7 @@ static int fresh_ids(struct finish *f, size_t n)
 }
 
 /* mapping[0] is the main binary even where no sample is in it: then by name alone. */
-static int put_main(struct finish *f, struct pgo_profile *p)
+static int put_main(struct pgo_mt_finish *f, struct pgo_profile *p)
 {
 	const struct pgo_mt_header *h = &f->m->header;
 	struct pgo_mapping out = {0};
@@ -244,7 +246,7 @@ static int put_main(struct finish *f, struct pgo_profile *p)
 }
 
 /* The mappings that locations `used` name; fills f->new_id. */
-static int put_mappings(struct finish *f, struct pgo_profile *p, const bool *used)
+static int put_mappings(struct pgo_mt_finish *f, struct pgo_profile *p, const bool *used)
 {
 	struct pgo_merge *m = f->m;
 
@@ -281,7 +283,7 @@ static int put_mappings(struct finish *f, struct pgo_profile *p, const bool *use
 }
 
 /* The functions that locations `used` name; gives their new ids through f->new_id. */
-static int put_functions(struct finish *f, struct pgo_profile *p, const bool *used)
+static int put_functions(struct pgo_mt_finish *f, struct pgo_profile *p, const bool *used)
 {
 	struct pgo_merge *m = f->m;
 
@@ -309,12 +311,9 @@ static int put_functions(struct finish *f, struct pgo_profile *p, const bool *us
 	return 0;
 }
 
-/*
- * Mappings, functions and then the used locations in rank order.  On return `location_new` holds
- * per rank the location's index in the result.
- */
-static int put_locations(struct finish *f, struct pgo_profile *p, size_t n_stacks, bool *used,
-	uint32_t *location_new)
+/* Mappings, functions and then the used locations in rank order. */
+static int put_locations(
+	struct pgo_mt_finish *f, struct pgo_profile *p, const bool *used, uint32_t *location_new)
 {
 	struct pgo_merge *m = f->m;
 	struct pgo_line *lines = NULL;
@@ -322,12 +321,6 @@ static int put_locations(struct finish *f, struct pgo_profile *p, size_t n_stack
 	size_t room = 0;
 	int rc = -1;
 
-	for (size_t i = 0; i < n_stacks; i++) {
-		const struct pgo_mt_stack *s = &m->stacks[f->r.stack_at[i]];
-
-		for (uint32_t l = 0; l < s->n_loc; l++)
-			used[f->r.location_at[m->stack_locs[s->first + l]]] = true;
-	}
 	if (put_mappings(f, p, used) < 0)
 		return -1;
 	mapping_new = f->new_id;
@@ -360,82 +353,98 @@ out:
 	return rc;
 }
 
-static int put_sample(struct finish *f, struct pgo_profile *p, const struct pgo_mt_stack *st,
-	const uint32_t *location_new, int64_t *values)
+int pgo_mt_put_head(
+	struct pgo_mt_finish *f, struct pgo_profile *p, const bool *used, uint32_t *location_new)
 {
-	struct pgo_merge *m = f->m;
-	const struct pgo_mt_labels *set = &m->label_sets[st->labels];
-	struct pgo_sample s = {0};
-	struct pgo_label *labels = m->remap.labels;
-	uint32_t *loc = m->stack_locs + st->first;
+	const size_t n = f->m->strs.n_strs;
+
+	f->str_new = pgo_calloc(n, sizeof *f->str_new);
+	if (f->str_new == NULL)
+		return -1;
+	memset(f->str_new, 0xff, n * sizeof *f->str_new);
+	return put_columns(f, p) < 0 || put_header(f, p) < 0
+		       ? -1
+		       : put_locations(f, p, used, location_new);
+}
+
+int pgo_mt_put_labels(
+	struct pgo_mt_finish *f, struct pgo_profile *p, uint32_t set_id, struct pgo_sample *ret)
+{
+	const struct pgo_mt_labels *set = &f->m->label_sets[set_id];
+
+	if (PGO_VEC_RESERVE(f->labels, f->labels_room, set->n + (size_t)1) < 0)
+		return -1;
+	for (uint32_t i = 0; i < set->n; i++) {
+		const struct pgo_label *from = &f->m->labels[set->first + i];
+		struct pgo_label *to = &f->labels[i];
+
+		*to = *from;
+		if (put_str(f, p, from->key, &to->key) < 0 ||
+			put_str(f, p, from->str, &to->str) < 0 ||
+			put_str(f, p, from->num_unit, &to->num_unit) < 0)
+			return -1;
+	}
+	ret->label = f->labels;
+	ret->n_label = set->n;
+	return 0;
+}
+
+static int put_sample(struct pgo_mt_finish *f, struct pgo_profile *p, const struct pgo_mt_stack *st,
+	const uint32_t *location_new, const int64_t *values)
+{
+	uint32_t *loc = f->m->stack_locs + st->first;
+	struct pgo_sample s = {.loc = loc, .n_loc = st->n_loc, .value = values};
 
 	for (uint32_t i = 0; i < st->n_loc; i++)
 		loc[i] = location_new[loc[i]];
-	if (PGO_VEC_RESERVE(labels, m->remap.labels_room, set->n) < 0)
-		return -1;
-	m->remap.labels = labels;
-	for (uint32_t i = 0; i < set->n; i++) {
-		const struct pgo_label *from = &m->labels[set->first + i];
-
-		labels[i] = *from;
-		if (put_str(f, p, from->key, &labels[i].key) < 0 ||
-			put_str(f, p, from->str, &labels[i].str) < 0 ||
-			put_str(f, p, from->num_unit, &labels[i].num_unit) < 0)
-			return -1;
-	}
-	s.loc = loc;
-	s.n_loc = st->n_loc;
-	s.label = labels;
-	s.n_label = set->n;
-	s.value = values;
-	return pgo_profile_add_sample(p, &s);
+	return pgo_mt_put_labels(f, p, st->labels, &s) < 0 ? -1 : pgo_profile_add_sample(p, &s);
 }
 
-static int put_samples(struct finish *f, struct pgo_profile *p, size_t n_stacks)
+static int put_samples(struct pgo_mt_finish *f, struct pgo_profile *p, size_t n_stacks,
+	const uint32_t *location_new)
 {
-	struct pgo_merge *m = f->m;
-	bool *used = pgo_calloc(m->n_locations, sizeof *used);
-	uint32_t *location_new = pgo_calloc(m->n_locations, sizeof *location_new);
+	const struct pgo_merge *m = f->m;
 	int64_t *values = pgo_calloc(m->n_columns, sizeof *values);
-	int rc = -1;
+	int rc = values != NULL ? 0 : -1;
 
-	if (used == NULL || location_new == NULL || values == NULL ||
-		put_locations(f, p, n_stacks, used, location_new) < 0)
-		goto out;
-	for (size_t i = 0; i < n_stacks; i++) {
+	for (size_t i = 0; i < n_stacks && rc == 0; i++) {
 		const pgo_i128 *sums = m->sums + (size_t)f->r.stack_at[i] * m->stride;
 
 		for (size_t c = 0; c < f->n_columns; c++)
 			values[c] = (int64_t)sums[f->column_at[c]];
-		if (put_sample(f, p, &m->stacks[f->r.stack_at[i]], location_new, values) < 0)
-			goto out;
+		rc = put_sample(f, p, &m->stacks[f->r.stack_at[i]], location_new, values);
 	}
-	rc = 0;
-out:
-	pgo_free(used);
-	pgo_free(location_new);
 	pgo_free(values);
 	return rc;
 }
 
-static int build(struct finish *f, struct pgo_profile *p, size_t n_stacks)
+static int build(struct pgo_mt_finish *f, struct pgo_profile *p, size_t n_stacks)
 {
 	struct pgo_merge *m = f->m;
+	bool *used = pgo_calloc(m->n_locations, sizeof *used);
+	uint32_t *location_new = pgo_calloc(m->n_locations, sizeof *location_new);
+	int rc = used != NULL && location_new != NULL ? pgo_mt_finish_columns(f) : -1;
 
-	f->str_new = pgo_calloc(m->strs.n_strs, sizeof *f->str_new);
-	if (f->str_new == NULL)
-		return -1;
-	memset(f->str_new, 0xff, m->strs.n_strs * sizeof *f->str_new);
-	if (put_columns(f, p) < 0 || put_header(f, p) < 0 || put_samples(f, p, n_stacks) < 0)
-		return -1;
+	for (size_t i = 0; i < n_stacks && rc == 0; i++) {
+		const struct pgo_mt_stack *s = &m->stacks[f->r.stack_at[i]];
+
+		for (uint32_t l = 0; l < s->n_loc; l++)
+			used[f->r.location_at[m->stack_locs[s->first + l]]] = true;
+	}
+	if (rc == 0)
+		rc = pgo_mt_put_head(f, p, used, location_new);
+	if (rc == 0)
+		rc = put_samples(f, p, n_stacks, location_new);
+	pgo_free(used);
+	pgo_free(location_new);
 	m->stats.samples_out = p->n_samples;
 	m->stats.locations_out = p->n_locations;
-	return 0;
+	return rc;
 }
 
 struct pgo_profile *pgo_merge_finish(struct pgo_merge *m, struct pgo_err *err)
 {
-	struct finish f = {.m = m, .r = {.m = m}};
+	struct pgo_mt_finish f = {.m = m, .r = {.m = m}};
 	struct pgo_profile *p = NULL;
 	size_t n_stacks;
 
@@ -443,6 +452,8 @@ struct pgo_profile *pgo_merge_finish(struct pgo_merge *m, struct pgo_err *err)
 		pgo_err_set(err, PGO_EUSAGE, "the merge is already finished; begin another");
 		return NULL;
 	}
+	if (pgo_mt_spilled(m))
+		return pgo_mt_draw_all(m, err);
 	m->spent = true;
 	if (pgo_mt_settle(m, err) < 0)
 		goto out;
@@ -467,6 +478,6 @@ struct pgo_profile *pgo_merge_finish(struct pgo_merge *m, struct pgo_err *err)
 		pgo_err_nomem(err);
 	}
 out:
-	finish_fini(&f);
+	pgo_mt_finish_fini(&f);
 	return p;
 }

@@ -3,8 +3,10 @@
  * Columns and header of an input joined to those of the merger, each by a rule that is commutative
  * and associative.
  */
+#include "merge/spill.h"
 #include "merge/tables.h"
 #include "merge/units.h"
+#include "pgo/core/pprof.h"
 #include "pgo/core/vec.h"
 
 #include <stdlib.h>
@@ -69,6 +71,10 @@ static uint64_t implied_period(const struct pgo_merge *m, uint32_t column, const
 
 static int scale_column(struct pgo_merge *m, uint32_t c, uint64_t factor, struct pgo_err *err)
 {
+	int rc = factor != 1 ? pgo_mt_spill_scale(m, c, factor, err) : 0;
+
+	if (rc < 0)
+		return rc;
 	for (size_t i = 0; i < m->n_stacks && factor != 1; i++) {
 		pgo_i128 *sum = &m->sums[i * m->stride + c];
 
@@ -179,6 +185,7 @@ static int settle_implied(
 				pgo_strtab_get(&m->strs, t.type));
 		row[implied] = 0;
 	}
+	pgo_mt_spill_move(m, implied, event);
 	m->columns[implied].type = pgo_strtab_add(&m->strs, (const char[]){IMPLIED, IMPLIED}, 2);
 	return rc == 0 && m->columns[implied].type == PGO_STR_NONE ? pgo_err_nomem(err) : rc;
 }
@@ -509,7 +516,7 @@ int pgo_merge_add_comment(struct pgo_merge *m, const char *text, struct pgo_err 
 {
 	uint32_t id;
 
-	if (text[0] == '\0')
+	if (text[0] == '\0' || (m->options.no_origins && pgo_pprof_is_origin(text)))
 		return 0;
 	id = pgo_strtab_puts(&m->strs, text);
 	return id == PGO_STR_NONE || pgo_mt_join_comment(m, id) < 0 ? pgo_err_nomem(err) : 0;
@@ -571,6 +578,9 @@ int pgo_mt_join_header(struct pgo_merge *m, const struct pgo_profile *p, struct 
 			return rc;
 	}
 	for (size_t i = 0; i < p->n_comments; i++) {
+		if (m->options.no_origins &&
+			pgo_pprof_is_origin(pgo_profile_str(p, p->comments[i])))
+			continue;
 		rc = pgo_mt_str(m, p->comments[i], &id, err);
 		if (rc < 0)
 			return rc;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "merge/merge.h"
 
+#include "merge/spill.h"
 #include "merge/tables.h"
 #include "pgo/core/alloc.h"
 
@@ -44,14 +45,18 @@ void pgo_merge_free(struct pgo_merge *m)
 {
 	if (m == NULL)
 		return;
+	pgo_mt_spill_free(m);
 	pgo_mt_fini(m);
 	pgo_free(m);
 }
 
-static int check_memory(const struct pgo_merge *m, struct pgo_err *err)
+int pgo_mt_check_memory(struct pgo_merge *m, struct pgo_err *err)
 {
+	int rc = pgo_mt_spill_check(m, err);
 	uint64_t used = pgo_mt_bytes(m);
 
+	if (rc < 0)
+		return rc;
 	if (used <= m->options.max_memory)
 		return 0;
 	return pgo_err_set(err, PGO_ELIMIT,
@@ -71,7 +76,12 @@ static int add_samples(
 		rc = pgo_mt_add(m, &s, weight, err);
 		if (rc < 0)
 			return rc;
-		if (m->stats.samples_in % LOOK_AT_MEMORY == 0 && (rc = check_memory(m, err)) < 0)
+		if (m->stats.samples_in % LOOK_AT_MEMORY != 0)
+			continue;
+		rc = pgo_mt_flush(m, err);
+		if (rc == 0)
+			rc = pgo_mt_check_memory(m, err);
+		if (rc < 0)
 			return rc;
 	}
 	return rc < 0 ? rc : pgo_mt_flush(m, err);
@@ -92,7 +102,7 @@ int pgo_merge_add(struct pgo_merge *m, struct pgo_reader *r, uint64_t weight, st
 	if (rc == 0)
 		rc = add_samples(m, r, weight, err);
 	if (rc == 0)
-		rc = check_memory(m, err);
+		rc = pgo_mt_check_memory(m, err);
 	m->remap.head = NULL;
 	/* The reader names itself in what it refuses; what the merger refuses gets its name here.
 	 */

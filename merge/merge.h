@@ -45,12 +45,16 @@ struct pgo_merge_options {
 				become one */
 	const struct pgo_tags *tags; /* which samples to take, and which labels are kept; NULL =
 					all; borrowed */
+	bool no_origins;             /* the result does not say which inputs are in it */
 	uint64_t weight_one; /* the weight that stands for "once": the sums are divided by it at the
 				end; 0 = 1 */
 	unsigned
 		min_hosts; /* for who adds the inputs: note which functions this many hosts ran (0 =
 				do not); the merger itself looks at no host */
-	uint64_t max_memory; /* bytes of tables; 0 = 8 GiB */
+	uint64_t max_memory;   /* bytes of tables; 0 = 8 GiB */
+	uint64_t spill_at;     /* bytes of tables past which stacks go to disk; 0 = never */
+	const char *spill_dir; /* for the temporary file, if TMPDIR names none; NULL = /var/tmp.
+				  Borrowed */
 };
 
 struct pgo_merge;
@@ -65,13 +69,15 @@ int pgo_merge_add_comment(
 	struct pgo_merge *m, const char *text, struct pgo_err *err) PGO_MUST_CHECK;
 /*
  * Adds all that `from` has summed up, as if its inputs had been added to `m`; both must have the
- * same options.  `from` is borrowed.  After a failure throw both away.
+ * same options.  `from` is good only to be freed afterwards.  After a failure throw both away.
  */
 int pgo_merge_absorb(
-	struct pgo_merge *m, const struct pgo_merge *from, struct pgo_err *err) PGO_MUST_CHECK;
+	struct pgo_merge *m, struct pgo_merge *from, struct pgo_err *err) PGO_MUST_CHECK;
 /* Gives the merged profile, sorted by content; PGO_EEMPTY if no sample is left. The merger is
  * spent. */
 struct pgo_profile *pgo_merge_finish(struct pgo_merge *m, struct pgo_err *err);
+/* The same as a reader (pgo_reader_close), which may draw its samples from disk; borrows `m`. */
+struct pgo_reader *pgo_merge_stream(struct pgo_merge *m, struct pgo_err *err);
 
 struct pgo_merge_stats {
 	uint64_t profiles, samples_in, samples_out;

@@ -85,6 +85,9 @@ int pgo_partial_add_day(
 /* Sorts the lists; shards and days become sets, hosts are summed up.  An input that is there twice
  * stays so. */
 void pgo_partial_head_sort(struct pgo_partial_head *h);
+/* Can they be joined?  PGO_EMISMATCH with a sentence that names what differs in `b`. */
+int pgo_partial_head_fits(const struct pgo_partial_head *a, const struct pgo_partial_head *b,
+	struct pgo_err *err) PGO_MUST_CHECK;
 /* Adds the lists and counters of `from` to `to`, whose texts and numbers are taken over if `to` is
  * still zeros; PGO_EMISMATCH if they differ otherwise, with a sentence that names the difference. */
 int pgo_partial_head_join(struct pgo_partial_head *to, const struct pgo_partial_head *from,

@@ -194,7 +194,7 @@ void pgo_partial_head_sort(struct pgo_partial_head *h)
 
 /* ---------------------------------------------------------------- two heads */
 
-static int differ(
+int pgo_partial_head_fits(
 	const struct pgo_partial_head *a, const struct pgo_partial_head *b, struct pgo_err *err)
 {
 	if (strcmp(a->tool, b->tool) != 0)
@@ -237,7 +237,7 @@ static int take_over(
 int pgo_partial_head_join(
 	struct pgo_partial_head *to, const struct pgo_partial_head *from, struct pgo_err *err)
 {
-	int rc = to->tool == NULL ? take_over(to, from, err) : differ(to, from, err);
+	int rc = to->tool == NULL ? take_over(to, from, err) : pgo_partial_head_fits(to, from, err);
 
 	for (size_t i = 0; i < from->n_shards_in && rc == 0; i++)
 		rc = pgo_partial_add_shard(to, from->shards[i], err);
@@ -253,6 +253,7 @@ int pgo_partial_head_join(
 	to->stats.profiles += from->stats.profiles;
 	to->stats.samples_in += from->stats.samples_in;
 	to->stats.samples_zero += from->stats.samples_zero;
+	to->stats.samples_filtered += from->stats.samples_filtered;
 	to->stats.locations_in += from->stats.locations_in;
 	to->stats.locations_outside += from->stats.locations_outside;
 	pgo_partial_head_sort(to);

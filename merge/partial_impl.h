@@ -12,17 +12,6 @@
 #define PGO_PARTIAL_BLOCK 4096u /* rows */
 #define PGO_PARTIAL_LINE "pgo-partial 1 "
 
-/* Signed numbers, so that small ones are short whatever their sign. */
-static inline unsigned __int128 pgo_partial_zigzag(pgo_i128 v)
-{
-	return (unsigned __int128)v << 1 ^ (unsigned __int128)(v >> 127);
-}
-
-static inline pgo_i128 pgo_partial_unzigzag(unsigned __int128 v)
-{
-	return (pgo_i128)(v >> 1) ^ -(pgo_i128)(v & 1);
-}
-
 /* Bits of a mapping. */
 enum {
 	PGO_PARTIAL_HAS_ID = 1,

@@ -6,6 +6,7 @@
  */
 #include "merge/partial.h"
 #include "merge/partial_impl.h"
+#include "merge/wide.h"
 #include "pgo/core/file.h"
 #include "pgo/core/inflate.h"
 #include "pgo/core/sha256.h"
@@ -164,7 +165,7 @@ static int take_i128(struct pgo_partial_reader *r, pgo_i128 *ret, struct pgo_err
 	int rc = take_wide(r, &v, 128, err);
 
 	if (rc == 0)
-		*ret = pgo_partial_unzigzag(v);
+		*ret = pgo_mt_unzigzag(v);
 	return rc;
 }
 
@@ -346,6 +347,7 @@ static int read_head(struct pgo_partial_reader *r, struct pgo_err *err)
 		(rc = take(r, &h->stats.profiles, err)) < 0 ||
 		(rc = take(r, &h->stats.samples_in, err)) < 0 ||
 		(rc = take(r, &h->stats.samples_zero, err)) < 0 ||
+		(rc = take(r, &h->stats.samples_filtered, err)) < 0 ||
 		(rc = take(r, &h->stats.locations_in, err)) < 0 ||
 		(rc = take(r, &h->stats.locations_outside, err)) < 0)
 		return rc;
@@ -612,7 +614,7 @@ static int read_tables(struct pgo_partial_reader *r, struct pgo_err *err)
 static int read_frames(
 	struct pgo_partial_reader *r, uint64_t n_rows, size_t *n_locs, struct pgo_err *err)
 {
-	uint64_t shared, own, len, before = 0, all = 0;
+	uint64_t shared, own, len, before = 0, all = 0, frames = 0;
 	int rc = 0;
 
 	for (uint64_t i = 0; i < n_rows && rc == 0; i++) {
@@ -622,7 +624,9 @@ static int read_frames(
 		if (rc < 0)
 			break;
 		len = shared + own;
-		if (shared > before || len >= STACK_MAX || (all += own) > BLOCK_LOCS_MAX)
+		all += own;
+		frames += len;
+		if (shared > before || len >= STACK_MAX || frames > BLOCK_LOCS_MAX)
 			return damaged(r, "a stack is too deep", err);
 		r->shared[i] = (uint32_t)shared;
 		r->own[i] = (uint32_t)own;
@@ -716,6 +720,8 @@ static int read_rows(struct pgo_partial_reader *r, struct pgo_err *err)
 			rc = read_sums(r, n, err);
 		if (rc == 0)
 			rc = add_block(r, n, err);
+		if (rc == 0)
+			rc = pgo_mt_check_memory(r->m, err);
 		if (rc < 0)
 			break;
 	}
@@ -762,6 +768,7 @@ int pgo_partial_load(struct pgo_partial_reader *r, struct pgo_merge *m, struct p
 	m->stats.profiles += s->profiles;
 	m->stats.samples_in += s->samples_in;
 	m->stats.samples_zero += s->samples_zero;
+	m->stats.samples_filtered += s->samples_filtered;
 	m->stats.locations_in += s->locations_in;
 	m->stats.locations_outside += s->locations_outside;
 	return 0;

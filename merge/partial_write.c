@@ -4,6 +4,7 @@
 #include "merge/partial_impl.h"
 #include "merge/ranks.h"
 #include "merge/rows.h"
+#include "merge/wide.h"
 #include "pgo/core/file.h"
 #include "pgo/core/inflate.h"
 #include "pgo/core/sha256.h"
@@ -20,6 +21,7 @@ struct writer {
 	struct pgo_merge *m;
 	const struct pgo_partial_head *head;
 	struct pgo_mt_ranks r;
+	struct pgo_mt_rows rows;
 	uint32_t *str_new; /* per rank of a string: its index in the file, once it is used */
 	uint32_t *column_at;
 	size_t n_columns;
@@ -39,17 +41,6 @@ struct writer {
 static void put(struct writer *w, uint64_t v)
 {
 	pgo_buf_uleb(&w->out, v);
-}
-
-static void put_wide(struct pgo_buf *out, pgo_i128 v)
-{
-	unsigned __int128 z = pgo_partial_zigzag(v);
-
-	while (z >= 0x80) {
-		pgo_buf_putc(out, (char)(0x80 | (z & 0x7f)));
-		z >>= 7;
-	}
-	pgo_buf_putc(out, (char)z);
 }
 
 static void put_text(struct writer *w, const char *s)
@@ -107,12 +98,12 @@ static void put_lists(struct writer *w)
 	for (size_t i = 0; i < h->n_hosts; i++) {
 		put_text(w, h->hosts[i].unit);
 		put_text(w, h->hosts[i].host);
-		put_wide(&w->out, h->hosts[i].mass);
+		pgo_mt_put_wide(&w->out, h->hosts[i].mass);
 		put(w, h->hosts[i].inputs);
 	}
 	put(w, h->n_days);
 	for (size_t i = 0; i < h->n_days; i++)
-		put_wide(&w->out, h->days[i]);
+		pgo_mt_put_wide(&w->out, h->days[i]);
 }
 
 static int put_head(struct writer *w, struct pgo_err *err)
@@ -132,6 +123,7 @@ static int put_head(struct writer *w, struct pgo_err *err)
 	put(w, h->stats.profiles);
 	put(w, h->stats.samples_in);
 	put(w, h->stats.samples_zero);
+	put(w, h->stats.samples_filtered);
 	put(w, h->stats.locations_in);
 	put(w, h->stats.locations_outside);
 	return compress(w, err);
@@ -241,12 +233,12 @@ static int put_header(struct writer *w, struct pgo_err *err)
 
 	put_str(w, h->period.type);
 	put_str(w, h->period.unit);
-	put_wide(&w->out, h->period.period);
+	pgo_mt_put_wide(&w->out, h->period.period);
 	put_str(w, h->lbr_period.type);
 	put_str(w, h->lbr_period.unit);
-	put_wide(&w->out, h->lbr_period.period);
-	put_wide(&w->out, h->time_ns);
-	put_wide(&w->out, h->duration_ns);
+	pgo_mt_put_wide(&w->out, h->lbr_period.period);
+	pgo_mt_put_wide(&w->out, h->time_ns);
+	pgo_mt_put_wide(&w->out, h->duration_ns);
 	put_str(w, h->drop_frames);
 	put_str(w, h->keep_frames);
 	put_str(w, h->doc_url);
@@ -313,7 +305,7 @@ static int put_functions(struct writer *w, struct pgo_err *err)
 		put_str(w, fn->name);
 		put_str(w, fn->system_name);
 		put_str(w, fn->filename);
-		put_wide(&w->out, fn->start_line);
+		pgo_mt_put_wide(&w->out, fn->start_line);
 		rc = breathe(w, err);
 	}
 	return rc;
@@ -332,15 +324,15 @@ static int put_locations(struct writer *w, struct pgo_err *err)
 
 		put(w, l->mapping == PGO_NONE ? 0 : (uint64_t)w->r.mapping_rank[l->mapping] + 1);
 		put(w, l->flags);
-		put_wide(&w->out, (int64_t)(l->addr - before));
+		pgo_mt_put_wide(&w->out, (int64_t)(l->addr - before));
 		before = l->addr;
 		put(w, l->n_lines);
 		for (uint32_t k = 0; k < l->n_lines; k++) {
 			const struct pgo_line *line = &m->lines[l->first_line + k];
 
 			put(w, w->r.function_rank[line->function]);
-			put_wide(&w->out, line->line);
-			put_wide(&w->out, line->column);
+			pgo_mt_put_wide(&w->out, line->line);
+			pgo_mt_put_wide(&w->out, line->column);
 		}
 		rc = breathe(w, err);
 	}
@@ -363,7 +355,7 @@ static int put_labels(struct writer *w, struct pgo_err *err)
 
 			put_str(w, l->key);
 			put_str(w, l->str);
-			put_wide(&w->out, l->num);
+			pgo_mt_put_wide(&w->out, l->num);
 			put_str(w, l->num_unit);
 		}
 		rc = breathe(w, err);
@@ -405,7 +397,7 @@ static int put_row(struct writer *w, const struct pgo_mt_row *row, struct pgo_er
 		pgo_buf_uleb(&w->locs, row->loc[i]);
 	pgo_buf_uleb(&w->labels, row->labels);
 	for (size_t c = 0; c < w->n_columns; c++)
-		put_wide(&w->sums[c], row->sums[w->column_at[c]]);
+		pgo_mt_put_wide(&w->sums[c], row->sums[w->column_at[c]]);
 	if (PGO_VEC_RESERVE(w->prev, w->prev_room, row->n_loc) < 0)
 		return pgo_err_nomem(err);
 	if (row->n_loc != shared)
@@ -417,7 +409,6 @@ static int put_row(struct writer *w, const struct pgo_mt_row *row, struct pgo_er
 
 static int put_rows(struct writer *w, struct pgo_err *err)
 {
-	struct pgo_mt_rows rows;
 	struct pgo_mt_row row;
 	int rc;
 
@@ -426,8 +417,7 @@ static int put_rows(struct writer *w, struct pgo_err *err)
 		return pgo_err_nomem(err);
 	for (size_t c = 0; c < w->n_columns; c++)
 		pgo_buf_init(&w->sums[c], HELD_MAX);
-	pgo_mt_rows_init(&rows, &w->r);
-	while ((rc = pgo_mt_rows_next(&rows, &row, err)) > 0) {
+	while ((rc = pgo_mt_rows_next(&w->rows, &row, err)) > 0) {
 		rc = put_row(w, &row, err);
 		if (rc < 0)
 			return rc;
@@ -440,30 +430,14 @@ static int put_rows(struct writer *w, struct pgo_err *err)
 
 /* ---------------------------------------------------------------- all of it */
 
-/* From the root: the frames that stacks share are then at their start. */
-static void turn_stacks(struct pgo_merge *m)
-{
-	for (size_t i = 0; i < m->n_stacks; i++) {
-		uint32_t *loc = m->stack_locs + m->stacks[i].first;
-
-		for (uint32_t a = 0, b = m->stacks[i].n_loc; a + 1 < b; a++, b--) {
-			uint32_t swap = loc[a];
-
-			loc[a] = loc[b - 1];
-			loc[b - 1] = swap;
-		}
-	}
-}
-
 static int write_all(struct writer *w, struct pgo_err *err)
 {
 	uint8_t digest[32];
 	int rc;
 
-	turn_stacks(w->m);
-	if (pgo_mt_rank_all(&w->r) < 0)
-		return pgo_err_nomem(err);
-	if ((rc = put_head(w, err)) < 0 || (rc = put_strings(w, err)) < 0 ||
+	/* From the root: the frames that stacks share are then at their start. */
+	rc = pgo_mt_rows_init(&w->rows, &w->r, true, err);
+	if (rc < 0 || (rc = put_head(w, err)) < 0 || (rc = put_strings(w, err)) < 0 ||
 		(rc = put_header(w, err)) < 0 || (rc = put_mappings(w, err)) < 0 ||
 		(rc = put_functions(w, err)) < 0 || (rc = put_locations(w, err)) < 0 ||
 		(rc = put_labels(w, err)) < 0 || (rc = put_rows(w, err)) < 0 ||
@@ -476,6 +450,7 @@ static int write_all(struct writer *w, struct pgo_err *err)
 
 static void writer_fini(struct writer *w)
 {
+	pgo_mt_rows_fini(&w->rows);
 	pgo_mt_ranks_fini(&w->r);
 	for (size_t c = 0; w->sums != NULL && c < w->n_columns; c++)
 		pgo_buf_fini(&w->sums[c]);

@@ -191,28 +191,38 @@ static int labels_cmp(const void *ctx, uint32_t ia, uint32_t ib)
 	return 0;
 }
 
+uint64_t pgo_mt_row_key(const uint32_t *loc, uint32_t n_loc)
+{
+	if (n_loc == 0)
+		return 0;
+	return ((uint64_t)loc[0] + 1) << 32 | (n_loc > 1 ? loc[1] + 1 : 0);
+}
+
+int pgo_mt_row_cmp(const uint32_t *a, uint32_t n_a, uint32_t labels_a, const uint32_t *b,
+	uint32_t n_b, uint32_t labels_b)
+{
+	for (uint32_t i = 0; i < n_a && i < n_b; i++)
+		CMP(a[i], b[i]);
+	CMP(n_a, n_b);
+	CMP(labels_a, labels_b);
+	return 0;
+}
+
 /* Locations of stacks are ranks by now. */
 static uint64_t stack_key(const struct pgo_mt_ranks *f, uint32_t i)
 {
 	const struct pgo_mt_stack *s = &f->m->stacks[i];
-	const uint32_t *loc = f->m->stack_locs + s->first;
 
-	if (s->n_loc == 0)
-		return 0;
-	return ((uint64_t)loc[0] + 1) << 32 | (s->n_loc > 1 ? loc[1] + 1 : 0);
+	return pgo_mt_row_key(f->m->stack_locs + s->first, s->n_loc);
 }
 
 static int stack_cmp(const void *ctx, uint32_t ia, uint32_t ib)
 {
 	const struct pgo_mt_ranks *f = ctx;
 	const struct pgo_mt_stack *a = &f->m->stacks[ia], *b = &f->m->stacks[ib];
-	const uint32_t *la = f->m->stack_locs + a->first, *lb = f->m->stack_locs + b->first;
 
-	for (uint32_t i = 0; i < a->n_loc && i < b->n_loc; i++)
-		CMP(la[i], lb[i]);
-	CMP(a->n_loc, b->n_loc);
-	CMP(f->labels_rank[a->labels], f->labels_rank[b->labels]);
-	return 0;
+	return pgo_mt_row_cmp(f->m->stack_locs + a->first, a->n_loc, f->labels_rank[a->labels],
+		f->m->stack_locs + b->first, b->n_loc, f->labels_rank[b->labels]);
 }
 
 static int place_addresses(struct pgo_mt_ranks *f)

@@ -34,6 +34,11 @@ struct pgo_mt_ranks {
  * memory. */
 int pgo_mt_rank_all(struct pgo_mt_ranks *f);
 void pgo_mt_ranks_fini(struct pgo_mt_ranks *f);
+/* The order of stacks, given as ranks of locations: by frames, depth and label set; and a number
+ * that is monotone in it. */
+int pgo_mt_row_cmp(const uint32_t *a, uint32_t n_a, uint32_t labels_a, const uint32_t *b,
+	uint32_t n_b, uint32_t labels_b);
+uint64_t pgo_mt_row_key(const uint32_t *loc, uint32_t n_loc);
 bool pgo_mt_is_main(const struct pgo_merge *m, const struct pgo_mt_mapping *map);
 
 #endif

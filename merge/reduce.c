@@ -69,7 +69,9 @@ static int check_twins(
 	const struct pgo_partial_head *x = a->head, *y = b->head;
 	bool same = memcmp(&x->stats, &y->stats, sizeof x->stats) == 0 && x->n_hosts == y->n_hosts;
 
-	if (x->n_inputs != y->n_inputs)
+	if (x->n_inputs != y->n_inputs ||
+		(x->n_inputs != 0 &&
+			memcmp(x->inputs, y->inputs, x->n_inputs * sizeof *x->inputs) != 0))
 		return 0;
 	for (size_t i = 0; i < x->n_hosts && same; i++)
 		same = strcmp(x->hosts[i].host, y->hosts[i].host) == 0 &&
@@ -169,6 +171,10 @@ int pgo_reduce_choose(
 		items[i].twin = NULL;
 	}
 	pgo_map_init(&c.map);
+	/* Whose inputs are where says nothing as long as they do not belong together. */
+	for (size_t i = 1; i < n && rc == 0; i++)
+		if (pgo_partial_head_fits(items[0].head, items[i].head, err) < 0)
+			rc = pgo_err_prefix(err, "%s", items[i].name);
 	if (rc == 0)
 		rc = choose(&c, order, n, err);
 	for (size_t i = 0; i < n && rc == 0; i++)
@@ -185,7 +191,7 @@ int pgo_reduce_complete(const struct pgo_partial_head *h, struct pgo_err *err)
 	size_t at = 0, n = 0;
 	int rc;
 
-	if (h->plan == NULL || h->plan[0] == '\0')
+	if (h->plan == NULL || h->plan[0] == '\0' || h->n_inputs == h->n_planned)
 		return 0;
 	pgo_buf_init(&names, 400);
 	for (uint64_t s = 0; s < h->n_shards; s++) {
@@ -206,13 +212,11 @@ int pgo_reduce_complete(const struct pgo_partial_head *h, struct pgo_err *err)
 			"them again",
 			n, h->n_shards, names.failed || names.data == NULL ? "" : names.data,
 			n > 40 ? ", ..." : "");
-	else if (h->n_inputs != h->n_planned)
+	else
 		rc = pgo_err_set(err, PGO_EMISMATCH,
 			"all shards are there, but only %zu of %" PRIu64
 			" inputs of the plan; make the shards again",
 			h->n_inputs, h->n_planned);
-	else
-		rc = 0;
 	pgo_buf_fini(&names);
 	return rc;
 }

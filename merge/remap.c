@@ -413,8 +413,9 @@ uint64_t pgo_mt_bytes(const struct pgo_merge *m)
 			 m->location_map.n_slots + m->label_map.n_slots + m->stack_map.n_slots +
 			 m->strs.map.n_slots;
 
-	return m->sums_room * sizeof *m->sums + m->stack_locs_room * sizeof *m->stack_locs +
-	       m->stacks_room * sizeof *m->stacks + m->locations_room * sizeof *m->locations +
+	/* Rows by what is used: room that nothing was written to yet costs nothing. */
+	return m->n_stacks * (m->stride * sizeof *m->sums + sizeof *m->stacks) +
+	       m->n_stack_locs * sizeof *m->stack_locs + m->locations_room * sizeof *m->locations +
 	       m->lines_room * sizeof *m->lines + m->functions_room * sizeof *m->functions +
 	       m->mappings_room * sizeof *m->mappings + m->labels_room * sizeof *m->labels +
 	       m->label_sets_room * sizeof *m->label_sets + slots * sizeof(struct pgo_map_slot) +

@@ -157,6 +157,7 @@ struct pgo_merge {
 	struct pgo_mt_remap remap;
 	struct pgo_mt_batch batch;     /* empty between inputs */
 	struct pgo_tag_seen *tag_seen; /* of the input, if samples are filtered */
+	struct pgo_mt_spill *spill;    /* rows on disk; NULL = none (merge/spill.h) */
 };
 
 /* Prepares the ids of `p` for remapping, joins its columns and its header to the tables. */
@@ -229,6 +230,9 @@ int pgo_mt_str_cmp(const struct pgo_merge *m, uint32_t a, uint32_t b);
 /* The first of two strings in byte order that is not "". */
 uint32_t pgo_mt_first_str(const struct pgo_merge *m, uint32_t a, uint32_t b);
 void pgo_mt_fini(struct pgo_merge *m);
+/* Past options.spill_at rows go to disk; past options.max_memory it is PGO_ELIMIT.  Between samples,
+ * with an empty batch. */
+int pgo_mt_check_memory(struct pgo_merge *m, struct pgo_err *err);
 /* Bytes that the tables hold. */
 uint64_t pgo_mt_bytes(const struct pgo_merge *m);
 /* The order of columns in a result, by type name: samples first, branch data last, else by name. */

@@ -12,11 +12,18 @@
  * pgo/: the program
  *	main                   this file: the command table
  *	cmd                    the frame that commands share: options, messages, exit codes
- *	cmd_check_redaction, cmd_convert, cmd_fetch, cmd_import, cmd_merge, cmd_push, cmd_run, cmd_show, cmd_verify
+ *	cmd_check_redaction, cmd_convert, cmd_fetch, cmd_finish, cmd_import, cmd_merge, cmd_plan,
+ *	cmd_push, cmd_reduce, cmd_run, cmd_show, cmd_verify
  *	                       one a subcommand: arguments -> library -> print
  *	input                  any file a user may name as a profile -> readers
  *	operands               what a command line names: files, directories, fetched ones
  *	merge_converted        files that were converted already -> one
+ *	plan_inputs, merge_inputs
+ *	                       files -> plan; files and plan -> one merged profile
+ *	merge_words, merge_written
+ *	                       options of merge and plan; the file of a result, and its account
+ *	shards, partials       shards of a plan -> partials; files of partials -> one sum
+ *	weights, target_names  weights in words -> options of a plan; the functions of a program
  *	redaction              names hidden from outputs, and the proof of it, for two commands
  *	plan_inputs, merge_inputs
  *	                       files -> plan; files and plan -> one merged profile
@@ -98,6 +105,9 @@
  *	redact, hosts          names hidden or hashed, and the proof; who ran what
  *	order, ranks, finish, rows, finish_impl
  *	                       the result in an order of its content
+ *	spill, spill_file, stream, wide
+ *	                       stacks on disk where memory is too small; the result drawn from there
+ *	plan_file, plan_shard  a plan as a file, and one shard of it
  *	partial, partial_head, partial_read, partial_write, partial_impl, reduce
  *	                       sums as files, for fleets that are merged in shards
  *	plan, plan_measure, plan_terms, weight
@@ -165,9 +175,12 @@ const struct pgo_cmd *const pgo_cmds[] = {
 	&pgo_cmd_check_redaction,
 	&pgo_cmd_convert,
 	&pgo_cmd_fetch,
+	&pgo_cmd_finish,
 	&pgo_cmd_import,
 	&pgo_cmd_merge,
+	&pgo_cmd_plan,
 	&pgo_cmd_push,
+	&pgo_cmd_reduce,
 	&pgo_cmd_run,
 	&pgo_cmd_show,
 	&pgo_cmd_verify,

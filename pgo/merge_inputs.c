@@ -5,6 +5,7 @@
 #include "pgo/core/alloc.h"
 #include "pgo/core/diag.h"
 #include "pgo/core/parallel.h"
+#include "pgo/core/sha256.h"
 #include "pgo/input.h"
 
 #include <stdio.h>
@@ -86,23 +87,6 @@ static int mark_twins(struct job *job, struct pgo_err *err)
 
 /* ---------------------------------------------------------------- summing */
 
-/* `hosts` may be NULL: nobody asks who ran what. */
-static int add_part(const struct job *job, size_t i, struct pgo_reader *r, struct pgo_merge *merge,
-	struct pgo_hosts *hosts, uint64_t weight, struct pgo_err *err)
-{
-	struct pgo_reader *watched;
-	int rc;
-
-	if (hosts == NULL)
-		return pgo_merge_add(merge, r, weight, err);
-	watched = pgo_hosts_watch(hosts, r, job->in[i].host, err);
-	if (watched == NULL)
-		return PGO_ENOMEM;
-	rc = pgo_merge_add(merge, watched, weight, err);
-	pgo_reader_close(watched);
-	return rc;
-}
-
 /*
  * The last good profile without what it says of its own inputs and of their time: else what was
  * blended in once, and in that what was blended in before, would be named for ever.
@@ -159,25 +143,53 @@ static int add_comments(struct job *job, size_t i, const struct pgo_input *input
 static uint64_t weight_of(const struct job *job, size_t i, size_t part)
 {
 	const struct pgo_plan *plan = &job->out->plan;
+	const struct pgo_merge_input *in = &job->in[i];
 
+	if (in->weights != NULL)
+		return part < in->n_weights ? in->weights[part] : 0;
 	return plan->n != 0 ? pgo_plan_of(plan, job->files[i].first_part + part)->weight : 1;
 }
 
 /* Nothing of a file that weighs nothing is read again. */
 static bool is_needed(const struct job *job, size_t i)
 {
-	bool needed = job->out->plan.n == 0;
+	const struct pgo_merge_input *in = &job->in[i];
+	const size_t n = in->weights != NULL ? in->n_weights : job->files[i].n_parts;
+	bool needed = job->out->plan.n == 0 && in->weights == NULL;
 
-	for (size_t part = 0; part < job->files[i].n_parts && !needed; part++)
+	for (size_t part = 0; part < n && !needed; part++)
 		needed = weight_of(job, i, part) != 0;
 	return needed && !job->files[i].skip;
+}
+
+/* `hosts` may be NULL: nobody asks who ran what. */
+static int add_part(const struct job *job, size_t i, struct pgo_reader *r, struct pgo_merge *merge,
+	struct pgo_hosts *hosts, uint64_t weight, struct pgo_err *err)
+{
+	struct pgo_reader *watched;
+	int rc;
+
+	if (hosts == NULL)
+		return pgo_merge_add(merge, r, weight, err);
+	watched = pgo_hosts_watch(hosts, r, job->in[i].host, err);
+	if (watched == NULL)
+		return PGO_ENOMEM;
+	rc = pgo_merge_add(merge, watched, weight, err);
+	pgo_reader_close(watched);
+	return rc;
 }
 
 static int sum_parts(struct job *job, size_t i, struct pgo_input *input, struct pgo_merge *merge,
 	struct pgo_hosts *hosts, struct pgo_err *err)
 {
+	const struct pgo_merge_input *in = &job->in[i];
 	int rc = 0;
 
+	if (in->weights != NULL && input->n != in->n_weights)
+		return pgo_err_set(err, PGO_EMISMATCH,
+			"%s holds %zu profiles, the plan has %zu of it; plan and merge by one "
+			"program",
+			in->path, input->n, in->n_weights);
 	if (job->out->plan.n != 0 && input->n != job->files[i].n_parts)
 		return pgo_err_set(err, PGO_EIO, "%s changed while it was being merged; run again",
 			job->in[i].path);
@@ -196,6 +208,21 @@ static int sum_parts(struct job *job, size_t i, struct pgo_input *input, struct 
 	return rc;
 }
 
+/* A plan made before is about certain bytes. */
+static int verify(const struct pgo_merge_input *in, struct pgo_err *err)
+{
+	char digest[65];
+	int rc = pgo_sha256_file(in->path, digest, err);
+
+	if (rc == 0 && strcmp(digest, in->digest) != 0)
+		rc = pgo_err_set(err, PGO_EMISMATCH,
+			"%s is not the file that was planned (its SHA-256 begins with %.12s, in "
+			"the "
+			"plan with %.12s); plan again",
+			in->path, digest, in->digest);
+	return rc;
+}
+
 static int sum_input(void *ctx, size_t i, unsigned thread, struct pgo_err *err)
 {
 	struct job *job = ctx;
@@ -206,6 +233,8 @@ static int sum_input(void *ctx, size_t i, unsigned thread, struct pgo_err *err)
 		"merging", __atomic_fetch_add(&job->done, 1, __ATOMIC_RELAXED), job->n, "profiles");
 	if (!is_needed(job, i))
 		return 0;
+	if (job->in[i].verify && (rc = verify(&job->in[i], err)) < 0)
+		return rc;
 	rc = pgo_input_file_open(&job->in[i], &job->files[i], job->binary, &input, err);
 	if (rc < 0)
 		return pgo_input_file_leave_out(&job->in[i], &job->files[i], rc, err);
@@ -231,13 +260,16 @@ static void free_merges(struct job *job)
  * the end.  Sums are exact and the result is sorted by content, so neither the number of threads
  * nor who took what can show.
  */
-static int sum_inputs(struct job *job, const struct pgo_merge_options *o, struct pgo_err *err)
+static int sum_inputs(struct job *job, const struct pgo_merge_options *all, struct pgo_err *err)
 {
+	struct pgo_merge_options each = *all;
+	const struct pgo_merge_options *o = &each;
 	int rc;
 
 	job->threads = pgo_threads();
 	if (job->threads > job->n)
 		job->threads = job->n != 0 ? (unsigned)job->n : 1;
+	each.spill_at /= job->threads;
 	job->merges = pgo_calloc(job->threads, sizeof(struct pgo_merge *));
 	job->hosts = pgo_calloc(job->threads, sizeof(struct pgo_hosts *));
 	if (job->merges == NULL || job->hosts == NULL)
@@ -295,19 +327,21 @@ static int run(struct job *job, const struct pgo_plan_options *po,
 	struct pgo_merge_options options = *mo;
 	int rc = po != NULL ? plan(job, err) : 0;
 
-	options.weight_one = job->out->plan.weight_one;
+	if (mo->weight_one == 0)
+		options.weight_one = job->out->plan.weight_one;
 	if (rc == 0)
 		rc = po != NULL ? sum_inputs(job, &options, err) : sum_once(job, &options, err);
 	if (rc < 0)
 		return rc;
-	job->out->profile = pgo_merge_finish(job->merges[0], err);
-	job->out->stats = *pgo_merge_stats_of(job->merges[0]);
+	job->out->merge = job->merges[0];
+	job->out->stats = *pgo_merge_stats_of(job->out->merge);
+	job->merges[0] = NULL;
 	job->out->hosts = job->hosts[0];
 	job->hosts[0] = NULL;
-	return job->out->profile != NULL ? 0 : err->code;
+	return 0;
 }
 
-int pgo_merge_inputs(const struct pgo_merge_input *in, size_t n, const char *binary,
+int pgo_merge_inputs_sum(const struct pgo_merge_input *in, size_t n, const char *binary,
 	const struct pgo_plan_options *po, const struct pgo_merge_options *mo,
 	struct pgo_merged *ret, struct pgo_err *err)
 {
@@ -330,11 +364,35 @@ int pgo_merge_inputs(const struct pgo_merge_input *in, size_t n, const char *bin
 	return rc;
 }
 
+int pgo_merge_inputs(const struct pgo_merge_input *in, size_t n, const char *binary,
+	const struct pgo_plan_options *po, const struct pgo_merge_options *mo,
+	struct pgo_merged *ret, struct pgo_err *err)
+{
+	struct pgo_err local = PGO_ERR_INIT;
+	int rc = pgo_merge_inputs_sum(in, n, binary, po, mo, ret, err);
+
+	if (rc < 0)
+		return rc;
+	ret->profile = pgo_merge_finish(ret->merge, &local);
+	ret->stats = *pgo_merge_stats_of(ret->merge);
+	if (ret->profile != NULL) {
+		pgo_merge_free(ret->merge);
+		ret->merge = NULL;
+		return 0;
+	}
+	pgo_merged_fini(ret);
+	if (err != NULL)
+		*err = local;
+	return local.code;
+}
+
 void pgo_merged_fini(struct pgo_merged *m)
 {
 	pgo_plan_fini(&m->plan);
 	pgo_profile_free(m->profile);
+	pgo_merge_free(m->merge);
 	pgo_hosts_free(m->hosts);
 	m->profile = NULL;
+	m->merge = NULL;
 	m->hosts = NULL;
 }

@@ -23,6 +23,7 @@ struct pgo_merged {
 	struct pgo_plan plan;    /* empty without options for it */
 	struct pgo_merge_stats stats;
 	struct pgo_profile *profile;
+	struct pgo_merge *merge; /* what has been summed up, as long as it is not finished */
 };
 
 /*
@@ -31,6 +32,10 @@ struct pgo_merged {
  * PGO_EGATE with the plan alone.
  */
 int pgo_merge_inputs(const struct pgo_merge_input *in, size_t n, const char *binary,
+	const struct pgo_plan_options *po, const struct pgo_merge_options *mo,
+	struct pgo_merged *ret, struct pgo_err *err) PGO_MUST_CHECK;
+/* The same without the last step: all is in ret->merge. */
+int pgo_merge_inputs_sum(const struct pgo_merge_input *in, size_t n, const char *binary,
 	const struct pgo_plan_options *po, const struct pgo_merge_options *mo,
 	struct pgo_merged *ret, struct pgo_err *err) PGO_MUST_CHECK;
 void pgo_merged_fini(struct pgo_merged *m);

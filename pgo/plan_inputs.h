@@ -27,6 +27,9 @@ struct pgo_merge_input {
 	double probability;          /* with which it was taken; 0: from the profile's labels */
 	bool optional; /* one of a fleet: if it is of no use, a warning, and on without it */
 	bool blend;    /* the last good profile */
+	bool verify;   /* its bytes must have this digest */
+	const uint64_t *weights; /* of its profiles, from a plan made before; NULL = none yet */
+	size_t n_weights;
 	const struct pgo_record *record; /* what fetch knows of it; NULL = nothing */
 };
 

@@ -6,6 +6,7 @@
  */
 #include "merge/partial.h"
 #include "merge/reduce.h"
+#include "merge/spill.h"
 #include "pgo/core/alloc.h"
 #include "pgo/core/file.h"
 #include "pgo/core/pprof.h"
@@ -47,9 +48,16 @@ static void fleet_free(struct fleet *f)
 	free(f);
 }
 
+static bool spilling; /* to disk, every few stacks */
+static size_t n_spilled;
+
 static struct pgo_merge *new_merge(const struct fleet *f)
 {
-	struct pgo_merge *m = pgo_merge_new(&f->o, NULL);
+	struct pgo_merge_options o = f->o;
+	struct pgo_merge *m;
+
+	o.spill_at = spilling ? 20000 : 0;
+	m = pgo_merge_new(&o, NULL);
 
 	assert_non_null(m);
 	return m;
@@ -80,17 +88,16 @@ static void digest_of(const void *data, size_t len, char ret[65])
 /* The digest of the merged profile; frees `m`. */
 static void finish(struct pgo_merge *m, char ret[65])
 {
+	n_spilled += pgo_mt_spilled(m);
+	struct pgo_pprof_written w = {0};
 	struct pgo_err err = PGO_ERR_INIT;
-	struct pgo_profile *p = pgo_merge_finish(m, &err);
-	struct pgo_buf out;
+	struct pgo_reader *r = pgo_merge_stream(m, &err);
 
-	if (p == NULL)
+	if (r == NULL || pgo_pprof_write_reader(r, NULL, &w, &err) < 0)
 		fail_msg("%s", err.msg);
-	pgo_buf_init(&out, (size_t)1 << 30);
-	assert_int_equal(pgo_pprof_encode(p, false, &out, &err), 0);
-	digest_of(out.data, out.len, ret);
-	pgo_buf_fini(&out);
-	pgo_profile_free(p);
+	assert_int_equal(w.samples, pgo_merge_stats_of(m)->samples_out);
+	memcpy(ret, w.digest, sizeof w.digest);
+	pgo_reader_close(r);
 	pgo_merge_free(m);
 }
 
@@ -251,6 +258,7 @@ static void hold(bool labels, uint64_t one)
 		add(m, f, i);
 	finish(m, want);
 	for (unsigned k = 0; k < orders; k++) {
+		spilling = k % 3 == 1;
 		for (size_t s = 0; s < sizeof shards / sizeof *shards; s++) {
 			setenv("PGO_THREADS", (k + s) % 2 != 0 ? "2" : "1", 1);
 			one_way(f, shards[s], &seed, have, have_partial);
@@ -261,6 +269,8 @@ static void hold(bool labels, uint64_t one)
 		}
 	}
 	unsetenv("PGO_THREADS");
+	spilling = false;
+	assert_true(orders < 2 || n_spilled != 0);
 	fleet_free(f);
 }
 
@@ -281,6 +291,100 @@ static void the_same_with_weights_rounded_once_at_the_end(void **state)
 	(void)state;
 	hold(false, (uint64_t)1 << 24);
 	hold(true, 1000003);
+}
+
+/* The sums of two mergers, one or both on disk, as threads put them together. */
+static void threads_may_spill_or_not(void **state)
+{
+	struct fleet *f = fleet_new(11, true, 1000003);
+	char want[65], have[65];
+
+	(void)state;
+	for (unsigned k = 0; k < 16; k++) {
+		struct pgo_merge *m[2];
+
+		for (unsigned t = 0; t < 2; t++) {
+			spilling = (k >> t & 1) != 0;
+			m[t] = new_merge(f);
+		}
+		for (unsigned i = 0; i < FLEET; i++)
+			add(m[(k & 4) != 0 ? i % 2 : i < 4], f, i);
+		assert_int_equal(pgo_merge_absorb(m[0], m[1], NULL), 0);
+		pgo_merge_free(m[1]);
+		if (k >= 8) { /* and once more through a third */
+			spilling = k % 2 == 0;
+			m[1] = new_merge(f);
+			assert_int_equal(pgo_merge_absorb(m[1], m[0], NULL), 0);
+			pgo_merge_free(m[0]);
+			m[0] = m[1];
+		}
+		finish(m[0], have);
+		if (k == 0)
+			memcpy(want, have, sizeof want);
+		assert_string_equal(have, want);
+	}
+	spilling = false;
+	fleet_free(f);
+}
+
+static void a_spilled_result_can_be_held_in_memory(void **state)
+{
+	struct fleet *f = fleet_new(12, true, 1);
+	struct pgo_profile *p[2];
+	struct pgo_buf out[2];
+
+	(void)state;
+	for (unsigned k = 0; k < 2; k++) {
+		struct pgo_merge *m;
+
+		spilling = k != 0;
+		m = new_merge(f);
+		for (unsigned i = 0; i < FLEET; i++)
+			add(m, f, i);
+		assert_int_equal(pgo_mt_spilled(m), k != 0);
+		p[k] = pgo_merge_finish(m, NULL);
+		assert_non_null(p[k]);
+		pgo_buf_init(&out[k], (size_t)1 << 30);
+		assert_int_equal(pgo_pprof_encode(p[k], true, &out[k], NULL), 0);
+		pgo_merge_free(m);
+	}
+	spilling = false;
+	assert_int_equal(out[0].len, out[1].len);
+	assert_memory_equal(out[0].data, out[1].data, out[0].len);
+	for (unsigned k = 0; k < 2; k++) {
+		pgo_profile_free(p[k]);
+		pgo_buf_fini(&out[k]);
+	}
+	fleet_free(f);
+}
+
+static void no_room_to_spill_is_told_with_the_way_out(void **state)
+{
+	struct fleet *f = fleet_new(13, true, 1);
+	struct pgo_err err = PGO_ERR_INIT;
+	struct pgo_reader *r;
+	struct pgo_merge *m;
+
+	(void)state;
+	spilling = true;
+	m = new_merge(f);
+	setenv("TMPDIR", "/nonexistent/dir", 1);
+	r = pgo_profile_reader(f->p[0], "profile", false, &err);
+	for (int rc = 0; rc == 0;) {
+		pgo_reader_close(r);
+		r = pgo_profile_reader(f->p[0], "profile", false, &err);
+		rc = pgo_merge_add(m, r, 1, &err);
+		if (rc == 0) /* other stacks */
+			rc = pgo_mt_spill_rows(m, &err);
+	}
+	unsetenv("TMPDIR");
+	assert_int_equal(err.code, PGO_EIO);
+	assert_has(err.msg, "/nonexistent/dir");
+	assert_has(err.msg, "give more --memory");
+	pgo_reader_close(r);
+	pgo_merge_free(m);
+	spilling = false;
+	fleet_free(f);
 }
 
 static void an_empty_partial_changes_nothing(void **state)
@@ -521,6 +625,9 @@ int main(void)
 		cmocka_unit_test(every_order_and_tree_has_the_bytes_of_one_merge),
 		cmocka_unit_test(the_same_with_labels_kept),
 		cmocka_unit_test(the_same_with_weights_rounded_once_at_the_end),
+		cmocka_unit_test(threads_may_spill_or_not),
+		cmocka_unit_test(a_spilled_result_can_be_held_in_memory),
+		cmocka_unit_test(no_room_to_spill_is_told_with_the_way_out),
 		cmocka_unit_test(an_empty_partial_changes_nothing),
 		cmocka_unit_test(sums_beyond_64_bits_survive_partials),
 		cmocka_unit_test(overlapping_partials_count_once_or_are_refused),
