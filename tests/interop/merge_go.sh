@@ -12,7 +12,8 @@ PGO=${PGO:-$PWD/$B/pgo}
 command -v go >/dev/null || { echo "go is not installed"; exit 77; }
 command -v python3 >/dev/null || { echo "python3 is not installed"; exit 77; }
 T=$(mktemp -d) && trap 'rm -rf "$T"' EXIT
-export HOME="$T" PPROF_TMPDIR="$T/tmp" PPROF_BINARY_PATH="$T"
+GOCACHE=$(go env GOCACHE) # what Go has built already lies below the real home
+export GOCACHE HOME="$T" PPROF_TMPDIR="$T/tmp" PPROF_BINARY_PATH="$T"
 good=0 bad=0
 
 ok() {
