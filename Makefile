@@ -26,7 +26,7 @@ MAKEFLAGS += --no-builtin-rules
 VERSION := 0.1.0
 
 # Targets that must work before anything is installed; they call this file again for the rest.
-SETUP_GOALS := deps help clean demo check check-stores ci
+SETUP_GOALS := deps help clean demo check check-stores check-engines ci
 GOALS := $(or $(MAKECMDGOALS),all)
 JOBS ?= $(shell nproc 2>/dev/null || echo 2)
 # As many jobs as processors, unless make was told otherwise.
@@ -174,7 +174,7 @@ tests-built: all units fuzz-bins emu
 check-built: tests-built
 	@B=$(B) tests/run.sh
 
-.PHONY: deps check check-stores check-san check-tsan lint fuzz bench consumers demo ci truth
+.PHONY: deps check check-stores check-engines check-san check-tsan lint fuzz bench consumers demo ci truth
 deps: ## installs what building needs, or says the command that does
 	@tests/deps.sh build
 
@@ -187,6 +187,11 @@ check-stores: ## fetch and push against real store servers, built with Go once (
 	+@$(SUBMAKE) all
 	@tests/stores/build.sh || [ $$? = 77 ]
 	@B=$(B) tests/run.sh stores
+
+check-engines: ## merging in shards by real engines on this machine: Slurm, Spark, GNU parallel; Kubernetes' manifests
+	@$(if $(NO_DEPS),:,tests/deps.sh engines)
+	+@$(SUBMAKE) all
+	@B=$(B) JOBS=1 tests/run.sh engines
 
 check-san: ## unit, fuzz and command-line tests under AddressSanitizer and UBSan
 	+@$(SUBMAKE) B=build-asan SAN=address,undefined OPT=-O1 all units fuzz-bins
@@ -235,6 +240,8 @@ MAN_PAGES := $(sort $(wildcard pgo/man/*.[1-9]))
 # pgo/man/pgo.conf.5 -> man5/pgo.conf.5
 INSTALLED_MAN = $(foreach m,$(MAN_PAGES),$(SHARE)/man/man$(subst .,,$(suffix $(m)))/$(notdir $(m)))
 
+ENGINES := merge/engines/pgo-parallel merge/engines/pgo-slurm merge/engines/pgo-kubernetes merge/engines/pgo_spark.py
+
 .PHONY: install uninstall
 install: all ## program, man pages, completion; DESTDIR and PREFIX (/usr/local) say where
 	$(INSTALL) -d $(BINDIR)
@@ -245,10 +252,14 @@ install: all ## program, man pages, completion; DESTDIR and PREFIX (/usr/local) 
 	$(INSTALL) -m 644 pgo/completion/pgo.bash $(SHARE)/bash-completion/completions/pgo
 	$(INSTALL) -m 644 pgo/completion/_pgo $(SHARE)/zsh/site-functions/_pgo
 	$(INSTALL) -m 644 pgo/completion/pgo.fish $(SHARE)/fish/vendor_completions.d/pgo.fish
+	$(INSTALL) -d $(SHARE)/pgo/engines
+	$(INSTALL) -m 755 $(ENGINES) $(SHARE)/pgo/engines
+	$(INSTALL) -m 644 merge/engines/engine.bash merge/engines/README.md $(SHARE)/pgo/engines
 
 uninstall: ## removes what install put there
 	rm -f $(BINDIR)/pgo $(INSTALLED_MAN) $(SHARE)/bash-completion/completions/pgo \
 		$(SHARE)/zsh/site-functions/_pgo $(SHARE)/fish/vendor_completions.d/pgo.fish
+	rm -rf $(SHARE)/pgo/engines
 
 .PHONY: clean help
 clean: ## removes build/ (or B); other build directories stay

@@ -117,6 +117,9 @@
  *	                       shares of functions; profiles that are not like the others
  *	explain, plan_json     the reason for every weight
  *
+ *	engines/               shards by Slurm, Kubernetes, Spark, GNU parallel: scripts around plan,
+ *	                       merge --shard, reduce and finish
+ *
  * convert/: a merged profile and the program -> what consumers read
  *	convert, parts, intake, pass, figures, account, convert_impl
  *	                       the object and its run; where every sample went

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Finds what building, the demo and the tests need, and installs what is missing.
 #
-#	deps.sh build|demo|check|stores        each level includes the one before it
+#	deps.sh build|demo|check|stores|engines        each level includes the one before it
 #
 # What is there is found by asking pkg-config and looking for commands, so things installed by hand
 # count, on any distribution.  What is missing is installed with apt when we are root or sudo asks
@@ -19,8 +19,9 @@ build) rank=1 ;;
 demo) rank=2 ;;
 check) rank=3 ;;
 stores) rank=4 ;;
+engines) rank=5 ;;
 *)
-	echo "usage: deps.sh build|demo|check|stores" >&2
+	echo "usage: deps.sh build|demo|check|stores|engines" >&2
 	exit 2
 	;;
 esac
@@ -126,6 +127,12 @@ missing() {
 	need 4 optional curl have_command curl
 	need 4 optional s3cmd have_command s3cmd
 	need 4 optional python3-botocore have_botocore
+
+	need 5 optional slurm-wlm have_admin_command slurmctld
+	need 5 optional munge have_admin_command munged
+	need 5 optional parallel have_gnu_parallel
+	need 5 optional 'openjdk-17-jre-headless|default-jre-headless' have_command java
+	need 5 optional python3-venv python3 -c 'import ensurepip'
 }
 
 have_profiler() {
@@ -138,6 +145,15 @@ have_pip() {
 
 have_botocore() {
 	python3 -c 'import botocore.auth' 2>/dev/null || /usr/bin/python3 -c 'import botocore.auth' 2>/dev/null
+}
+
+have_admin_command() {
+	PATH=$PATH:/usr/sbin command -v "$1" >/dev/null 2>&1
+}
+
+# moreutils has another program of that name.
+have_gnu_parallel() {
+	parallel --version 2>/dev/null | grep -q '^GNU'
 }
 
 have_tool() {
