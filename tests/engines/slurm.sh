@@ -90,13 +90,13 @@ expect "Slurm starts" until_true 60 idle
 }
 
 run() { timeout 300 merge/engines/pgo-slurm "$@" -- "${WEIGHTS[@]}" "$T/fleet"; }
-expect "an array of 4 and its last job" run -W -o "$T/four.pb.gz" -w "$T/work" -n 4
+expect "an array of 4 and its last job" run -W -o "$T/four.pb.gz" -w "$T/dir" -n 4
 expect "the bytes of one machine" cmp "$T/four.pb.gz" "$T/whole.pb.gz"
-rm "$T/work/part.2"
-touch -d 2001-01-01 "$T/work/part.1"
-expect "a lost part" run -W -o "$T/again.pb.gz" -w "$T/work" -n 4
+rm "$T/dir/part.2"
+touch -d 2001-01-01 "$T/dir/part.1"
+expect "a lost part" run -W -o "$T/again.pb.gz" -w "$T/dir" -n 4
 expect "is made anew" cmp "$T/again.pb.gz" "$T/whole.pb.gz"
-expect "the others are not" test "$(date -r "$T/work/part.1" +%Y)" = 2001
+expect "the others are not" test "$(date -r "$T/dir/part.1" +%Y)" = 2001
 
 # An input that changes between the plan and the shard: that shard fails.
 cat >"$T/pgo-that-fails" <<E
