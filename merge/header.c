@@ -41,8 +41,8 @@ static int widen(struct pgo_merge *m, size_t stride)
  * other, and the header, which has one period, could not say which are which: then those that imply
  * events get a column of them.  Until that is known the counts of such profiles are also summed in a
  * column named IMPLIED, the type, '/', the period in the base unit; there is one for each event at
- * most, and none in a result; one that is settled is left behind, empty, named IMPLIED twice.  A column named IMPLIED alone holds nothing: it says that there are
- * counts of unknown period.
+ * most, and none in a result; one that is settled is left behind, empty, named IMPLIED twice.  A
+ * column named IMPLIED alone holds nothing: it says that there are counts of unknown period.
  */
 #define IMPLIED '\1'
 
