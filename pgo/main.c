@@ -13,7 +13,7 @@
  *	main                   this file: the command table
  *	cmd                    the frame that commands share: options, messages, exit codes
  *	cmd_check_redaction, cmd_convert, cmd_fetch, cmd_finish, cmd_import, cmd_merge, cmd_plan,
- *	cmd_push, cmd_reduce, cmd_run, cmd_show, cmd_verify
+ *	cmd_push, cmd_reduce, cmd_run, cmd_show, cmd_tune, cmd_verify
  *	                       one a subcommand: arguments -> library -> print
  *	input                  any file a user may name as a profile -> readers
  *	operands               what a command line names: files, directories, fetched ones
@@ -116,6 +116,7 @@
  *	shares, overlaps, outliers
  *	                       shares of functions; profiles that are not like the others
  *	explain, plan_json     the reason for every weight
+ *	backtest               which half-life and cap would have predicted best
  *
  *	engines/               shards by Slurm, Kubernetes, Spark, GNU parallel: scripts around plan,
  *	                       merge --shard, reduce and finish
@@ -186,6 +187,7 @@ const struct pgo_cmd *const pgo_cmds[] = {
 	&pgo_cmd_reduce,
 	&pgo_cmd_run,
 	&pgo_cmd_show,
+	&pgo_cmd_tune,
 	&pgo_cmd_verify,
 	NULL,
 };
