@@ -201,6 +201,9 @@ check-tsan: ## unit tests under ThreadSanitizer
 	+@$(SUBMAKE) B=build-tsan SAN=thread OPT=-O1 all units
 	@B=build-tsan tests/run.sh unit
 
+law: $(B)/tests/test_law ## the laws of merging in shards over 100 orders of a fleet (make check takes 12)
+	@PGO_LAW_ORDERS=100 $(B)/tests/test_law
+
 lint: all ## layers, names, banned calls, format, scripts, man pages
 	@B=$(B) tests/run.sh lint
 

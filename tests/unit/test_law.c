@@ -223,17 +223,16 @@ static void one_way(const struct fleet *f, size_t n, uint64_t *seed, char ret[65
 		partial_of(f, order + at, end - at, &part[s]);
 		at = end;
 	}
-	if (randfleet_rnd(seed, 2) != 0 && n > 1) { /* one came twice */
-		partial_of(f, order, FLEET / n, &part[left]);
-		if (randfleet_rnd(seed, 2) != 0) {
-			struct pgo_buf swap = part[left];
+	left = random_tree(f, part, left, seed);
+	/* One comes once more, after it was reduced with others (with different others each time it
+	 * could be neither counted nor left out). */
+	if (randfleet_rnd(seed, 2) != 0) {
+		size_t to = randfleet_rnd(seed, left + 1);
 
-			part[left] = part[0];
-			part[0] = swap;
-		}
+		memmove(part + to + 1, part + to, (left - to) * sizeof *part);
+		partial_of(f, order, FLEET / n, &part[to]);
 		left++;
 	}
-	left = random_tree(f, part, left, seed);
 	reduce(f, part, left, &all);
 	digest_of(all.data, all.len, whole);
 	m = load(f, part, left, &h);
