@@ -290,6 +290,7 @@ static void the_same_with_weights_rounded_once_at_the_end(void **state)
 	(void)state;
 	hold(false, (uint64_t)1 << 24);
 	hold(true, 1000003);
+	hold(true, 7); /* many equal remainders */
 }
 
 /* The sums of two mergers, one or both on disk, as threads put them together. */
