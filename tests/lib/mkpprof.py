@@ -63,13 +63,13 @@ for line in sys.stdin.read().splitlines():
         samples.append((stack, values, labels))
 types = types or [("samples", "count")]
 
-out = b"".join(blob(1, num(1, s(t)) + num(2, s(u))) for t, u in types)
+out = [blob(1, num(1, s(t)) + num(2, s(u))) for t, u in types]
 for stack, values, labels in samples:
     body = blob(1, b"".join(map(varint, stack))) + blob(2, b"".join(map(varint, values)))
-    out += blob(2, body + b"".join(blob(3, num(1, s(k)) + num(2, s(v))) for k, v in labels))
+    out.append(blob(2, body + b"".join(blob(3, num(1, s(k)) + num(2, s(v))) for k, v in labels)))
 for i, (start, limit, offset, name, build, has) in enumerate(maps, 1):
     head = num(1, i) + num(2, start) + num(3, limit) + num(4, offset)
-    out += blob(3, head + num(5, s(name)) + num(6, s(build)) + num(7, int(has)))
+    out.append(blob(3, head + num(5, s(name)) + num(6, s(build)) + num(7, int(has))))
 for frame, i in locations.items():
     if frame.startswith("0x"):
         addr, _, name = frame.partition("=")
@@ -78,16 +78,16 @@ for frame, i in locations.items():
         if name:
             line = blob(4, num(1, functions.setdefault(name, len(functions) + 1)) + num(2, 1))
         inside = [k for k, m in enumerate(maps, 1) if m[0] <= addr < m[1]]
-        out += blob(4, num(1, i) + num(2, inside[0] if inside else 1 if maps else 0) + num(3, addr) + line)
+        out.append(blob(4, num(1, i) + num(2, inside[0] if inside else 1 if maps else 0) + num(3, addr) + line))
     else:
         f = functions.setdefault(frame, len(functions) + 1)
-        out += blob(4, num(1, i) + blob(4, num(1, f) + num(2, 1)))
+        out.append(blob(4, num(1, i) + blob(4, num(1, f) + num(2, 1))))
 for name, i in functions.items():
-    out += blob(5, num(1, i) + num(2, s(name)) + num(3, s(name)))
-out += num(9, time) + num(10, duration)
+    out.append(blob(5, num(1, i) + num(2, s(name)) + num(3, s(name))))
+out.append(num(9, time) + num(10, duration))
 if period:
-    out += blob(11, num(1, s(period[1])) + num(2, s(period[2]))) + num(12, period[0])
+    out.append(blob(11, num(1, s(period[1])) + num(2, s(period[2]))) + num(12, period[0]))
 for text in strings:
-    out += blob(6, text.encode())
+    out.append(blob(6, text.encode()))
 with open(sys.argv[1], "wb") as f:
-    f.write(gzip.compress(out, mtime=0))
+    f.write(gzip.compress(b"".join(out), mtime=0))
