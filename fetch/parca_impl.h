@@ -130,6 +130,21 @@ int pgo_parca_put(struct pgo_source *src, const struct pgo_push_item *item, stru
 /* The server gives up after a minute; one that was told to wait longer is waited for. */
 #define PGO_PARCA_CALL_MS 300000
 
+/* The same, with the message in `b`, where the reply's is put; an empty one where there is nothing. */
+int pgo_parca_ask_here(struct pgo_parca_source *s, const char *method, struct pgo_buf *b,
+	struct pgo_err *err) PGO_MUST_CHECK;
+/* Fills the families of columns that the query wants. */
+int pgo_parca_find_families(struct pgo_parca_source *s, int64_t from_ns, int64_t to_ns,
+	struct pgo_err *err) PGO_MUST_CHECK;
+/* Chooses the labels that objects are told apart by. */
+int pgo_parca_find_labels(struct pgo_parca_source *s, const struct pgo_query *q, int64_t from_ns,
+	int64_t to_ns, struct pgo_err *err) PGO_MUST_CHECK;
+/* The store's name for what a matcher calls host, service or version; others are their own. */
+const char *pgo_parca_label_name(const struct pgo_parca_source *s, const char *key);
+/* The index of the set of those labels with these values; `without`: one to leave out, or NULL. */
+int pgo_parca_labels_id(struct pgo_parca_source *s, const struct pgo_kv *have, size_t n,
+	const char *without, uint32_t *ret, struct pgo_err *err) PGO_MUST_CHECK;
+
 /* Fills families, labels and objects. */
 int pgo_parca_find(
 	struct pgo_parca_source *s, const struct pgo_query *q, struct pgo_err *err) PGO_MUST_CHECK;

@@ -71,7 +71,7 @@
  *	                       buckets: keys by template, pages, signatures, credentials
  *	source_profefe, profefe_list
  *	                       Profefe: profiles by service, type and time
- *	source_parca, parca_list, parca_parts, parca_join, parca_put, parca_call, parca_wire, parca_impl
+ *	source_parca, parca_names, parca_list, parca_parts, parca_join, parca_put, parca_call, parca_wire, parca_impl
  *	                       Parca: columns of hosts and windows, joined
  *	grpc_web               calls by gRPC-Web
  *	store_url              addresses, names and labels of stores that are servers
