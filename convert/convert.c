@@ -552,7 +552,7 @@ int pgo_convert_run(struct pgo_convert *c, struct pgo_err *err)
 		rc = pgo_err_set(err, PGO_EEMPTY, "%s", why.msg);
 	if (rc == 0)
 		rc = check_lines(c, err);
-	if (rc == 0 && c->fnprof != NULL && c->n_parts > 1) {
+	if (rc == 0 && c->fnprof != NULL && (c->n_parts > 1 || c->o.carry_over)) {
 		pgo_fnprof_sort(c->fnprof);
 		drop_warm(c->fnprof);
 	}

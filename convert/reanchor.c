@@ -435,6 +435,28 @@ static void sum_totals(struct pgo_fn *f)
 	}
 }
 
+/* Functions that are known and never ran, as far as the target has them. */
+static int carry_cold(struct carry *c)
+{
+	for (size_t i = 0; i < c->from->n_cold; i++) {
+		const struct pgo_str *str = &c->from->strs.strs[c->from->cold[i]];
+		uint32_t id = pgo_strtab_add(c->old->strs, str->s, str->len), name;
+		const struct pgo_shape_fn *b;
+		bool renamed;
+
+		if (id == PGO_STR_NONE)
+			return PGO_ENOMEM;
+		b = find_target(c, id, &renamed);
+		if (b == NULL)
+			continue;
+		str = &c->target->strs->strs[b->name];
+		name = pgo_strtab_add(&c->into->strs, str->s, str->len);
+		if (name == PGO_STR_NONE || pgo_fnprof_add_cold(c->into, name) < 0)
+			return PGO_ENOMEM;
+	}
+	return 0;
+}
+
 int pgo_reanchor(struct pgo_fnprof *into, const struct pgo_fnprof *from, struct pgo_shape *old,
 	struct pgo_shape *target, unsigned affinity, struct pgo_reanchor_account *account)
 {
@@ -454,6 +476,8 @@ int pgo_reanchor(struct pgo_fnprof *into, const struct pgo_fnprof *from, struct 
 		rc = carry_fn(&c, from->fns[i], NULL, false);
 	for (size_t i = 0; rc == 0 && i < c.into->n_fns; i++)
 		sum_totals(c.into->fns[i]);
+	if (rc == 0)
+		rc = carry_cold(&c);
 	if (rc == 0)
 		rc = pgo_fnprof_add(into, c.into);
 	for (size_t i = 0; c.fns != NULL && i < from->strs.n_strs; i++)

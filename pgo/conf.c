@@ -139,7 +139,8 @@ static int read_fetch(cfg_t *t, const char *dir, struct pgo_target *ret, struct 
 	uint64_t parallel = 0, tries = 0;
 	int rc = 0;
 
-	if (list_of(t, "types", NULL, &ret->types, &ret->n_types) < 0 ||
+	if (list_of(t, "older_builds", dir, &ret->older_builds, &ret->n_older_builds) < 0 ||
+		list_of(t, "types", NULL, &ret->types, &ret->n_types) < 0 ||
 		list_of(t, "labels", NULL, &ret->labels, &ret->n_labels) < 0 ||
 		(ret->by_host = pgo_strdup(host != NULL ? host : "")) == NULL ||
 		(ret->ca_file = rebase(dir, ca != NULL ? ca : "")) == NULL)
@@ -262,6 +263,7 @@ int pgo_conf_load(const char *path, struct pgo_conf *ret, struct pgo_err *err)
 	cfg_opt_t target_opts[] = {
 		CFG_STR_LIST("sources", no_items, CFGF_NONE),
 		CFG_STR_LIST("select", no_items, CFGF_NONE),
+		CFG_STR_LIST("older_builds", no_items, CFGF_NONE),
 		CFG_STR_LIST("types", no_items, CFGF_NONE),
 		CFG_STR_LIST("labels", no_items, CFGF_NONE),
 		CFG_STR("by_host", "", CFGF_NONE),
@@ -358,6 +360,7 @@ static void free_target(struct pgo_target *t)
 {
 	free_list(t->sources, t->n_sources);
 	free_list(t->selects, t->n_selects);
+	free_list(t->older_builds, t->n_older_builds);
 	free_list(t->types, t->n_types);
 	free_list(t->labels, t->n_labels);
 	pgo_free(t->by_host);

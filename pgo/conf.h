@@ -34,8 +34,10 @@ struct pgo_target {
 	char *name;
 	char **sources, **selects;
 	size_t n_sources, n_selects;
-	char *since, *until;             /* as written; "" = open */
-	char *binary, *debug;            /* debug "" = search */
+	char *since, *until;  /* as written; "" = open */
+	char *binary, *debug; /* debug "" = search */
+	char **older_builds;  /* where builds before the binary are; none: not used */
+	size_t n_older_builds;
 	int64_t half_life_ns, window_ns; /* 0 = off */
 	double host_cap;                 /* 0 = off */
 	/* Of fetch; 0, NULL and "" are its defaults. */

@@ -230,6 +230,8 @@ static void hash_target(struct pgo_sha256 *h, const struct run *r)
 	pgo_sha256_add(h, &t->half_life_ns, sizeof t->half_life_ns);
 	pgo_sha256_add(h, &t->window_ns, sizeof t->window_ns);
 	pgo_sha256_add(h, &cap, sizeof cap);
+	for (size_t i = 0; i < t->n_older_builds; i++)
+		hash_str(h, pgo_conf_relative(r->conf, t->older_builds[i]));
 	hash_weights(h, t);
 	for (size_t i = 0; i < r->outputs.n; i++) {
 		const struct pgo_output *o = &r->outputs.of[i];
@@ -389,7 +391,14 @@ static int convert(struct run *r, struct pgo_err *err)
 	struct pgo_convert_options o = {
 		.binaries = &binary,
 		.n_binaries = 1,
-		.where = {.debug = &debug, .n_debug = debug[0] != '\0', .sole = true},
+		.binary_dirs = (const char *const *)r->target->older_builds,
+		.n_binary_dirs = r->target->n_older_builds,
+		.where = {.debug = &debug,
+			.n_debug = debug[0] != '\0',
+			.sole = r->target->n_older_builds == 0},
+		.target = r->target->n_older_builds != 0 ? binary : NULL,
+		.carry_over = r->target->n_older_builds != 0,
+		.affinity = PGO_AFFINITY_DEFAULT,
 		.want_fnprof = pgo_outputs_want_fnprof(&r->outputs),
 		.want_fdata = pgo_outputs_want_fdata(&r->outputs),
 		.want_go = pgo_outputs_want_go(&r->outputs),

@@ -82,6 +82,19 @@ exits 0 "$PGO" run -c "$T/pgo.conf"
 check "the new profile is in the manifest" [ "$(grep -c '"weight"' "$T/state/app/manifest.json")" = 5 ]
 sum=$(cd "$T" && sha256sum out.*)
 
+# Profiles of an older build are carried over to a newer one, whose place is known; without that they are of no use.
+mkdir "$T/newer" "$T/builds"
+cp "$T/bin/app" "$T/builds/app-1.0"
+sed '1i\/* A line more. */' tests/emu/sample.c >"$T/newer/sample.c"
+${CC:-gcc} -O2 -g -Wl,--build-id=0x1234567890 -Wl,--emit-relocs -o "$T/newer/app" "$T/newer/sample.c"
+sed 's|bin/app|newer/app|; s|"state"|"state2"|; s|out[.]|new.|; s|bolt = .*||' "$T/pgo.conf" >"$T/newer.conf"
+fails 3 'build' "$PGO" run -c "$T/newer.conf"
+sed 's|binary = .*|&\n\tolder_builds = {"builds"}|' "$T/newer.conf" >"$T/carry.conf"
+exits 0 "$PGO" run -c "$T/carry.conf"
+for f in new out; do "$PGO" show --all "$T/$f.prof" | tail -n +3 >"$T/counts.$f"; done
+check "an older build's counts are the newer one's" cmp "$T/counts.new" "$T/counts.out"
+check "and there are some" [ "$(wc -l <"$T/counts.new")" -gt 50 ]
+
 # A failure keeps the last good outputs: program gone, outputs in a place that cannot be written.
 mv "$T/bin/app" "$T/bin/gone"
 fails 3 'bin/app' "$PGO" run -c "$T/pgo.conf" --force
