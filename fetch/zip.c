@@ -79,7 +79,7 @@ static uint32_t crc_of(const uint8_t *p, size_t len)
 static int inflate(
 	const struct entry *e, const uint8_t *packed, struct pgo_buf *to, struct pgo_err *err)
 {
-	static const char head[10] = "\x1f\x8b\x08\0\0\0\0\0\0\xff";
+	static const uint8_t head[10] = {0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff};
 	struct pgo_stream *s;
 	struct pgo_buf gz;
 	int64_t n = -1;

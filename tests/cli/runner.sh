@@ -51,7 +51,7 @@ expect "no test is a failure" "0 passed, 1 failed, 0 skipped" 1 'no test ran' te
 expect "a hang is a failure" "0 passed, 1 failed, 0 skipped" 1 'no end after 2 s' test_hanging
 expect "scripts count one each" "1 passed, 1 failed, 1 skipped" 1 'reason of failure' "$T/pass.sh" "$T/fail.sh" "$T/skip.sh"
 expect "skips give their reason" "1 passed, 0 failed, 1 skipped" 0 '^SKIP .*skip.sh: no such tool$' "$T/pass.sh" "$T/skip.sh"
-expect "a skip alone is no success" "0 passed, 0 failed, 1 skipped" 1 SKIP "$T/skip.sh"
+expect "a skip alone is no failure" "0 passed, 0 failed, 1 skipped" 0 SKIP "$T/skip.sh"
 expect "each test has a directory" "1 passed, 0 failed, 0 skipped" 0 . "$T/tmpdir.sh"
 expect "a missing script fails" "0 passed, 1 failed, 0 skipped" 1 'No such file' "$T/nowhere.sh"
 expect "a missing unit fails" "0 passed, 1 failed, 0 skipped" 1 FAIL test_nowhere

@@ -178,10 +178,11 @@ static void names_that_point_at_themselves_end(void **state)
 
 static void running_out_of_memory_anywhere_leaves_nothing_behind(void **state)
 {
-	static const char *const texts[] = {"a:1 x=y\nb\n",
-		"[{\"targets\":[\"a:1\"],\"labels\":{\"job\":\"x\"}}]",
+	static const char endpoints[] =
 		"{\"kind\":\"Endpoints\",\"subsets\":[{\"addresses\":[{\"ip\":\"1.2.3.4\"}],"
-		"\"ports\":[{\"port\":7}]}]}"};
+		"\"ports\":[{\"port\":7}]}]}";
+	static const char *const texts[] = {
+		"a:1 x=y\nb\n", "[{\"targets\":[\"a:1\"],\"labels\":{\"job\":\"x\"}}]", endpoints};
 	uint64_t before = pgo_alloc_live();
 
 	(void)state;
