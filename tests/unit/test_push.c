@@ -222,7 +222,11 @@ static void the_order_of_samples_and_tables_does_not_show(void **state)
 
 static char *lines_of(const struct pgo_profile *p)
 {
-	return profile_sorted_lines(pgo_profile_reader((struct pgo_profile *)p, "p", false, NULL));
+	struct pgo_reader *r = pgo_profile_reader((struct pgo_profile *)p, "p", false, NULL);
+	char *lines = profile_sorted_lines(r);
+
+	pgo_reader_close(r);
+	return lines;
 }
 
 static struct pgo_profile *many(size_t n)
