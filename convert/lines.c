@@ -147,6 +147,34 @@ struct pgo_lines *pgo_lines_open(const struct pgo_elf *elf, const struct pgo_deb
 	return l;
 }
 
+static int compare_u64(const void *pa, const void *pb)
+{
+	const uint64_t *a = pa, *b = pb;
+
+	return *a < *b ? -1 : *a > *b;
+}
+
+struct pgo_lines *pgo_lines_open_target(const struct pgo_elf *elf,
+	const struct pgo_debug_places *where, struct pgo_strtab *strs, struct pgo_err *err)
+{
+	struct pgo_debug_places places = where != NULL ? *where : (struct pgo_debug_places){0};
+	uint64_t *wanted = pgo_calloc(elf->n_symbols + 1, sizeof *wanted);
+	struct pgo_lines *l;
+
+	if (wanted == NULL) {
+		pgo_err_nomem(err);
+		return NULL;
+	}
+	for (size_t i = 0; i < elf->n_symbols; i++)
+		wanted[i] = elf->symbols[i].addr;
+	if (elf->n_symbols != 0)
+		qsort(wanted, elf->n_symbols, sizeof *wanted, compare_u64);
+	places.sole = false;
+	l = pgo_lines_open(elf, &places, wanted, elf->n_symbols, strs, err);
+	pgo_free(wanted);
+	return l;
+}
+
 void pgo_lines_close(struct pgo_lines *l)
 {
 	if (l == NULL)

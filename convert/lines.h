@@ -89,6 +89,12 @@ struct pgo_bat;
 struct pgo_lines *pgo_lines_open_moved(const struct pgo_elf *moved, const struct pgo_bat *bat,
 	const struct pgo_elf *original, const struct pgo_debug_places *where,
 	const uint64_t *wanted, size_t n_wanted, struct pgo_strtab *strs, struct pgo_err *err);
+/*
+ * The same for all functions of a build that did not run itself, the target of others' profiles: a
+ * debug file that the user named by itself is not taken for its own.
+ */
+struct pgo_lines *pgo_lines_open_target(const struct pgo_elf *elf,
+	const struct pgo_debug_places *where, struct pgo_strtab *strs, struct pgo_err *err);
 void pgo_lines_close(struct pgo_lines *l);
 const char *pgo_lines_debug_file(const struct pgo_lines *l);
 /* Of split DWARF: how many units were found and how many not; the first file used, or NULL. */

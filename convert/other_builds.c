@@ -21,36 +21,6 @@ struct target {
 	struct pgo_shape shape;
 };
 
-static int compare_u64(const void *pa, const void *pb)
-{
-	const uint64_t *a = pa, *b = pb;
-
-	return *a < *b ? -1 : *a > *b;
-}
-
-/* All of its functions: which of them the others have is not known yet. */
-static struct pgo_lines *all_lines(struct pgo_convert *c, const struct pgo_elf *e,
-	struct pgo_strtab *names, struct pgo_err *err)
-{
-	struct pgo_debug_places places = c->o.where;
-	uint64_t *wanted = pgo_calloc(e->n_symbols + 1, sizeof *wanted);
-	struct pgo_lines *l = NULL;
-
-	if (wanted == NULL) {
-		pgo_err_nomem(err);
-		return NULL;
-	}
-	for (size_t i = 0; i < e->n_symbols; i++)
-		wanted[i] = e->symbols[i].addr;
-	if (e->n_symbols != 0)
-		qsort(wanted, e->n_symbols, sizeof *wanted, compare_u64);
-	/* A debug file that the user named is of what ran. */
-	places.sole = false;
-	l = pgo_lines_open(e, &places, wanted, e->n_symbols, names, err);
-	pgo_free(wanted);
-	return l;
-}
-
 static int open_target(struct pgo_convert *c, struct target *t, struct pgo_err *err)
 {
 	struct pgo_lines *l;
@@ -63,7 +33,7 @@ static int open_target(struct pgo_convert *c, struct target *t, struct pgo_err *
 	t->elf = pgo_elf_open(c->o.target, err);
 	if (t->elf == NULL)
 		return err->code;
-	l = all_lines(c, t->elf, &t->names, err);
+	l = pgo_lines_open_target(t->elf, &c->o.where, &t->names, err);
 	if (l == NULL)
 		return err->code;
 	rc = pgo_shape_add(&t->shape, t->elf, t->elf, l, &t->names);

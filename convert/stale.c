@@ -95,51 +95,22 @@ static int add_lines(struct search *s, const struct pgo_lines *l)
 	return 0;
 }
 
-static int compare_u64(const void *pa, const void *pb)
-{
-	const uint64_t *a = pa, *b = pb;
-
-	return *a < *b ? -1 : *a > *b;
-}
-
-/* Where each function starts: all of them are wanted. */
-static uint64_t *function_starts(const struct pgo_elf *e, size_t *ret_n)
-{
-	uint64_t *v = pgo_calloc(e->n_symbols + 1, sizeof *v);
-	size_t n = 0;
-
-	for (size_t i = 0; v != NULL && i < e->n_symbols; i++)
-		v[n++] = e->symbols[i].addr;
-	if (n != 0)
-		qsort(v, n, sizeof *v, compare_u64);
-	*ret_n = n;
-	return v;
-}
-
 static int read_target(struct search *s, struct pgo_stale *ret, const char *path,
 	const struct pgo_debug_places *where, struct pgo_err *err)
 {
-	struct pgo_debug_places places = where != NULL ? *where : (struct pgo_debug_places){0};
 	struct pgo_elf *e = pgo_elf_open(path, err);
-	struct pgo_lines *l = NULL;
-	uint64_t *wanted = NULL;
-	size_t n = 0;
+	struct pgo_lines *l;
 	int rc = 0;
 
 	if (e == NULL)
 		return err != NULL ? (int)err->code : PGO_EIO;
-	/* A debug file that the user named is of what ran. */
-	places.sole = false;
 	memcpy(ret->build_id, e->build_id, sizeof ret->build_id);
-	wanted = function_starts(e, &n);
-	if (wanted == NULL)
-		rc = pgo_err_nomem(err);
-	else if ((l = pgo_lines_open(e, &places, wanted, n, &s->strs, err)) == NULL)
+	l = pgo_lines_open_target(e, where, &s->strs, err);
+	if (l == NULL)
 		rc = err != NULL ? (int)err->code : PGO_ENOTFOUND;
 	else if (add_lines(s, l) < 0)
 		rc = pgo_err_nomem(err);
 	pgo_lines_close(l);
-	pgo_free(wanted);
 	pgo_elf_close(e);
 	return rc;
 }
