@@ -5,6 +5,7 @@
 #include "pgo/core/alloc.h"
 #include "pgo/core/diag.h"
 #include "pgo/core/file.h"
+#include "pgo/core/inflate.h"
 #include "pgo/core/map.h"
 #include "pgo/core/parallel.h"
 
@@ -169,17 +170,30 @@ static void account(const struct job *j, struct pgo_sum *ret)
 	}
 }
 
-static int kind_of(const char *path, enum pgo_sum_kind *ret, struct pgo_err *err)
+int pgo_sum_kind_of(const char *path, enum pgo_sum_kind *ret, struct pgo_err *err)
 {
-	struct pgo_buf data;
-	int rc = pgo_file_read(path, FILE_MAX, &data, err);
+	struct pgo_stream *s = pgo_stream_open(path, PGO_INFLATE_MAX, err);
+	const uint8_t *head;
+	int64_t len;
 
-	if (rc == 0)
-		*ret = pgo_sum_probe(data.data, data.len < HEAD ? data.len : HEAD);
+	*ret = PGO_SUM_NONE;
+	if (s == NULL)
+		return PGO_EIO;
+	len = pgo_stream_peek(s, HEAD, &head, err);
+	if (len > 0 && pgo_stream_coding(s) == PGO_CODING_PLAIN)
+		*ret = pgo_sum_probe(head, (size_t)len);
+	pgo_stream_close(s);
+	return len < 0 ? (int)len : 0;
+}
+
+/* What all the others must be, too. */
+static int kind_of_first(const char *path, enum pgo_sum_kind *ret, struct pgo_err *err)
+{
+	int rc = pgo_sum_kind_of(path, ret, err);
+
 	if (rc == 0 && *ret == PGO_SUM_NONE)
 		rc = pgo_err_set(err, PGO_EFORMAT,
 			"%s is neither a sample profile of LLVM or GCC nor a .fdata of BOLT", path);
-	pgo_buf_fini(&data);
 	return rc;
 }
 
@@ -199,7 +213,7 @@ int pgo_sum_files(struct pgo_sum_input *in, size_t n, const struct pgo_sum_optio
 		in[i].twin = SIZE_MAX;
 		in[i].records = 0;
 	}
-	rc = n != 0 ? kind_of(in[0].path, &j.kind, err)
+	rc = n != 0 ? kind_of_first(in[0].path, &j.kind, err)
 		    : pgo_err_set(err, PGO_EEMPTY, "no file to merge");
 	if (rc < 0)
 		return rc;

@@ -34,6 +34,8 @@ enum pgo_sum_kind { PGO_SUM_NONE, PGO_SUM_LLVM, PGO_SUM_GCC, PGO_SUM_FDATA };
 
 /* Which kind the first bytes of a file (up to 4 KiB) are of. */
 enum pgo_sum_kind pgo_sum_probe(const void *head, size_t len);
+/* The same of a file's own beginning; PGO_SUM_NONE for any other file, compressed ones included. */
+int pgo_sum_kind_of(const char *path, enum pgo_sum_kind *ret, struct pgo_err *err) PGO_MUST_CHECK;
 /* "LLVM sample profile", ... */
 const char *pgo_sum_kind_name(enum pgo_sum_kind kind);
 

@@ -6,7 +6,6 @@
 #include "pgo/core/alloc.h"
 #include "pgo/core/diag.h"
 #include "pgo/core/file.h"
-#include "pgo/core/inflate.h"
 #include "pgo/core/json.h"
 #include "pgo/core/sha256.h"
 #include "pgo/core/vec.h"
@@ -16,24 +15,15 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#define HEAD 4096
 #define PRINT_MAX ((size_t)1 << 30)
 #define SCHEMA 1
 
-static enum pgo_sum_kind kind_of(const char *path)
+/* What cannot be read is none of them: whoever opens it next says why. */
+static bool is_converted(const char *path)
 {
-	struct pgo_stream *s = pgo_stream_open(path, PGO_INFLATE_MAX, NULL);
-	enum pgo_sum_kind kind = PGO_SUM_NONE;
-	const uint8_t *head;
-	int64_t len;
+	enum pgo_sum_kind kind;
 
-	if (s == NULL)
-		return kind;
-	len = pgo_stream_peek(s, HEAD, &head, NULL);
-	if (len > 0 && pgo_stream_coding(s) == PGO_CODING_PLAIN)
-		kind = pgo_sum_probe(head, (size_t)len);
-	pgo_stream_close(s);
-	return kind;
+	return pgo_sum_kind_of(path, &kind, NULL) == 0 && kind != PGO_SUM_NONE;
 }
 
 static bool is_directory(const char *path)
@@ -52,10 +42,10 @@ bool pgo_merge_is_converted(const char *path)
 	if (strcmp(path, "-") == 0)
 		return false;
 	if (!is_directory(path))
-		return kind_of(path) != PGO_SUM_NONE;
+		return is_converted(path);
 	if (pgo_paths_list(path, &found, NULL) == 0)
 		for (size_t i = 0; i < found.n && !yes; i++)
-			yes = kind_of(found.path[i]) != PGO_SUM_NONE;
+			yes = is_converted(found.path[i]);
 	pgo_paths_free(&found);
 	return yes;
 }
@@ -91,7 +81,7 @@ static int add_operand(struct job *j, const char *path, struct pgo_err *err)
 		return add_input(j, path, 1, err);
 	rc = pgo_paths_list(path, &found, err);
 	for (size_t i = 0; i < found.n && rc == 0; i++) {
-		if (kind_of(found.path[i]) != PGO_SUM_NONE)
+		if (is_converted(found.path[i]))
 			rc = add_input(j, found.path[i], 1, err);
 		else
 			pgo_note("%s is no converted profile, skipping", found.path[i]);
