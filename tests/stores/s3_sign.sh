@@ -15,7 +15,7 @@ if [ -z "$python" ]; then
 	exit 77
 fi
 cat >"$T/server.py" <<'END'
-import http.server, urllib.parse
+import http.server, sys, urllib.parse
 from botocore.auth import S3SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
@@ -38,7 +38,9 @@ class H(http.server.BaseHTTPRequestHandler):
         canonical = "\n".join([self.command, path, signer.canonical_query_string(req), signer.canonical_headers(signed) + "\n",
                                signer.signed_headers(signed), self.headers["x-amz-content-sha256"]])
         want = signer.signature(signer.string_to_sign(req, canonical), req)
-        print(self.command, self.path, "right" if auth.endswith("Signature=" + want) else "WRONG", flush=True)
+        # One write a line: requests are answered side by side, and print() writes its words one by one.
+        sys.stdout.write("%s %s %s\n" % (self.command, self.path, "right" if auth.endswith("Signature=" + want) else "WRONG"))
+        sys.stdout.flush()
     def say(self, body):
         self.send_response(200)
         self.send_header("Content-Length", str(len(body)))
