@@ -2,6 +2,7 @@
 #include "convert/output_impl.h"
 
 #include "convert/preagg.h"
+#include "pgo/core/child.h"
 #include "pgo/core/diag.h"
 #include "pgo/core/file.h"
 #include "pgo/core/parallel.h"
@@ -9,15 +10,10 @@
 #include "pgo/core/vec.h"
 
 #include <inttypes.h>
-#include <spawn.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #define NEWEST_GCC 16
-
-extern char **environ;
 
 static const struct pgo_output_type types[PGO_N_OUTPUT_KINDS] = {
 	[PGO_OUTPUT_GCC] = {"gcc", "--gcc", "gcc", "functions", pgo_encode_fnprof, NULL},
@@ -51,33 +47,15 @@ const char *pgo_output_kind_name(enum pgo_output_kind kind)
 
 unsigned pgo_gcc_release_on_path(void)
 {
-	char program[] = "gcc", option[] = "-dumpversion";
-	char *argv[] = {program, option, NULL};
-	posix_spawn_file_actions_t actions;
-	char text[32] = "";
+	static const char *const argv[] = {"gcc", "-dumpversion", NULL};
+	static const struct pgo_child_options o = {.only_stdout = true, .most = 31};
+	struct pgo_child child;
+	struct pgo_err err = PGO_ERR_INIT;
 	unsigned long release = 0;
-	int fds[2], status;
-	ssize_t n;
-	pid_t pid;
 
-	if (pipe(fds) < 0)
-		return 0;
-	posix_spawn_file_actions_init(&actions);
-	posix_spawn_file_actions_adddup2(&actions, fds[1], STDOUT_FILENO);
-	posix_spawn_file_actions_addclose(&actions, fds[0]);
-	posix_spawn_file_actions_addclose(&actions, fds[1]);
-	if (posix_spawnp(&pid, argv[0], &actions, NULL, argv, environ) == 0) {
-		close(fds[1]);
-		fds[1] = -1;
-		n = read(fds[0], text, sizeof text - 1);
-		if (waitpid(pid, &status, 0) == pid && WIFEXITED(status) &&
-			WEXITSTATUS(status) == 0 && n > 0)
-			release = strtoul(text, NULL, 10);
-	}
-	posix_spawn_file_actions_destroy(&actions);
-	close(fds[0]);
-	if (fds[1] >= 0)
-		close(fds[1]);
+	if (pgo_child_run(argv, &o, &child, &err) == 0 && child.status == 0)
+		release = strtoul(pgo_child_text(&child), NULL, 10);
+	pgo_child_fini(&child);
 	return release < 1000 ? (unsigned)release : 0;
 }
 

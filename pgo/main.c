@@ -25,9 +25,6 @@
  *	shards, partials       shards of a plan -> partials; files of partials -> one sum
  *	weights, target_names  weights in words -> options of a plan; the functions of a program
  *	redaction              names hidden from outputs, and the proof of it, for two commands
- *	plan_inputs, merge_inputs
- *	                       files -> plan; files and plan -> one merged profile
- *	weights, target_names  weights in words -> options of a plan; the functions of a program
  *	conf, pipeline         the configuration of `pgo run`; one target through all stages
  *	show, show_output, show_layout, show_profile
  *	                       views of every file that the program reads or writes
@@ -43,6 +40,7 @@
  *	file, paths            reading within limits, writing by rename; listing
  *	inflate, deflate       gzip, zstd, zlib as streams
  *	sha256, json           digests; JSON out and in
+ *	child                  other programs, asked
  *	opt, value             option tables and --help; numbers, sizes, durations, times
  *	elf, elf_bytes, elf_symbols, elf_plt, elf_islands, elf_image,
  *	elf_impl
