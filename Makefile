@@ -26,7 +26,7 @@ MAKEFLAGS += --no-builtin-rules
 VERSION := 0.1.0
 
 # Targets that must work before anything is installed; they call this file again for the rest.
-SETUP_GOALS := deps help clean demo check check-stores check-engines ci
+SETUP_GOALS := deps help clean demo check check-stores check-engines check-operate ci
 GOALS := $(or $(MAKECMDGOALS),all)
 JOBS ?= $(shell nproc 2>/dev/null || echo 2)
 # As many jobs as processors, unless make was told otherwise.
@@ -174,7 +174,7 @@ tests-built: all units fuzz-bins emu
 check-built: tests-built
 	@B=$(B) tests/run.sh
 
-.PHONY: deps check check-stores check-engines check-san check-tsan lint fuzz bench consumers demo ci truth
+.PHONY: deps check check-stores check-engines check-operate check-san check-tsan lint fuzz bench consumers demo ci truth
 deps: ## installs what building needs, or says the command that does
 	@tests/deps.sh build
 
@@ -192,6 +192,11 @@ check-engines: ## merging in shards by real engines on this machine: Slurm, Spar
 	@$(if $(NO_DEPS),:,tests/deps.sh engines)
 	+@$(SUBMAKE) all
 	@B=$(B) JOBS=1 tests/run.sh engines
+
+check-operate: ## operating it for long: killed runs, full disks, twelve weeks of a service, real rebuilds
+	@$(if $(NO_DEPS),:,tests/deps.sh operate)
+	+@$(SUBMAKE) all emu
+	@B=$(B) tests/run.sh operate
 
 check-san: ## unit, fuzz and command-line tests under AddressSanitizer and UBSan
 	+@$(SUBMAKE) B=build-asan SAN=address,undefined OPT=-O1 all units fuzz-bins

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Finds what building, the demo and the tests need, and installs what is missing.
 #
-#	deps.sh build|demo|check|stores|engines        each level includes the one before it
+#	deps.sh build|demo|check|stores|engines|operate        each level includes the one before it
 #
 # What is there is found by asking pkg-config and looking for commands, so things installed by hand
 # count, on any distribution.  What is missing is installed with apt when we are root or sudo asks
@@ -20,8 +20,9 @@ demo) rank=2 ;;
 check) rank=3 ;;
 stores) rank=4 ;;
 engines) rank=5 ;;
+operate) rank=6 ;;
 *)
-	echo "usage: deps.sh build|demo|check|stores|engines" >&2
+	echo "usage: deps.sh build|demo|check|stores|engines|operate" >&2
 	exit 2
 	;;
 esac

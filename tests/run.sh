@@ -5,7 +5,7 @@
 #	tests/run.sh [-j N] [GROUP|TEST]...
 #
 # Groups: lint unit fuzz cli interop; all of them if none is named; stores (make check-stores);
-# engines (make check-engines).  A test is a path such as
+# engines (make check-engines); operate (make check-operate).  A test is a path such as
 # tests/cli/exit_codes.sh, or a unit such as test_merge.  Every test runs from the repository root with
 # a TMPDIR of its own and a time limit; output is shown for those that fail or skip.
 #
@@ -125,7 +125,7 @@ list_group() {
 	lint) tests/lint.sh --list | sed 's/^/lint:/' ;;
 	unit) for f in "$B"/tests/test_*; do [ ! -x "$f" ] || echo "unit:${f##*/}"; done ;;
 	fuzz) for f in "$B"/tests/fuzz_*; do [ ! -x "$f" ] || echo "fuzz:${f##*/}"; done ;;
-	cli | interop | stores | engines) for f in tests/"$1"/*.sh; do [ ! -e "$f" ] || echo "$1:$f"; done ;;
+	cli | interop | stores | engines | operate) for f in tests/"$1"/*.sh; do [ ! -e "$f" ] || echo "$1:$f"; done ;;
 	test_*) echo "unit:$1" ;;
 	fuzz_*) echo "fuzz:$1" ;;
 	*.sh) echo "script:$1" ;;
