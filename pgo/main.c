@@ -160,7 +160,7 @@
  *	                       encode, read back, compare, then write all or none
  *
  * verify/: before against after
- *	verify, attrib, diff, stats, report
+ *	verify, verdict, attrib, diff, stats, report
  *	                       whose cost; shares, intervals, verdicts; text and JSON
  */
 #include "pgo/cmd.h"

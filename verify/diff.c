@@ -106,8 +106,8 @@ static int compare(struct pgo_verdict *v, const char *name, const struct side *b
 
 	v->overlap += share_b < share_a ? share_b : share_a;
 	if (!pgo_attrib_is_pseudo(name)) {
-		v->unmatched_before += share_a > 0 ? 0 : share_b;
-		v->unmatched_after += share_b > 0 ? 0 : share_a;
+		v->before.unmatched += share_a > 0 ? 0 : share_b;
+		v->after.unmatched += share_b > 0 ? 0 : share_a;
 	}
 	if (share_b < min_share && share_a < min_share) {
 		v->n_small++;
@@ -116,12 +116,14 @@ static int compare(struct pgo_verdict *v, const char *name, const struct side *b
 	f = PGO_VEC_PUSH(v->findings, v->n_findings, v->findings_room);
 	if (f == NULL || (f->name = pgo_strdup(name)) == NULL)
 		return -1;
-	i = interval_of(b, a, v->replicated);
+	i = interval_of(b, a, v->design.kind != PGO_DESIGN_COUNTS);
 	f->before = share_b;
 	f->after = a->cost.mean / wb->cost.mean;
 	f->change = f->before > 0 ? f->after / f->before - 1 : INFINITY;
 	f->low = i.low;
 	f->high = i.high;
+	f->p = f->q = f->rank_p = NAN;
+	f->group = PGO_NONE;
 	f->samples_before = b->samples;
 	f->samples_after = a->samples;
 	f->verdict = judge(f);
@@ -134,27 +136,31 @@ static void compare_totals(struct pgo_verdict *v, const struct whole *wb, const 
 	struct side b = {wb->cost, wb->samples}, a = {wa->cost, wa->samples};
 	struct pgo_interval i;
 
-	v->samples_before = wb->samples;
-	v->samples_after = wa->samples;
-	v->unnamed_before = wb->unnamed;
-	v->unnamed_after = wa->unnamed;
-	if (!v->same_work)
+	v->before.samples = wb->samples;
+	v->after.samples = wa->samples;
+	v->before.unnamed = wb->unnamed;
+	v->after.unnamed = wa->unnamed;
+	if (v->design.by == PGO_PER_SHARE)
 		return;
-	i = interval_of(&b, &a, v->replicated);
-	v->total_change = wa->cost.mean / wb->cost.mean - 1;
-	v->total_low = i.low;
-	v->total_high = i.high;
+	i = interval_of(&b, &a, v->design.kind != PGO_DESIGN_COUNTS);
+	v->total.valid = true;
+	v->total.change = wa->cost.mean / wb->cost.mean - 1;
+	v->total.low = v->total.t_low = i.low;
+	v->total.high = v->total.t_high = i.high;
 }
 
 int pgo_diff(const struct pgo_attrib *before, const struct pgo_attrib *after,
 	const struct pgo_strtab *strs, double min_share, struct pgo_verdict *v, struct pgo_err *err)
 {
-	struct whole wb = sum_whole(before, v->same_work), wa = sum_whole(after, v->same_work);
+	bool plain = v->design.by != PGO_PER_SHARE;
+	struct whole wb = sum_whole(before, plain), wa = sum_whole(after, plain);
 	size_t ib = 0, ia = 0;
 
-	v->n_before = before->n_reps;
-	v->n_after = after->n_reps;
-	v->replicated = before->n_reps > 1 && after->n_reps > 1;
+	v->before.profiles = v->before.replicates = before->n_reps;
+	v->after.profiles = v->after.replicates = after->n_reps;
+	v->design.replicate = PGO_REPLICATE_PROFILE;
+	v->design.kind =
+		before->n_reps > 1 && after->n_reps > 1 ? PGO_DESIGN_WELCH : PGO_DESIGN_COUNTS;
 	compare_totals(v, &wb, &wa);
 	/* Both sides are sorted by name: one walk over the union. */
 	while (ib < before->n_costs || ia < after->n_costs) {
@@ -167,8 +173,8 @@ int pgo_diff(const struct pgo_attrib *before, const struct pgo_attrib *after,
 			(na != PGO_STR_NONE && nb != na &&
 				strcmp(pgo_strtab_get(strs, na), pgo_strtab_get(strs, nb)) < 0))
 			name = na;
-		b = take(before, &ib, name, v->same_work);
-		a = take(after, &ia, name, v->same_work);
+		b = take(before, &ib, name, plain);
+		a = take(after, &ia, name, plain);
 		if (compare(v, pgo_strtab_get(strs, name), &b, &a, &wb, &wa, min_share) < 0)
 			return pgo_err_nomem(err);
 	}

@@ -18,14 +18,6 @@ struct pgo_verify {
 	struct pgo_verdict verdict;
 };
 
-const char *pgo_change_name(enum pgo_change c)
-{
-	static const char *const names[] = {
-		"unchanged", "regressed", "improved", "moved", "unclear"};
-
-	return names[c];
-}
-
 struct metric {
 	const char *name;
 	double (*of)(const struct pgo_verdict *v);
@@ -43,7 +35,7 @@ static double regression(const struct pgo_verdict *v)
 
 static double total(const struct pgo_verdict *v)
 {
-	return v->total_change;
+	return v->total.change;
 }
 
 static double overlap(const struct pgo_verdict *v)
@@ -53,12 +45,12 @@ static double overlap(const struct pgo_verdict *v)
 
 static double unmatched(const struct pgo_verdict *v)
 {
-	return fmax(v->unmatched_before, v->unmatched_after);
+	return fmax(v->before.unmatched, v->after.unmatched);
 }
 
 static double unnamed(const struct pgo_verdict *v)
 {
-	return fmax(v->unnamed_before, v->unnamed_after);
+	return fmax(v->before.unnamed, v->after.unnamed);
 }
 
 static const struct metric metrics[] = {
@@ -79,7 +71,7 @@ static int bad_gate(const char *text, struct pgo_err *err)
 
 /* Parses "METRIC>N%"; evaluates it if `v` is not NULL. */
 static int run_gate(const char *text, const struct pgo_verdict *v, bool same_work,
-	struct pgo_gate *ret, struct pgo_err *err)
+	struct pgo_fail_if *ret, struct pgo_err *err)
 {
 	size_t len = strcspn(text, "<>");
 	const struct metric *m = NULL;
@@ -112,15 +104,16 @@ static int run_gates(const char *list, struct pgo_verdict *v, bool same_work, st
 	while (list != NULL && *list != '\0') {
 		size_t len = strcspn(list, ",");
 		char *text = pgo_strndup(list, len);
-		struct pgo_gate gate = {text, 0, false};
-		struct pgo_gate *slot;
+		struct pgo_fail_if gate = {text, 0, false};
+		struct pgo_fail_if *slot;
 		int rc;
 
 		if (text == NULL)
 			return pgo_err_nomem(err);
 		rc = run_gate(text, v, same_work, &gate, err);
-		slot = rc == 0 && v != NULL ? PGO_VEC_PUSH(v->gates, v->n_gates, v->gates_room)
-					    : NULL;
+		slot = rc == 0 && v != NULL
+			       ? PGO_VEC_PUSH(v->fail_if, v->n_fail_if, v->fail_if_room)
+			       : NULL;
 		if (slot == NULL)
 			pgo_free(text);
 		else
@@ -146,7 +139,7 @@ struct pgo_verify *pgo_verify_new(const struct pgo_verify_options *o, struct pgo
 	v->o = *o;
 	if (v->o.min_share <= 0)
 		v->o.min_share = DEFAULT_MIN_SHARE;
-	v->verdict.same_work = o->same_work;
+	v->verdict.design.by = o->same_work ? PGO_PER_PROFILE : PGO_PER_SHARE;
 	if (run_gates(o->fail_if, NULL, o->same_work, err) < 0 ||
 		pgo_attrib_init(&v->before, o->before_binary, o->sample_type, err) < 0 ||
 		pgo_attrib_init(&v->after, o->after_binary, o->sample_type, err) < 0) {
@@ -156,17 +149,6 @@ struct pgo_verify *pgo_verify_new(const struct pgo_verify_options *o, struct pgo
 	return v;
 }
 
-static void free_verdict(struct pgo_verdict *v)
-{
-	for (size_t i = 0; i < v->n_findings; i++)
-		pgo_free(v->findings[i].name);
-	for (size_t i = 0; i < v->n_gates; i++)
-		pgo_free(v->gates[i].text);
-	pgo_free(v->findings);
-	pgo_free(v->gates);
-	pgo_free(v->unit);
-}
-
 void pgo_verify_free(struct pgo_verify *v)
 {
 	if (v == NULL)
@@ -174,7 +156,7 @@ void pgo_verify_free(struct pgo_verify *v)
 	pgo_attrib_fini(&v->before);
 	pgo_attrib_fini(&v->after);
 	pgo_strtab_fini(&v->strs);
-	free_verdict(&v->verdict);
+	pgo_verdict_fini(&v->verdict);
 	pgo_free(v);
 }
 
@@ -196,8 +178,9 @@ int pgo_verify_finish(struct pgo_verify *v, struct pgo_err *err)
 			"the profiles before measure %s, those after %s; choose one with "
 			"--sample-type",
 			v->before.unit, v->after.unit);
-	v->verdict.unit = pgo_strdup(v->before.unit);
-	if (v->verdict.unit == NULL)
+	v->verdict.design.unit = pgo_strdup(v->before.unit);
+	v->verdict.design.per = pgo_strdup(v->o.same_work ? "profile" : "share");
+	if (v->verdict.design.unit == NULL || v->verdict.design.per == NULL)
 		return pgo_err_nomem(err);
 	rc = pgo_attrib_finish(&v->before, &v->strs, err);
 	if (rc == 0)
@@ -216,8 +199,8 @@ const struct pgo_verdict *pgo_verify_result(const struct pgo_verify *v)
 
 bool pgo_verdict_failed(const struct pgo_verdict *v)
 {
-	for (size_t i = 0; i < v->n_gates; i++)
-		if (v->gates[i].failed)
+	for (size_t i = 0; i < v->n_fail_if; i++)
+		if (v->fail_if[i].failed)
 			return true;
 	return false;
 }

@@ -1,21 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Before against after: what a rebuild moved.
+ * Before against after: what a rebuild did, and how sure that is.
  *
- * The self cost of every sample goes to a source-level function (verify/attrib.h), each profile is
- * a replicate, and per function the mean over replicates is compared: as shares of the profile's
- * total, or, where the caller says that every profile covers the same amount of work, as plain
- * cost.  Shares sum to one: a function whose cost did not change grows in share when the rest gets
- * faster; plain cost has no such defect.
+ * The self cost of every sample goes to a source-level function (verify/attrib.h).  Costs are
+ * divided by the work that was done, and compared host by host: hosts differ from one another far
+ * more than samples of one host do, so that the host is what is counted, not the sample
+ * (verify/design.h says which hosts are compared with which, verify/compare.h how).
  *
+ *	change    cost after / cost before - 1, of the mean log cost per unit of work
  *	overlap   sum over functions of min(share before, share after); 1 = same mix, 0 = nothing
  *	          in common
- *	verdict   the 95 % interval of the change excludes 0, and the change is at least 5 % of the
- *	          function and 0.1 % of the whole
+ *	q         the share of false findings among those with this q or less (Benjamini, Hochberg)
  *
- * Intervals are Welch's over replicates where both sides have two or more; else they come from the
- * numbers of samples with a design effect of 2, which the result says.  The result is data first
- * (struct pgo_verdict), then text or JSON.
+ * The result is data first (struct pgo_verdict), then text or JSON, "kind": "verdict",
+ * "schema": 2.  Whoever has the verdict may only read it.
  */
 #ifndef PGO_VERIFY_VERIFY_H
 #define PGO_VERIFY_VERIFY_H
@@ -28,10 +26,104 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* MOVED: only one side has the function (renamed, inlined away, new). UNCLEAR: the interval allows
- * both a change and none. */
+struct pgo_gates;        /* verify/gates.h */
+struct pgo_layout_facts; /* verify/layout.h */
+struct pgo_calltree;     /* verify/calltree.h */
+struct pgo_applied;      /* verify/applied.h */
+
+/*
+ * UNCHANGED: the effect is too small to matter, or the interval lies inside 5 %.  MOVED: only one
+ * side has the function, or it changed while the group it belongs to did not (its cost went to
+ * another function of the group).  UNCLEAR: the data allow both a change and none.
+ */
 enum pgo_change { PGO_UNCHANGED, PGO_REGRESSED, PGO_IMPROVED, PGO_MOVED, PGO_UNCLEAR };
+#define PGO_N_CHANGES (PGO_UNCLEAR + 1)
 const char *pgo_change_name(enum pgo_change c); /* "unchanged", "regressed", ... */
+
+enum pgo_outcome {
+	PGO_OUTCOME_NONE_SHOWN,
+	PGO_OUTCOME_WIN,
+	PGO_OUTCOME_LOSS,
+	PGO_OUTCOME_INCOMPARABLE
+};
+const char *pgo_outcome_name(enum pgo_outcome o); /* "no_effect_shown", "win", "loss",
+						     "not_comparable" */
+
+enum pgo_design_kind {
+	PGO_DESIGN_AUTO,
+	PGO_DESIGN_PAIRED,       /* the same hosts before and after */
+	PGO_DESIGN_DID,          /* difference in differences: canary and control, both periods */
+	PGO_DESIGN_WELCH,        /* separate hosts at the same time */
+	PGO_DESIGN_BEFORE_AFTER, /* separate periods: not causal */
+	PGO_DESIGN_COUNTS,       /* one replicate on a side: numbers of samples only */
+};
+const char *pgo_design_name(
+	enum pgo_design_kind k); /* "paired", "difference-in-differences", ... */
+int pgo_design_parse(
+	const char *name, enum pgo_design_kind *ret, struct pgo_err *err) PGO_MUST_CHECK;
+
+enum pgo_replicate_kind { PGO_REPLICATE_HOST, PGO_REPLICATE_HOST_DAY, PGO_REPLICATE_PROFILE };
+const char *pgo_replicate_name(enum pgo_replicate_kind k); /* "host", "host-day", "profile" */
+
+/* What a cost is divided by. */
+enum pgo_per {
+	PGO_PER_WORK,    /* units of work that were counted */
+	PGO_PER_CONTROL, /* size factors of functions outside the program */
+	PGO_PER_PROFILE, /* nothing: every profile covers the same work */
+	PGO_PER_SHARE,   /* the replicate's own total: the whole cannot be compared */
+};
+
+struct pgo_estimate {
+	double change;    /* after / before - 1; infinite if only after has it */
+	double low, high; /* its 95 % interval */
+	double p;         /* two-sided; NAN = could not be tested */
+};
+
+struct pgo_verdict_design {
+	enum pgo_design_kind kind;
+	enum pgo_replicate_kind replicate;
+	enum pgo_per by;
+	char *unit;      /* sample type compared: "cpu/nanoseconds" */
+	char *per;       /* "request", "control cost", "profile", "share" */
+	bool causal;     /* nothing but the build differs between the sides, by design */
+	bool concurrent; /* both sides cover the same time */
+	bool timed;      /* the profiles say when they were taken; else the days are 0 */
+	size_t hosts_before, hosts_after, hosts_both; /* 0 = no host is known */
+	double days_before, days_after;               /* distinct days that have data */
+	char **notes; /* whole sentences: what was assumed, left out, or is weak */
+	size_t n_notes, notes_room;
+};
+
+struct pgo_verdict_total {
+	bool valid;                  /* false with PGO_PER_SHARE */
+	double change, low, high, p; /* the wider of the two intervals below */
+	double t_low, t_high;
+	double bootstrap_low, bootstrap_high;
+	uint64_t bootstrap_rounds; /* 0 = none was possible */
+	double rank_p;             /* signed rank or Mann-Whitney */
+	double before, after;      /* cost per unit of work, in the unit of the sample type */
+	double minimum_detectable; /* smallest change found with 80 % power; NAN = unknown */
+	uint64_t hosts_needed;     /* a side, to show a change as small as `wanted`; 0 = unknown */
+	double days_needed;        /* with the hosts there are; 0 = unknown */
+	double wanted;             /* the change that the two above are for: 0.01 */
+};
+
+/* The before set against itself, split at random. */
+struct pgo_verdict_calibration {
+	bool valid;
+	uint64_t splits;
+	double false_positives; /* share of splits called different at nominal 5 % */
+	double low, high;       /* what 5 % would give with so many splits */
+	char *why;              /* if not valid: why not */
+};
+
+struct pgo_verdict_money {
+	bool valid;
+	double cores, price; /* as given */
+	double cores_saved, cores_low, cores_high;
+	double saved, low, high; /* a year; in the currency of the price */
+	bool priced;
+};
 
 struct pgo_finding {
 	char *name;
@@ -39,34 +131,70 @@ struct pgo_finding {
 				 whole": 0..1 and beyond */
 	double change;        /* after / before - 1; infinite for new ones */
 	double low, high;     /* 95 % interval of `change` */
+	double p, q;          /* NAN = not tested */
+	double rank_p;        /* the same question by ranks; NAN = not tested */
+	bool exact;           /* tested by counts, as too rare for anything else */
 	uint64_t samples_before, samples_after;
+	uint32_t group; /* index in groups, or PGO_NONE */
 	enum pgo_change verdict;
 };
 
-struct pgo_gate {
+/* Functions between which a rebuild shifts cost, for example by inlining: tested as one. */
+struct pgo_finding_group {
+	char *id;
+	char **members; /* names of findings or of functions too small to list */
+	size_t n_members;
+	double before, after, change, low, high, p, q;
+	enum pgo_change verdict;
+};
+
+struct pgo_verdict_side {
+	size_t profiles, replicates;
+	uint64_t samples;
+	double unmatched; /* share of functions that the other side does not have */
+	double unnamed;   /* share of samples without a function */
+};
+
+/* Rows of --work and profiles: what found each other. */
+struct pgo_verdict_work {
+	bool given;
+	uint64_t rows, rows_used, rows_unmatched, rows_zero; /* rows = used + unmatched + zero */
+	uint64_t profiles, profiles_with, profiles_without;  /* profiles = with + without */
+};
+
+/* A condition of --fail-if. */
+struct pgo_fail_if {
 	char *text;   /* "regression>2%" */
-	double value; /* what was measured, in the gate's unit */
+	double value; /* what was measured, in per cent */
 	bool failed;
 };
 
 struct pgo_verdict {
-	size_t n_before, n_after; /* profiles */
-	uint64_t samples_before, samples_after;
-	char *unit;      /* sample type compared */
-	bool same_work;  /* plain cost, not shares */
-	bool replicated; /* intervals over replicates, not from sample counts */
-	double total_change, total_low, total_high; /* of the whole cost; only with same_work */
+	enum pgo_outcome outcome;
+	char *sentence; /* the one that is signed */
+	struct pgo_verdict_design design;
+	struct pgo_verdict_total total;
+	struct pgo_verdict_calibration calibration;
+	struct pgo_verdict_money money;
+	struct pgo_verdict_side before, after;
+	struct pgo_verdict_work work;
 	double overlap;
-	double unmatched_before,
-		unmatched_after;              /* share of functions the other side does not have */
-	double unnamed_before, unnamed_after; /* share of samples without a function */
+	double design_effect; /* measured variance of counts over Poisson's; where counts were used */
+	bool design_effect_assumed;
 	struct pgo_finding
 		*findings; /* by size of the change of cost, largest first; then by name */
 	size_t n_findings, findings_room;
 	size_t n_small; /* functions below min_share on both sides, not listed */
-	size_t n_verdicts[PGO_UNCLEAR + 1];
-	struct pgo_gate *gates;
-	size_t n_gates, gates_room;
+	size_t n_tested;
+	size_t n_verdicts[PGO_N_CHANGES];
+	struct pgo_finding_group *groups;
+	size_t n_groups, groups_room;
+	struct pgo_fail_if *fail_if;
+	size_t n_fail_if, fail_if_room;
+	struct pgo_gates *gates;                               /* may be NULL */
+	struct pgo_layout_facts *layout_before, *layout_after; /* may be NULL */
+	struct pgo_calltree *calltree;                         /* may be NULL */
+	struct pgo_applied *applied;                           /* may be NULL */
 };
 
 struct pgo_verify_options {
@@ -78,9 +206,13 @@ struct pgo_verify_options {
 	/*
 	 * Comma-separated gates "METRIC>N%" or "METRIC<N%"; NULL = none.  Metrics: regression (cost
 	 * added by functions called regressed, in per cent of the whole), total (change of the
-	 * whole cost; needs same_work), overlap, unmatched (larger side), unnamed (larger side).
+	 * whole cost; not with shares), loss (the least loss that the interval allows), overlap,
+	 * unmatched (larger side), unnamed (larger side).
 	 */
 	const char *fail_if;
+	uint64_t bootstrap;          /* rounds; 0 = 10,000 */
+	enum pgo_design_kind design; /* AUTO = as the data allow */
+	double cores, price;         /* for the money; 0 = not given */
 };
 
 struct pgo_verify;
@@ -93,6 +225,7 @@ int pgo_verify_add(
 int pgo_verify_finish(struct pgo_verify *v, struct pgo_err *err) PGO_MUST_CHECK;
 const struct pgo_verdict *pgo_verify_result(const struct pgo_verify *v);
 bool pgo_verdict_failed(const struct pgo_verdict *v);
+void pgo_verdict_fini(struct pgo_verdict *v);
 /* `most`: findings shown at most; 0 = all. */
 void pgo_verdict_text(const struct pgo_verdict *v, size_t most, struct pgo_buf *out);
 void pgo_verdict_json(const struct pgo_verdict *v, struct pgo_json *j);

@@ -158,14 +158,14 @@ static void a_slower_function_is_named_and_an_equal_one_is_not(void **state)
 	}
 	finish(v);
 	r = pgo_verify_result(v);
-	assert_true(r->replicated);
+	assert_int_not_equal(r->design.kind, PGO_DESIGN_COUNTS);
 	assert_int_equal(find(r, "hot")->verdict, PGO_REGRESSED);
 	near(find(r, "hot")->change, 0.15, 1e-9);
 	assert_int_equal(find(r, "steady")->verdict, PGO_UNCHANGED);
-	near(r->total_change, 0.09, 1e-9);
+	near(r->total.change, 0.09, 1e-9);
 	assert_true(pgo_verdict_failed(r));
-	assert_int_equal(r->n_gates, 2);
-	near(r->gates[0].value, 9, 1e-9);
+	assert_int_equal(r->n_fail_if, 2);
+	near(r->fail_if[0].value, 9, 1e-9);
 	pgo_verify_free(v);
 }
 
@@ -205,13 +205,13 @@ static void shares_overlap_and_unmatched_add_up(void **state)
 	finish(v);
 	r = pgo_verify_result(v);
 	near(r->overlap, 0.7, 1e-12);
-	near(r->unmatched_before, 0.3, 1e-12);
-	near(r->unmatched_after, 0.3, 1e-12);
+	near(r->before.unmatched, 0.3, 1e-12);
+	near(r->after.unmatched, 0.3, 1e-12);
 	assert_int_equal(find(r, "gone")->verdict, PGO_MOVED);
 	assert_int_equal(find(r, "fresh")->verdict, PGO_MOVED);
 	/* Names of clones are those of their function. */
 	assert_int_equal(find(r, "clone")->verdict, PGO_UNCHANGED);
-	assert_false(r->replicated);
+	assert_int_equal(r->design.kind, PGO_DESIGN_COUNTS);
 	pgo_verify_free(v);
 }
 
