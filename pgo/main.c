@@ -26,6 +26,7 @@
  *	weights, target_names  weights in words -> options of a plan; the functions of a program
  *	redaction              names hidden from outputs, and the proof of it, for two commands
  *	conf, pipeline         the configuration of `pgo run`; one target through all stages
+ *	tools                  compilers and their like on this machine
  *	show, show_output, show_layout, show_profile
  *	                       views of every file that the program reads or writes
  *	versions               what --version says
