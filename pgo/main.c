@@ -29,6 +29,7 @@
  *	tools                  compilers and their like on this machine
  *	show, show_output, show_layout, show_profile
  *	                       views of every file that the program reads or writes
+ *	fit_check              what a profile is worth for a program, for `pgo check` and `pgo run`
  *	versions               what --version says
  *	man/, completion/      manual pages; bash, zsh, fish
  *
@@ -163,6 +164,7 @@
  * verify/: before against after
  *	verify, verdict, attrib, diff, stats, report
  *	                       whose cost; shares, intervals, verdicts; text and JSON
+ *	gates, gate_limits     measured against limits: pass, warn, fail, skipped, and why
  */
 #include "pgo/cmd.h"
 #include "pgo/core/json.h"
