@@ -321,6 +321,7 @@ static int make_dirs(struct pgo_store *s, struct pgo_err *err)
 		rc = pgo_mkdirs(temp, err);
 	if (rc == 0)
 		rc = each_name(s, temp, remove_temp, err);
+	pgo_file_sweep(s->dir, NULL);
 	pgo_free(objects);
 	pgo_free(temp);
 	return rc;

@@ -44,6 +44,12 @@ int pgo_outfiles_commit(struct pgo_outfile **files, size_t n, struct pgo_err *er
 /* Takes `f`: throws the temporary file away.  NULL is fine. */
 void pgo_outfile_abort(struct pgo_outfile *f);
 
+/*
+ * Removes temporary files that killed writers left in `dir`: those for the file `base`, or for any if
+ * NULL.  Only for who holds the lock under which they are written; what cannot be removed stays.
+ */
+void pgo_file_sweep(const char *dir, const char *base);
+
 /* mkdir -p. */
 int pgo_mkdirs(const char *path, struct pgo_err *err) PGO_MUST_CHECK;
 bool pgo_path_exists(const char *path);

@@ -44,9 +44,15 @@ int pgo_mkdirs(const char *path, struct pgo_err *err)
 		saved = *p;
 		*p = '\0';
 		/* EEXIST is judged at the end; a directory that cannot be written may exist. */
-		if (mkdir(part, 0777) < 0 && errno != EEXIST &&
-			(stat(part, &st) < 0 || !S_ISDIR(st.st_mode)))
-			r = pgo_err_errno(err, PGO_EIO, "%s: the directory cannot be made", part);
+		if (mkdir(part, 0777) < 0 && errno != EEXIST) {
+			int why = errno;
+
+			if (stat(part, &st) < 0 || !S_ISDIR(st.st_mode)) {
+				errno = why;
+				r = pgo_err_errno(
+					err, PGO_EIO, "%s: the directory cannot be made", part);
+			}
+		}
 		*p = saved;
 	}
 	if (r == 0 && (stat(path, &st) < 0 || !S_ISDIR(st.st_mode)))
@@ -56,6 +62,38 @@ int pgo_mkdirs(const char *path, struct pgo_err *err)
 			path);
 	pgo_free(part);
 	return r;
+}
+
+/* ---------------------------------------------------------------- what killed writers left */
+
+#define RANDOM_PART 6
+
+/* ".BASE.XXXXXX.tmp", as pgo_outfile_open() makes them. */
+static bool is_left_of(const char *name, const char *base)
+{
+	size_t len = strlen(name), stem = base != NULL ? strlen(base) : 0;
+	size_t tail = 1 + RANDOM_PART + strlen(".tmp");
+
+	if (name[0] != '.' || len < 1 + tail + (base == NULL) ||
+		strcmp(name + len - 4, ".tmp") != 0 || name[len - tail] != '.')
+		return false;
+	for (size_t i = len - tail + 1; i < len - 4; i++)
+		if (!((name[i] >= '0' && name[i] <= '9') || (name[i] >= 'A' && name[i] <= 'Z') ||
+			    (name[i] >= 'a' && name[i] <= 'z')))
+			return false;
+	return base == NULL || (len == 1 + stem + tail && memcmp(name + 1, base, stem) == 0);
+}
+
+void pgo_file_sweep(const char *dir, const char *base)
+{
+	DIR *d = opendir(dir);
+	const struct dirent *e;
+
+	while (d != NULL && (e = readdir(d)) != NULL)
+		if (is_left_of(e->d_name, base))
+			unlinkat(dirfd(d), e->d_name, 0);
+	if (d != NULL)
+		closedir(d);
 }
 
 /* ---------------------------------------------------------------- listing */

@@ -247,6 +247,38 @@ static void directories_are_made_with_their_parents(void **state)
 	assert_string_equal(pgo_path_base("a/"), "");
 }
 
+static void a_sweep_takes_what_killed_writers_left_and_nothing_else(void **state)
+{
+	static const struct {
+		const char *name;
+		bool stays_one, stays_any;
+	} cases[] = {
+		{".out.prof.aZ09xy.tmp", false, false},
+		{".out.prof.aZ09x.tmp", true, true},
+		{".out.prof.aZ09xyz.tmp", true, true},
+		{".out.prof.aZ0-xy.tmp", true, true},
+		{"out.prof.aZ09xy.tmp", true, true},
+		{".out.prof.tmp", true, true},
+		{".out.prof", true, true},
+		{"out.prof", true, true},
+		{".other.aZ09xy.tmp", true, false},
+		{"..hidden.aZ09xy.tmp", true, false},
+		{".aZ09xy.tmp", true, true},
+	};
+	size_t n = sizeof cases / sizeof *cases;
+
+	for (int any = 0; any < 2; any++) {
+		for (size_t i = 0; i < n; i++)
+			scratch_file(*state, cases[i].name, "", 0);
+		pgo_file_sweep(scratch_dir(*state), any ? NULL : "out.prof");
+		for (size_t i = 0; i < n; i++)
+			if (pgo_path_exists(scratch_path(*state, cases[i].name)) !=
+				(any ? cases[i].stays_any : cases[i].stays_one))
+				fail_msg("%s, %s", cases[i].name, any ? "any" : "one");
+	}
+	pgo_file_sweep(scratch_path(*state, "not there"), NULL);
+}
+
 /* Builds a tree and gives its listing as "a b c", relative to the scratch directory. */
 static void list(void *state, const char *what, char *ret, size_t size)
 {
@@ -369,6 +401,7 @@ int main(void)
 		WITH_DIR(read_only_directories_are_refused),
 		WITH_DIR(long_names_still_fit_with_the_temporary_part),
 		WITH_DIR(directories_are_made_with_their_parents),
+		WITH_DIR(a_sweep_takes_what_killed_writers_left_and_nothing_else),
 		WITH_DIR(listings_are_sorted_and_leave_hidden_files_out),
 		WITH_DIR(loops_of_links_end),
 		WITH_DIR(a_name_with_brackets_that_exists_is_no_pattern),
