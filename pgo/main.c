@@ -26,6 +26,8 @@
  *	weights, target_names  weights in words -> options of a plan; the functions of a program
  *	redaction              names hidden from outputs, and the proof of it, for two commands
  *	conf, pipeline         the configuration of `pgo run`; one target through all stages
+ *	state, state_change, state_lock, state_log, state_migrate, state_impl
+ *	                       what is kept of a target between runs: results, links, log
  *	tools                  compilers and their like on this machine
  *	show, show_output, show_layout, show_profile
  *	                       views of every file that the program reads or writes
