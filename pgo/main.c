@@ -12,7 +12,7 @@
  * pgo/: the program
  *	main                   this file: the command table
  *	cmd                    the frame that commands share: options, messages, exit codes
- *	cmd_check_redaction, cmd_convert, cmd_fetch, cmd_finish, cmd_import, cmd_merge, cmd_plan,
+ *	cmd_check_redaction, cmd_convert, cmd_doctor, cmd_fetch, cmd_finish, cmd_import, cmd_merge, cmd_plan,
  *	cmd_push, cmd_reduce, cmd_run, cmd_show, cmd_tune, cmd_verify
  *	                       one a subcommand: arguments -> library -> print
  *	input                  any file a user may name as a profile -> readers
@@ -28,6 +28,8 @@
  *	conf, pipeline         the configuration of `pgo run`; one target through all stages
  *	state, state_change, state_lock, state_log, state_migrate, state_impl
  *	                       what is kept of a target between runs: results, links, log
+ *	doctor, doctor_machine, doctor_program
+ *	                       what machine, compilers, a program and a store allow
  *	tools                  compilers and their like on this machine
  *	show, show_output, show_layout, show_profile
  *	                       views of every file that the program reads or writes
@@ -181,6 +183,7 @@
 const struct pgo_cmd *const pgo_cmds[] = {
 	&pgo_cmd_check_redaction,
 	&pgo_cmd_convert,
+	&pgo_cmd_doctor,
 	&pgo_cmd_fetch,
 	&pgo_cmd_finish,
 	&pgo_cmd_import,
