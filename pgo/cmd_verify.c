@@ -3,6 +3,7 @@
 
 #include "pgo/core/diag.h"
 #include "pgo/operands.h"
+#include "verify/attrib.h"
 #include "verify/verify.h"
 
 #include <string.h>
@@ -49,14 +50,24 @@ static const struct pgo_opt_table table = {
 	opts,
 };
 
-static int add_before(void *ctx, struct pgo_reader *r, struct pgo_err *err)
-{
-	return pgo_verify_add(ctx, false, r, err);
-}
+struct adding {
+	struct pgo_verify *v;
+	bool after;
+};
 
-static int add_after(void *ctx, struct pgo_reader *r, struct pgo_err *err)
+static int add_profile(
+	void *ctx, const struct pgo_merge_input *in, struct pgo_reader *r, struct pgo_err *err)
 {
-	return pgo_verify_add(ctx, true, r, err);
+	const struct adding *a = ctx;
+	const struct pgo_attrib_input about = {
+		.name = in->name,
+		.host = in->host,
+		.version = in->record != NULL ? in->record->version : NULL,
+		.time_ns = in->time_ns,
+		.duration_ns = in->record != NULL ? in->record->duration_ns : 0,
+	};
+
+	return pgo_verify_add(a->v, a->after, r, &about, err);
 }
 
 static int add_side(struct pgo_verify *v, bool after, const struct pgo_opt_list *named,
@@ -73,9 +84,9 @@ static int add_side(struct pgo_verify *v, bool after, const struct pgo_opt_list 
 	for (int i = 0; i < n_operands && rc == 0; i++)
 		rc = pgo_operands_add(&files, operands[i], err);
 	if (rc == 0)
-		rc = pgo_operands_read(&files, &io,
-			after ? "reading profiles after" : "reading profiles before",
-			after ? add_after : add_before, v, err);
+		rc = pgo_operands_visit(&files, &io,
+			after ? "reading profiles after" : "reading profiles before", add_profile,
+			&(struct adding){v, after}, err);
 	pgo_operands_fini(&files);
 	return rc;
 }

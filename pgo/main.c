@@ -166,7 +166,7 @@
  *	                       encode, read back, compare, then write all or none
  *
  * verify/: before against after
- *	verify, verdict, attrib, costs, diff, stats, report
+ *	verify, verdict, attrib, attrib_read, attrib_names, costs, diff, stats, report
  *	                       whose cost; shares, intervals, verdicts; text and JSON
  *	gates, gate_limits     measured against limits: pass, warn, fail, skipped, and why
  */

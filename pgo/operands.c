@@ -116,31 +116,56 @@ int pgo_operands_add(struct pgo_operands *s, const char *path, struct pgo_err *e
 	return rc;
 }
 
-static int read_file(const char *path, const struct pgo_input_options *o,
-	int (*each)(void *ctx, struct pgo_reader *r, struct pgo_err *err), void *ctx,
-	struct pgo_err *err)
+typedef int visit_fn(
+	void *ctx, const struct pgo_merge_input *in, struct pgo_reader *r, struct pgo_err *err);
+
+static int visit_file(const struct pgo_merge_input *file, const struct pgo_input_options *o,
+	visit_fn *each, void *ctx, struct pgo_err *err)
 {
 	struct pgo_input in;
-	int rc = pgo_input_open(path, o, &in, err);
+	int rc = pgo_input_open(file->path, o, &in, err);
 
 	if (rc < 0)
 		return rc;
 	for (size_t i = 0; i < in.n && rc == 0; i++)
-		rc = each(ctx, in.readers[i], err);
+		rc = each(ctx, file, in.readers[i], err);
 	pgo_input_close(&in);
 	return rc;
+}
+
+int pgo_operands_visit(const struct pgo_operands *s, const struct pgo_input_options *o,
+	const char *what, visit_fn *each, void *ctx, struct pgo_err *err)
+{
+	int rc = 0;
+
+	for (size_t i = 0; i < s->n && rc == 0; i++) {
+		pgo_progress(what, i, s->n, "files");
+		rc = visit_file(&s->in[i], o, each, ctx, err);
+	}
+	pgo_progress_end();
+	return rc;
+}
+
+/* Who does not care about the file. */
+struct plain_visit {
+	int (*each)(void *ctx, struct pgo_reader *r, struct pgo_err *err);
+	void *ctx;
+};
+
+static int visit_plainly(
+	void *ctx, const struct pgo_merge_input *in, struct pgo_reader *r, struct pgo_err *err)
+{
+	const struct plain_visit *v = ctx;
+
+	(void)in;
+	return v->each(v->ctx, r, err);
 }
 
 int pgo_operands_read(const struct pgo_operands *s, const struct pgo_input_options *o,
 	const char *what, int (*each)(void *ctx, struct pgo_reader *r, struct pgo_err *err),
 	void *ctx, struct pgo_err *err)
 {
-	int rc = 0;
+	struct plain_visit v = {each, ctx};
 
-	for (size_t i = 0; i < s->n && rc == 0; i++) {
-		pgo_progress(what, i, s->n, "files");
-		rc = read_file(s->in[i].path, o, each, ctx, err);
-	}
-	pgo_progress_end();
-	return rc;
+	return pgo_operands_visit(s, o, what, visit_plainly, &v, err);
 }

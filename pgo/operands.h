@@ -34,6 +34,12 @@ int pgo_operands_add_record(struct pgo_operands *s, const char *dir,
 int pgo_operands_read(const struct pgo_operands *s, const struct pgo_input_options *o,
 	const char *what, int (*each)(void *ctx, struct pgo_reader *r, struct pgo_err *err),
 	void *ctx, struct pgo_err *err) PGO_MUST_CHECK;
+/* The same, with what is known of the file each profile is in. */
+int pgo_operands_visit(const struct pgo_operands *s, const struct pgo_input_options *o,
+	const char *what,
+	int (*each)(void *ctx, const struct pgo_merge_input *in, struct pgo_reader *r,
+		struct pgo_err *err),
+	void *ctx, struct pgo_err *err) PGO_MUST_CHECK;
 void pgo_operands_fini(struct pgo_operands *s);
 
 #endif

@@ -1,312 +1,309 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Sums: frames, replicates and rows.  Reading is attrib_read.c, naming attrib_names.c. */
 #include "verify/attrib.h"
 
-#include "convert/lines.h"
-#include "convert/rules_name.h"
-#include "pgo/core/elf.h"
-#include "pgo/core/file.h"
-#include "pgo/core/resolve.h"
 #include "pgo/core/vec.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 
 #define NAMES_BUDGET ((size_t)1 << 30)
+#define SETTLE_ROWS ((size_t)1 << 20)
+#define MAX_ROWS ((size_t)1 << 24)
 
 int pgo_attrib_init(
-	struct pgo_attrib *a, const char *binary, const char *sample_type, struct pgo_err *err)
+	struct pgo_attrib *a, bool after, const struct pgo_attrib_options *o, struct pgo_err *err)
 {
 	memset(a, 0, sizeof *a);
-	a->binary = binary;
-	a->sample_type = sample_type;
+	a->o = *o;
+	a->after = after;
+	if (a->o.host_label == NULL)
+		a->o.host_label = "host";
+	if (a->o.max_rows == 0)
+		a->o.max_rows = MAX_ROWS;
+	a->settle_at = SETTLE_ROWS < a->o.max_rows ? SETTLE_ROWS : a->o.max_rows;
+	pgo_map_init(&a->frame_map);
+	pgo_map_init(&a->row_map);
 	if (pgo_strtab_init(&a->names, NAMES_BUDGET) < 0)
 		return pgo_err_nomem(err);
-	if (binary != NULL && (a->elf = pgo_elf_open(binary, err)) == NULL)
+	if (o->binary != NULL && (a->elf = pgo_elf_open(o->binary, err)) == NULL)
 		return err != NULL ? (int)err->code : PGO_EIO;
 	return 0;
 }
 
+static void drop_rows(struct pgo_attrib *a)
+{
+	pgo_free(a->rows);
+	a->rows = NULL;
+	a->n_rows = a->rows_room = 0;
+	pgo_map_fini(&a->row_map);
+	pgo_map_init(&a->row_map);
+}
+
 void pgo_attrib_fini(struct pgo_attrib *a)
 {
+	drop_rows(a);
 	pgo_elf_close(a->elf);
 	pgo_free(a->unit);
+	pgo_free(a->frames);
 	pgo_free(a->reps);
-	pgo_free(a->costs);
-	pgo_free(a->addrs);
+	pgo_map_fini(&a->frame_map);
 	pgo_strtab_fini(&a->names);
 	memset(a, 0, sizeof *a);
 }
 
-bool pgo_attrib_is_pseudo(const char *name)
+uint32_t pgo_attrib_frame(
+	struct pgo_attrib *a, uint64_t addr, uint32_t name, uint32_t up, uint32_t kind)
 {
-	return name[0] == '[';
+	struct pgo_attrib_frame f = {
+		.key = {addr, name, up, kind, 0}, .named = UINT32_MAX, .own = UINT32_MAX};
+	uint32_t i =
+		pgo_map_find_key(&a->frame_map, a->frames, sizeof *a->frames, &f.key, sizeof f.key);
+	struct pgo_attrib_frame *slot;
+
+	if (i != PGO_MAP_NONE)
+		return i;
+	i = (uint32_t)a->n_frames;
+	slot = i < UINT32_MAX - 1 ? PGO_VEC_PUSH(a->frames, a->n_frames, a->frames_room) : NULL;
+	if (slot == NULL)
+		return UINT32_MAX;
+	if (kind != PGO_FRAME_ADDRESS)
+		f.named = i;
+	*slot = f;
+	return pgo_map_add_key(&a->frame_map, &f.key, sizeof f.key, i) < 0 ? UINT32_MAX : i;
 }
 
-static bool is_lbr_type(const struct pgo_profile *p, uint32_t column)
+int pgo_attrib_push_row(
+	struct pgo_attrib *a, uint32_t frame, uint32_t rep, int64_t value, uint64_t samples)
 {
-	return strncmp(pgo_profile_str(p, p->sample_types[column].type), "lbr_", 4) == 0;
-}
+	struct pgo_attrib_row row = {{frame, rep}, value, samples};
+	uint32_t i =
+		pgo_map_find_key(&a->row_map, a->rows, sizeof *a->rows, &row.key, sizeof row.key);
+	struct pgo_attrib_row *slot;
 
-/* The column that says what execution costs: as asked, else CPU time, else the default type, else
- * the last that is no branch record. */
-static uint32_t cost_column(const struct pgo_profile *p, const char *asked)
-{
-	uint32_t c = pgo_profile_sample_type(p, asked != NULL ? asked : "cpu");
-
-	if (c != PGO_NONE || asked != NULL)
-		return c;
-	if (p->default_sample_type != 0)
-		c = pgo_profile_sample_type(p, pgo_profile_str(p, p->default_sample_type));
-	if (c != PGO_NONE && !is_lbr_type(p, c))
-		return c;
-	for (c = (uint32_t)p->n_sample_types; c-- > 0;)
-		if (!is_lbr_type(p, c))
-			return c;
-	return PGO_NONE;
-}
-
-static int check_unit(struct pgo_attrib *a, const struct pgo_profile *p, uint32_t column,
-	const char *name, struct pgo_err *err)
-{
-	char *unit;
-	int rc = 0;
-
-	if (column == PGO_NONE)
-		return pgo_err_set(err, PGO_EMISMATCH,
-			"%s has no sample type '%s'; `pgo show` lists those it has", name,
-			a->sample_type != NULL ? a->sample_type : "cpu");
-	unit = pgo_asprintf("%s/%s", pgo_profile_str(p, p->sample_types[column].type),
-		pgo_profile_str(p, p->sample_types[column].unit));
-	if (unit == NULL)
-		return pgo_err_nomem(err);
-	if (a->unit == NULL) {
-		a->unit = unit;
+	if (i != PGO_MAP_NONE) {
+		/* What overflows is refused where all of a replicate is summed up. */
+		if (__builtin_add_overflow(a->rows[i].value, value, &a->rows[i].value))
+			a->rows[i].value = INT64_MAX;
+		a->rows[i].samples += samples;
 		return 0;
 	}
-	if (strcmp(a->unit, unit) != 0)
-		rc = pgo_err_set(err, PGO_EMISMATCH,
-			"%s measures %s but the profiles before it measure %s; choose one with "
-			"--sample-type",
-			name, unit, a->unit);
-	pgo_free(unit);
-	return rc;
-}
-
-struct leaf_sum {
-	int64_t value;
-	uint64_t samples;
-};
-
-/* Sums the column by leaf location: everything else about a sample is irrelevant to self cost. */
-static int sum_leaves(
-	struct pgo_reader *r, uint32_t column, struct leaf_sum *sums, struct pgo_err *err)
-{
-	uint32_t count = pgo_profile_sample_type(r->head, "samples");
-	struct pgo_sample s;
-	int rc;
-
-	while ((rc = pgo_reader_next(r, &s, err)) > 0) {
-		int64_t v = s.value[column];
-
-		if (v <= 0 || s.n_loc == 0)
-			continue;
-		if (__builtin_add_overflow(sums[s.loc[0]].value, v, &sums[s.loc[0]].value))
-			return pgo_err_set(err, PGO_ELIMIT,
-				"the values of one location add up to more than 2^63");
-		sums[s.loc[0]].samples += count != PGO_NONE ? (uint64_t)s.value[count] : 1;
-	}
-	return rc;
-}
-
-static uint32_t add_name(struct pgo_strtab *t, const char *name)
-{
-	return pgo_strtab_add(t, name, pgo_name_cut_tails(name, strlen(name)));
-}
-
-/* The name a profile itself gives to a location. */
-static uint32_t own_name(
-	struct pgo_attrib *a, const struct pgo_profile *p, const struct pgo_location *l)
-{
-	char file[300];
-
-	if (l->n_lines != 0) {
-		const struct pgo_function *f = &p->functions[p->lines[l->first_line].function];
-
-		return add_name(&a->names,
-			pgo_profile_str(p, f->system_name != 0 ? f->system_name : f->name));
-	}
-	if (l->mapping == PGO_NONE)
-		return pgo_strtab_puts(&a->names, "[unknown]");
-	snprintf(file, sizeof file, "[%s]",
-		pgo_path_base(pgo_profile_str(p, p->mappings[l->mapping].filename)));
-	return pgo_strtab_puts(&a->names, file);
-}
-
-static int push_named(struct pgo_attrib *a, uint32_t name, uint32_t rep, const struct leaf_sum *s)
-{
-	struct pgo_cost *c = PGO_VEC_PUSH(a->costs, a->n_costs, a->costs_room);
-
-	if (c == NULL || name == PGO_STR_NONE)
+	i = (uint32_t)a->n_rows;
+	slot = i < UINT32_MAX - 1 ? PGO_VEC_PUSH(a->rows, a->n_rows, a->rows_room) : NULL;
+	if (slot == NULL)
 		return -1;
-	*c = (struct pgo_cost){name, rep, s->value, s->samples};
+	*slot = row;
+	return pgo_map_add_key(&a->row_map, &row.key, sizeof row.key, i);
+}
+
+/* ---- settling */
+
+static bool same_window(const struct pgo_cost_rep *x, const struct pgo_cost_rep *y)
+{
+	return x->control == y->control && x->host == y->host && x->build == y->build &&
+	       x->version == y->version && (x->host != 0 || x->input == y->input) &&
+	       pgo_cost_rep_day(x) == pgo_cost_rep_day(y);
+}
+
+static int by_window(const void *pa, const void *pb, void *ctx)
+{
+	const struct pgo_attrib *a = ctx;
+	uint32_t ia = *(const uint32_t *)pa, ib = *(const uint32_t *)pb;
+	const struct pgo_cost_rep *x = &a->reps[ia], *y = &a->reps[ib];
+	int64_t dx = pgo_cost_rep_day(x), dy = pgo_cost_rep_day(y);
+
+	if (x->control != y->control)
+		return x->control ? 1 : -1;
+	if (x->host != y->host)
+		return x->host < y->host ? -1 : 1;
+	if (x->host == 0 && x->input != y->input)
+		return x->input < y->input ? -1 : 1;
+	if (x->build != y->build)
+		return x->build < y->build ? -1 : 1;
+	if (x->version != y->version)
+		return x->version < y->version ? -1 : 1;
+	if (dx != dy)
+		return dx < dy ? -1 : 1;
+	return (ia > ib) - (ia < ib);
+}
+
+static void join_rep(struct pgo_cost_rep *into, const struct pgo_cost_rep *r)
+{
+	if (into->input != r->input)
+		into->input = 0;
+	if (r->start_ns < into->start_ns)
+		into->start_ns = r->start_ns;
+	if (r->end_ns > into->end_ns)
+		into->end_ns = r->end_ns;
+	into->work = into->work < 0 || r->work < 0 ? -1 : into->work + r->work;
+}
+
+/* Windows of one host, build and day become one replicate: new_of[old] = new. */
+static int join_windows(struct pgo_attrib *a, uint32_t *new_of)
+{
+	uint32_t *order = pgo_malloc((a->n_reps + 1) * sizeof *order);
+	struct pgo_cost_rep *joined = pgo_calloc(a->n_reps + 1, sizeof *joined);
+	size_t n = 0;
+
+	if (order == NULL || joined == NULL) {
+		pgo_free(order);
+		pgo_free(joined);
+		return -1;
+	}
+	for (size_t i = 0; i < a->n_reps; i++)
+		order[i] = (uint32_t)i;
+	qsort_r(order, a->n_reps, sizeof *order, by_window, a);
+	for (size_t i = 0; i < a->n_reps; i++) {
+		const struct pgo_cost_rep *r = &a->reps[order[i]];
+
+		if (i > 0 && same_window(&a->reps[order[i - 1]], r))
+			join_rep(&joined[n - 1], r);
+		else
+			joined[n++] = *r;
+		new_of[order[i]] = (uint32_t)(n - 1);
+	}
+	pgo_free(order);
+	pgo_free(a->reps);
+	a->reps = joined;
+	a->reps_room = a->n_reps + 1;
+	a->n_reps = n;
 	return 0;
 }
 
-static int push_addr(struct pgo_attrib *a, uint64_t vaddr, uint32_t rep, const struct leaf_sum *s)
+/* All rows again, of functions; `new_of` (may be NULL) numbers replicates anew. */
+static int rebuild_rows(struct pgo_attrib *a, const uint32_t *new_of)
 {
-	struct pgo_addr_cost *c = PGO_VEC_PUSH(a->addrs, a->n_addrs, a->addrs_room);
-
-	if (c == NULL)
-		return -1;
-	*c = (struct pgo_addr_cost){vaddr, rep, s->value, s->samples};
-	return 0;
-}
-
-static int push_leaves(struct pgo_attrib *a, const struct pgo_profile *p,
-	const struct leaf_sum *sums, struct pgo_err *err)
-{
-	struct pgo_resolver resolver = {0};
-	uint32_t rep = (uint32_t)a->n_reps - 1;
+	struct pgo_attrib_row *old = a->rows;
+	size_t n = a->n_rows;
 	int rc = 0;
 
-	if (a->elf != NULL && (rc = pgo_resolver_init(&resolver, p, a->elf, NULL, err)) < 0)
-		return rc;
-	for (size_t i = 0; i < p->n_locations && rc == 0; i++) {
-		bool ours = a->elf != NULL && resolver.at[i].loss == PGO_LOSS_NONE;
+	a->rows = NULL;
+	a->n_rows = a->rows_room = 0;
+	pgo_map_fini(&a->row_map);
+	pgo_map_init(&a->row_map);
+	for (size_t i = 0; i < n && rc == 0; i++) {
+		uint32_t named = a->frames[old[i].key.frame].named;
+		uint32_t rep = new_of != NULL ? new_of[old[i].key.rep] : old[i].key.rep;
+		uint32_t frame = pgo_attrib_frame(
+			a, 0, a->frames[named].key.name, 0, a->frames[named].key.kind);
 
-		if (sums[i].value == 0)
-			continue;
-		a->reps[rep].total += (double)sums[i].value;
-		a->reps[rep].samples += sums[i].samples;
-		rc = ours ? push_addr(a, resolver.at[i].vaddr, rep, &sums[i])
-			  : push_named(a, own_name(a, p, &p->locations[i]), rep, &sums[i]);
+		rc = frame == UINT32_MAX
+			     ? -1
+			     : pgo_attrib_push_row(a, frame, rep, old[i].value, old[i].samples);
 	}
-	pgo_resolver_fini(&resolver);
+	pgo_free(old);
+	return rc;
+}
+
+/* What was counted at addresses belongs to the places they mean. */
+static void move_masses(struct pgo_attrib *a)
+{
+	for (size_t i = 0; i < a->n_frames; i++) {
+		struct pgo_attrib_frame *from = &a->frames[i], *to = &a->frames[from->named];
+
+		if (from == to)
+			continue;
+		to->value += from->value;
+		to->samples += from->samples;
+		from->value = 0;
+		from->samples = 0;
+	}
+}
+
+int pgo_attrib_settle(struct pgo_attrib *a, bool between, struct pgo_err *err)
+{
+	uint32_t *new_of = NULL;
+	int rc = pgo_attrib_name_frames(a, err);
+
+	if (rc < 0)
+		return rc;
+	move_masses(a);
+	rc = rebuild_rows(a, NULL);
+	if (rc == 0 && between && (a->coarse || a->n_rows > a->o.max_rows)) {
+		a->coarse = true;
+		new_of = pgo_malloc((a->n_reps + 1) * sizeof *new_of);
+		rc = new_of == NULL ? -1 : join_windows(a, new_of);
+		if (rc == 0)
+			rc = rebuild_rows(a, new_of);
+		pgo_free(new_of);
+	}
+	if (a->settle_at < 2 * a->n_rows)
+		a->settle_at = 2 * a->n_rows;
 	return rc < 0 ? pgo_err_nomem(err) : 0;
 }
 
-int pgo_attrib_add(struct pgo_attrib *a, struct pgo_reader *r, struct pgo_err *err)
-{
-	const struct pgo_profile *p = r->head;
-	uint32_t column = cost_column(p, a->sample_type);
-	struct leaf_sum *sums = NULL;
-	int rc;
+/* ---- the end */
 
-	rc = check_unit(a, p, column, r->name, err);
-	if (rc < 0)
-		return rc;
-	sums = pgo_calloc(p->n_locations, sizeof *sums);
-	if (sums == NULL || PGO_VEC_PUSH(a->reps, a->n_reps, a->reps_room) == NULL) {
-		rc = pgo_err_nomem(err);
-		goto out;
+static uint32_t take_str(const struct pgo_attrib *a, struct pgo_costs *to, uint32_t id)
+{
+	return id == 0 ? 0 : pgo_strtab_take(&to->strs, &a->names.strs[id]);
+}
+
+static int give_reps(const struct pgo_attrib *a, struct pgo_costs *to, uint32_t *ret_first)
+{
+	*ret_first = (uint32_t)to->n_reps;
+	for (size_t i = 0; i < a->n_reps; i++) {
+		struct pgo_cost_rep r = a->reps[i];
+
+		r.host = take_str(a, to, r.host);
+		r.input = take_str(a, to, r.input);
+		r.build = take_str(a, to, r.build);
+		r.version = take_str(a, to, r.version);
+		if (r.host == PGO_STR_NONE || r.input == PGO_STR_NONE || r.build == PGO_STR_NONE ||
+			r.version == PGO_STR_NONE || pgo_costs_add_rep(to, &r) == UINT32_MAX)
+			return -1;
 	}
-	rc = sum_leaves(r, column, sums, err);
-	if (rc < 0) {
-		pgo_err_prefix(err, "%s", r->name);
-		goto out;
+	return 0;
+}
+
+/* Frames of functions get an item each. */
+static int give_rows(const struct pgo_attrib *a, struct pgo_costs *to, uint32_t first_rep)
+{
+	uint32_t *item_of = pgo_malloc((a->n_frames + 1) * sizeof *item_of);
+	int rc = item_of == NULL ? -1 : 0;
+
+	for (size_t i = 0; i < a->n_frames && rc == 0; i++)
+		item_of[i] = UINT32_MAX;
+	for (size_t i = 0; i < a->n_rows && rc == 0; i++) {
+		const struct pgo_attrib_row *row = &a->rows[i];
+		const struct pgo_attrib_frame *f = &a->frames[row->key.frame];
+		uint32_t *item = &item_of[row->key.frame];
+
+		if (*item == UINT32_MAX)
+			*item = pgo_costs_add_item(to, pgo_strtab_get(&a->names, f->key.name),
+				(enum pgo_item_place)f->key.kind);
+		rc = *item == UINT32_MAX ? -1
+					 : pgo_costs_add(to, *item, first_rep + row->key.rep,
+						   row->value, row->samples);
 	}
-	rc = push_leaves(a, p, sums, err);
-	if (rc == 0 && a->reps[a->n_reps - 1].total <= 0)
-		rc = pgo_err_set(err, PGO_EEMPTY,
-			"%s has no samples with a %s value; choose another --sample-type (`pgo "
-			"show` lists them)",
-			r->name, a->unit);
-out:
-	pgo_free(sums);
+	pgo_free(item_of);
 	return rc;
 }
 
-static int by_addr(const void *pa, const void *pb)
+static int take_unit(const struct pgo_attrib *a, struct pgo_costs *to, struct pgo_err *err)
 {
-	const struct pgo_addr_cost *a = pa, *b = pb;
+	const char *unit = a->unit != NULL ? a->unit : "";
 
-	return a->vaddr != b->vaddr ? (a->vaddr < b->vaddr ? -1 : 1)
-				    : (a->rep > b->rep) - (a->rep < b->rep);
+	if (to->unit == NULL)
+		return (to->unit = pgo_strdup(unit)) == NULL ? pgo_err_nomem(err) : 0;
+	if (strcmp(to->unit, unit) == 0)
+		return 0;
+	return pgo_err_set(err, PGO_EMISMATCH,
+		"the profiles before measure %s, those after %s; choose one with --sample-type",
+		a->after ? to->unit : unit, a->after ? unit : to->unit);
 }
 
-static uint32_t name_of_address(struct pgo_attrib *a, const struct pgo_lines *lines,
-	const struct pgo_strtab *strs, uint64_t vaddr)
+int pgo_attrib_finish(struct pgo_attrib *a, struct pgo_costs *to, struct pgo_err *err)
 {
-	struct pgo_frame frames[PGO_MAX_FRAMES];
-	const struct pgo_symbol *sym;
-	uint64_t end;
+	uint32_t first_rep;
+	int rc = take_unit(a, to, err);
 
-	if (lines != NULL && pgo_lines_at(lines, vaddr, frames, &end) > 0 &&
-		frames[0].function != 0)
-		return add_name(&a->names, pgo_strtab_get(strs, frames[0].function));
-	sym = pgo_elf_symbol(a->elf, vaddr);
-	return sym != NULL ? add_name(&a->names, sym->name)
-			   : pgo_strtab_puts(&a->names, "[unknown]");
-}
-
-/* Addresses to names: debug information is opened once for all of them. */
-static int name_addresses(struct pgo_attrib *a, struct pgo_err *err)
-{
-	uint64_t *wanted = pgo_malloc(a->n_addrs * sizeof *wanted);
-	struct pgo_lines *lines = NULL;
-	struct pgo_strtab strs;
-	size_t n = 0;
-	int rc = 0;
-
-	if (wanted == NULL || pgo_strtab_init(&strs, NAMES_BUDGET) < 0) {
-		pgo_free(wanted);
+	if (rc == 0)
+		rc = pgo_attrib_settle(a, true, err);
+	if (rc < 0)
+		return rc;
+	to->coarse = to->coarse || a->coarse;
+	if (give_reps(a, to, &first_rep) < 0 || give_rows(a, to, first_rep) < 0)
 		return pgo_err_nomem(err);
-	}
-	qsort(a->addrs, a->n_addrs, sizeof *a->addrs, by_addr);
-	for (size_t i = 0; i < a->n_addrs; i++)
-		if (n == 0 || wanted[n - 1] != a->addrs[i].vaddr)
-			wanted[n++] = a->addrs[i].vaddr;
-	/* Without debug information symbols still tell functions apart. */
-	lines = pgo_lines_open(a->elf, NULL, wanted, n, &strs, NULL);
-	for (size_t i = 0; i < a->n_addrs && rc == 0; i++) {
-		struct leaf_sum s = {a->addrs[i].value, a->addrs[i].samples};
-
-		rc = push_named(a, name_of_address(a, lines, &strs, a->addrs[i].vaddr),
-			a->addrs[i].rep, &s);
-	}
-	pgo_lines_close(lines);
-	pgo_strtab_fini(&strs);
-	pgo_free(wanted);
-	return rc < 0 ? pgo_err_nomem(err) : 0;
-}
-
-static int by_name_rep(const void *pa, const void *pb, void *strs)
-{
-	const struct pgo_cost *a = pa, *b = pb;
-
-	if (a->name != b->name)
-		return strcmp(pgo_strtab_get(strs, a->name), pgo_strtab_get(strs, b->name));
-	return (a->rep > b->rep) - (a->rep < b->rep);
-}
-
-int pgo_attrib_finish(struct pgo_attrib *a, struct pgo_strtab *strs, struct pgo_err *err)
-{
-	size_t n = 0;
-	int rc = a->n_addrs != 0 ? name_addresses(a, err) : 0;
-
-	if (rc < 0)
-		return rc;
-	for (size_t i = 0; i < a->n_costs; i++) {
-		const char *name = pgo_strtab_get(&a->names, a->costs[i].name);
-
-		if (pgo_attrib_is_pseudo(name))
-			a->reps[a->costs[i].rep].unnamed += (double)a->costs[i].value;
-		a->costs[i].name = pgo_strtab_puts(strs, name);
-		if (a->costs[i].name == PGO_STR_NONE)
-			return pgo_err_nomem(err);
-	}
-	qsort_r(a->costs, a->n_costs, sizeof *a->costs, by_name_rep, strs);
-	for (size_t i = 0; i < a->n_costs; i++) {
-		struct pgo_cost *last = n > 0 ? &a->costs[n - 1] : NULL;
-
-		if (last != NULL && last->name == a->costs[i].name &&
-			last->rep == a->costs[i].rep) {
-			last->value += a->costs[i].value;
-			last->samples += a->costs[i].samples;
-		} else {
-			a->costs[n++] = a->costs[i];
-		}
-	}
-	a->n_costs = n;
+	drop_rows(a);
 	return 0;
 }

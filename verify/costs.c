@@ -95,6 +95,7 @@ static int by_rep(const void *pa, const void *pb, void *ctx)
 	const struct pgo_cost_rep *a = &c->reps[ia], *b = &c->reps[ib];
 	int d = (int)a->after - (int)b->after;
 
+	d = d != 0 ? d : (int)a->control - (int)b->control;
 	d = d != 0 ? d : by_text(c, a->host, b->host);
 	d = d != 0 ? d : by_number(a->start_ns, b->start_ns);
 	d = d != 0 ? d : by_number(a->end_ns, b->end_ns);

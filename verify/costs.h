@@ -8,7 +8,7 @@
  *
  * Everything adds up: of a replicate, total = rebuilt + elsewhere + unnamed = the sum of its rows.
  *
- * Order is that of contents, never of reading: items by (name, place), replicates by (side, host,
+ * Order is that of contents, never of reading: items by (name, place), replicates by (side, arm, host,
  * start, end, input, ...), rows by (item, replicate).
  */
 #ifndef PGO_VERIFY_COSTS_H
@@ -35,6 +35,7 @@ struct pgo_cost_item {
 };
 
 struct pgo_cost_rep {
+	bool control;     /* of an arm that was not rebuilt, which shows what else changed */
 	bool after;       /* which side */
 	uint32_t host;    /* string; 0 = unknown */
 	uint32_t input;   /* string: the file; 0 if several were put together (see `coarse`) */

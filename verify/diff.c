@@ -27,37 +27,41 @@ struct whole {
 };
 
 /* What a replicate's cost is divided by: its total for shares, nothing for plain cost. */
-static double work_of(const struct pgo_replicate *r, bool same_work)
+static double work_of(const struct pgo_cost_rep *r, bool same_work)
 {
 	return same_work ? 1 : r->total;
 }
 
-static struct whole sum_whole(const struct pgo_attrib *a, bool same_work)
+static struct whole sum_whole(const struct pgo_costs *c, bool after, bool same_work)
 {
 	struct whole w = {0};
 	double total = 0;
 
-	for (size_t i = 0; i < a->n_reps; i++) {
-		pgo_moments_add(&w.cost, a->reps[i].total / work_of(&a->reps[i], same_work));
-		w.unnamed += a->reps[i].unnamed;
-		w.samples += a->reps[i].samples;
-		total += a->reps[i].total;
+	for (size_t i = after ? c->n_before : 0; i < (after ? c->n_reps : c->n_before); i++) {
+		const struct pgo_cost_rep *r = &c->reps[i];
+
+		pgo_moments_add(&w.cost, r->total / work_of(r, same_work));
+		w.unnamed += r->unnamed;
+		w.samples += r->samples;
+		total += r->total;
 	}
 	w.unnamed = total > 0 ? w.unnamed / total : 0;
 	return w;
 }
 
-/* The rows of one function, from *at on; replicates without a row cost 0. */
-static struct side take(const struct pgo_attrib *a, size_t *at, uint32_t name, bool same_work)
+/* The rows of one item, from *at on; replicates without a row cost 0. */
+static struct side take(const struct pgo_costs *c, const struct pgo_cost_item *item, bool after,
+	size_t *at, bool same_work)
 {
 	struct side s = {0};
+	size_t end = (size_t)item->first + item->n_rows;
 
-	for (uint32_t rep = 0; rep < a->n_reps; rep++) {
+	for (size_t rep = after ? c->n_before : 0; rep < (after ? c->n_reps : c->n_before); rep++) {
 		double cost = 0;
 
-		if (*at < a->n_costs && a->costs[*at].name == name && a->costs[*at].rep == rep) {
-			cost = (double)a->costs[*at].value / work_of(&a->reps[rep], same_work);
-			s.samples += a->costs[*at].samples;
+		if (*at < end && c->rows[*at].rep == rep) {
+			cost = (double)c->rows[*at].value / work_of(&c->reps[rep], same_work);
+			s.samples += c->rows[*at].samples;
 			(*at)++;
 		}
 		pgo_moments_add(&s.cost, cost);
@@ -105,7 +109,7 @@ static int compare(struct pgo_verdict *v, const char *name, const struct side *b
 	struct pgo_finding *f;
 
 	v->overlap += share_b < share_a ? share_b : share_a;
-	if (!pgo_attrib_is_pseudo(name)) {
+	if (!pgo_name_is_pseudo(name)) {
 		v->before.unmatched += share_a > 0 ? 0 : share_b;
 		v->after.unmatched += share_b > 0 ? 0 : share_a;
 	}
@@ -149,33 +153,25 @@ static void compare_totals(struct pgo_verdict *v, const struct whole *wb, const 
 	v->total.high = v->total.t_high = i.high;
 }
 
-int pgo_diff(const struct pgo_attrib *before, const struct pgo_attrib *after,
-	const struct pgo_strtab *strs, double min_share, struct pgo_verdict *v, struct pgo_err *err)
+int pgo_diff(
+	const struct pgo_costs *c, double min_share, struct pgo_verdict *v, struct pgo_err *err)
 {
 	bool plain = v->design.by != PGO_PER_SHARE;
-	struct whole wb = sum_whole(before, plain), wa = sum_whole(after, plain);
-	size_t ib = 0, ia = 0;
+	struct whole wb = sum_whole(c, false, plain), wa = sum_whole(c, true, plain);
 
-	v->before.profiles = v->before.replicates = before->n_reps;
-	v->after.profiles = v->after.replicates = after->n_reps;
+	v->before.profiles = v->before.replicates = c->n_before;
+	v->after.profiles = v->after.replicates = c->n_reps - c->n_before;
 	v->design.replicate = PGO_REPLICATE_PROFILE;
-	v->design.kind =
-		before->n_reps > 1 && after->n_reps > 1 ? PGO_DESIGN_WELCH : PGO_DESIGN_COUNTS;
+	v->design.kind = v->before.replicates > 1 && v->after.replicates > 1 ? PGO_DESIGN_WELCH
+									     : PGO_DESIGN_COUNTS;
 	compare_totals(v, &wb, &wa);
-	/* Both sides are sorted by name: one walk over the union. */
-	while (ib < before->n_costs || ia < after->n_costs) {
-		uint32_t nb = ib < before->n_costs ? before->costs[ib].name : PGO_STR_NONE;
-		uint32_t na = ia < after->n_costs ? after->costs[ia].name : PGO_STR_NONE;
-		uint32_t name = nb;
-		struct side b, a;
+	for (size_t i = 0; i < c->n_items; i++) {
+		const struct pgo_cost_item *item = &c->items[i];
+		size_t at = item->first;
+		struct side b = take(c, item, false, &at, plain);
+		struct side a = take(c, item, true, &at, plain);
 
-		if (nb == PGO_STR_NONE ||
-			(na != PGO_STR_NONE && nb != na &&
-				strcmp(pgo_strtab_get(strs, na), pgo_strtab_get(strs, nb)) < 0))
-			name = na;
-		b = take(before, &ib, name, plain);
-		a = take(after, &ia, name, plain);
-		if (compare(v, pgo_strtab_get(strs, name), &b, &a, &wb, &wa, min_share) < 0)
+		if (compare(v, pgo_costs_str(c, item->name), &b, &a, &wb, &wa, min_share) < 0)
 			return pgo_err_nomem(err);
 	}
 	qsort(v->findings, v->n_findings, sizeof *v->findings, by_size);

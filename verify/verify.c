@@ -8,13 +8,12 @@
 
 #include <math.h>
 
-#define STRINGS_BUDGET ((size_t)1 << 30)
 #define DEFAULT_MIN_SHARE 0.0005
 
 struct pgo_verify {
 	struct pgo_verify_options o;
 	struct pgo_attrib before, after;
-	struct pgo_strtab strs;
+	struct pgo_costs costs;
 	struct pgo_verdict verdict;
 };
 
@@ -131,7 +130,12 @@ struct pgo_verify *pgo_verify_new(const struct pgo_verify_options *o, struct pgo
 {
 	struct pgo_verify *v = pgo_calloc(1, sizeof *v);
 
-	if (v == NULL || pgo_strtab_init(&v->strs, STRINGS_BUDGET) < 0) {
+	struct pgo_attrib_options before = {
+		.binary = o->before_binary, .sample_type = o->sample_type};
+	struct pgo_attrib_options after = {
+		.binary = o->after_binary, .sample_type = o->sample_type};
+
+	if (v == NULL || pgo_costs_init(&v->costs, err) < 0) {
 		pgo_free(v);
 		pgo_err_nomem(err);
 		return NULL;
@@ -141,8 +145,8 @@ struct pgo_verify *pgo_verify_new(const struct pgo_verify_options *o, struct pgo
 		v->o.min_share = DEFAULT_MIN_SHARE;
 	v->verdict.design.by = o->same_work ? PGO_PER_PROFILE : PGO_PER_SHARE;
 	if (run_gates(o->fail_if, NULL, o->same_work, err) < 0 ||
-		pgo_attrib_init(&v->before, o->before_binary, o->sample_type, err) < 0 ||
-		pgo_attrib_init(&v->after, o->after_binary, o->sample_type, err) < 0) {
+		pgo_attrib_init(&v->before, false, &before, err) < 0 ||
+		pgo_attrib_init(&v->after, true, &after, err) < 0) {
 		pgo_verify_free(v);
 		return NULL;
 	}
@@ -155,14 +159,15 @@ void pgo_verify_free(struct pgo_verify *v)
 		return;
 	pgo_attrib_fini(&v->before);
 	pgo_attrib_fini(&v->after);
-	pgo_strtab_fini(&v->strs);
+	pgo_costs_fini(&v->costs);
 	pgo_verdict_fini(&v->verdict);
 	pgo_free(v);
 }
 
-int pgo_verify_add(struct pgo_verify *v, bool after, struct pgo_reader *r, struct pgo_err *err)
+int pgo_verify_add(struct pgo_verify *v, bool after, struct pgo_reader *r,
+	const struct pgo_attrib_input *about, struct pgo_err *err)
 {
-	return pgo_attrib_add(after ? &v->after : &v->before, r, err);
+	return pgo_attrib_add(after ? &v->after : &v->before, r, about, err);
 }
 
 int pgo_verify_finish(struct pgo_verify *v, struct pgo_err *err)
@@ -173,20 +178,18 @@ int pgo_verify_finish(struct pgo_verify *v, struct pgo_err *err)
 		return pgo_err_set(err, PGO_EUSAGE,
 			"no profile %s; give both sides: BEFORE... -- AFTER...",
 			v->before.n_reps == 0 ? "before" : "after");
-	if (strcmp(v->before.unit, v->after.unit) != 0)
-		return pgo_err_set(err, PGO_EMISMATCH,
-			"the profiles before measure %s, those after %s; choose one with "
-			"--sample-type",
-			v->before.unit, v->after.unit);
-	v->verdict.design.unit = pgo_strdup(v->before.unit);
+	rc = pgo_attrib_finish(&v->before, &v->costs, err);
+	if (rc == 0)
+		rc = pgo_attrib_finish(&v->after, &v->costs, err);
+	if (rc == 0)
+		rc = pgo_costs_sort(&v->costs, err);
+	if (rc < 0)
+		return rc;
+	v->verdict.design.unit = pgo_strdup(v->costs.unit);
 	v->verdict.design.per = pgo_strdup(v->o.same_work ? "profile" : "share");
 	if (v->verdict.design.unit == NULL || v->verdict.design.per == NULL)
 		return pgo_err_nomem(err);
-	rc = pgo_attrib_finish(&v->before, &v->strs, err);
-	if (rc == 0)
-		rc = pgo_attrib_finish(&v->after, &v->strs, err);
-	if (rc == 0)
-		rc = pgo_diff(&v->before, &v->after, &v->strs, v->o.min_share, &v->verdict, err);
+	rc = pgo_diff(&v->costs, v->o.min_share, &v->verdict, err);
 	if (rc == 0)
 		rc = run_gates(v->o.fail_if, &v->verdict, v->o.same_work, err);
 	return rc;

@@ -218,9 +218,10 @@ struct pgo_verify_options {
 struct pgo_verify;
 struct pgo_verify *pgo_verify_new(const struct pgo_verify_options *o, struct pgo_err *err);
 void pgo_verify_free(struct pgo_verify *v);
-/* Draws all samples of `r`; borrows it. */
-int pgo_verify_add(
-	struct pgo_verify *v, bool after, struct pgo_reader *r, struct pgo_err *err) PGO_MUST_CHECK;
+/* Draws all samples of `r`; borrows it. `about` (verify/attrib.h) may be NULL. */
+struct pgo_attrib_input;
+int pgo_verify_add(struct pgo_verify *v, bool after, struct pgo_reader *r,
+	const struct pgo_attrib_input *about, struct pgo_err *err) PGO_MUST_CHECK;
 /* 0, also when gates failed: see pgo_verdict.gates. */
 int pgo_verify_finish(struct pgo_verify *v, struct pgo_err *err) PGO_MUST_CHECK;
 const struct pgo_verdict *pgo_verify_result(const struct pgo_verify *v);

@@ -110,7 +110,7 @@ static void add(struct pgo_verify *v, bool after, const struct cost *costs, size
 	struct pgo_err err = PGO_ERR_INIT;
 
 	assert_non_null(r);
-	if (pgo_verify_add(v, after, r, &err) < 0)
+	if (pgo_verify_add(v, after, r, NULL, &err) < 0)
 		fail_msg("%s", err.msg);
 	pgo_reader_close(r);
 }
@@ -254,7 +254,7 @@ static void profiles_of_different_units_are_not_compared(void **state)
 	struct pgo_err err = PGO_ERR_INIT;
 
 	(void)state;
-	assert_int_equal(pgo_verify_add(v, false, r, &err), PGO_EMISMATCH);
+	assert_int_equal(pgo_verify_add(v, false, r, NULL, &err), PGO_EMISMATCH);
 	assert_non_null(strstr(err.msg, "web-1.pb.gz"));
 	pgo_reader_close(r);
 	pgo_verify_free(v);
