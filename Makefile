@@ -26,7 +26,7 @@ MAKEFLAGS += --no-builtin-rules
 VERSION := 0.1.0
 
 # Targets that must work before anything is installed; they call this file again for the rest.
-SETUP_GOALS := deps help clean demo check check-stores check-engines check-operate ci
+SETUP_GOALS := deps help clean demo check check-stores check-engines check-operate check-distros deb ci
 GOALS := $(or $(MAKECMDGOALS),all)
 JOBS ?= $(shell nproc 2>/dev/null || echo 2)
 # As many jobs as processors, unless make was told otherwise.
@@ -59,7 +59,7 @@ ifneq ($(COV),)
 BASE_CFLAGS += --coverage
 LDFLAGS += --coverage
 endif
-ALL_CFLAGS = $(BASE_CFLAGS) $(OPT) $(PKG_CFLAGS) $(CFLAGS)
+ALL_CFLAGS = $(BASE_CFLAGS) $(OPT) $(PKG_CFLAGS) $(CPPFLAGS) $(CFLAGS)
 
 ifeq ($(V),)
 Q := @
@@ -244,11 +244,22 @@ ci: ## what continuous integration runs
 
 BINDIR = $(DESTDIR)$(PREFIX)/bin
 SHARE = $(DESTDIR)$(PREFIX)/share
+ZSH_FUNCTIONS ?= $(PREFIX)/share/zsh/site-functions
 MAN_PAGES := $(sort $(wildcard pgo/man/*.[1-9]))
 # pgo/man/pgo.conf.5 -> man5/pgo.conf.5
 INSTALLED_MAN = $(foreach m,$(MAN_PAGES),$(SHARE)/man/man$(subst .,,$(suffix $(m)))/$(notdir $(m)))
 
 ENGINES := merge/engines/pgo-parallel merge/engines/pgo-slurm merge/engines/pgo-kubernetes merge/engines/pgo_spark.py
+
+.PHONY: deb tarball check-distros
+deb: ## a Debian package in build/deb/, looked at by lintian
+	@B=$(B) pgo/package/deb.sh
+
+tarball: all ## a program that runs on other distributions, in build/release/
+	@B=$(B) CC="$(CC)" pgo/package/tarball.sh
+
+check-distros: ## demo and package in fresh minimal roots of Debian 12, 13 and unstable (needs root; half an hour)
+	@tests/distros/distros.sh
 
 .PHONY: install uninstall
 install: all ## program, man pages, completion; DESTDIR and PREFIX (/usr/local) say where
@@ -256,9 +267,9 @@ install: all ## program, man pages, completion; DESTDIR and PREFIX (/usr/local) 
 	$(INSTALL) -m 755 $(B)/pgo $(BINDIR)/pgo
 	@set -e; for m in $(MAN_PAGES); do d=$(SHARE)/man/man$${m##*.}; \
 		$(INSTALL) -d $$d; echo "$(INSTALL) -m 644 $$m $$d"; $(INSTALL) -m 644 $$m $$d; done
-	$(INSTALL) -d $(SHARE)/bash-completion/completions $(SHARE)/zsh/site-functions $(SHARE)/fish/vendor_completions.d
+	$(INSTALL) -d $(SHARE)/bash-completion/completions $(DESTDIR)$(ZSH_FUNCTIONS) $(SHARE)/fish/vendor_completions.d
 	$(INSTALL) -m 644 pgo/completion/pgo.bash $(SHARE)/bash-completion/completions/pgo
-	$(INSTALL) -m 644 pgo/completion/_pgo $(SHARE)/zsh/site-functions/_pgo
+	$(INSTALL) -m 644 pgo/completion/_pgo $(DESTDIR)$(ZSH_FUNCTIONS)/_pgo
 	$(INSTALL) -m 644 pgo/completion/pgo.fish $(SHARE)/fish/vendor_completions.d/pgo.fish
 	$(INSTALL) -d $(SHARE)/pgo/engines
 	$(INSTALL) -m 755 $(ENGINES) $(SHARE)/pgo/engines
@@ -266,7 +277,7 @@ install: all ## program, man pages, completion; DESTDIR and PREFIX (/usr/local) 
 
 uninstall: ## removes what install put there
 	rm -f $(BINDIR)/pgo $(INSTALLED_MAN) $(SHARE)/bash-completion/completions/pgo \
-		$(SHARE)/zsh/site-functions/_pgo $(SHARE)/fish/vendor_completions.d/pgo.fish
+		$(DESTDIR)$(ZSH_FUNCTIONS)/_pgo $(SHARE)/fish/vendor_completions.d/pgo.fish
 	rm -rf $(SHARE)/pgo/engines
 
 .PHONY: clean help
