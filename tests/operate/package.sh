@@ -34,6 +34,7 @@ ball=$(echo "$T"/release/*.tar.gz)
 mkdir "$T/elsewhere"
 expect "it can be unpacked" tar -xzf "$ball" -C "$T/elsewhere"
 expect "it works elsewhere" works "$(echo "$T"/elsewhere/pgo-*)"
+# shellcheck disable=SC2016 # the inner shell expands
 expect "of the system it needs libc alone" \
 	sh -c 'ldd "$1"/bin/pgo | grep -v -e "$1/bin/../lib" -e linux-vdso -e ld-linux -e "lib[cm]\.so" | grep . && exit 1 || exit 0' sh "$(realpath "$T"/elsewhere/pgo-*)"
 first=$(sha256sum <"$ball")
