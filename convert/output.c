@@ -304,31 +304,34 @@ int pgo_outputs_write(const struct pgo_outputs *o, struct pgo_err *err)
 	return rc;
 }
 
-static void digest_json(const struct pgo_output *o, struct pgo_json *j)
+void pgo_output_digest(const struct pgo_output *o, char ret[65])
 {
 	struct pgo_sha256 hash;
 	uint8_t digest[32];
-	char hex[65];
 
 	pgo_sha256_init(&hash);
 	pgo_sha256_add(&hash, o->data.data, o->data.len);
 	pgo_sha256_final(&hash, digest);
-	pgo_sha256_hex(digest, hex);
-	pgo_json_kv_str(j, "sha256", hex);
+	pgo_sha256_hex(digest, ret);
 }
 
 void pgo_outputs_json(const struct pgo_outputs *o, struct pgo_json *j)
 {
+	char digest[65];
+
 	pgo_json_array(j);
 	for (size_t i = 0; i < o->n; i++) {
 		pgo_json_object(j);
 		pgo_json_kv_str(j, "kind", pgo_output_kind_name(o->of[i].kind));
 		pgo_json_kv_str(j, "path", o->of[i].name);
+		if (o->of[i].file != NULL)
+			pgo_json_kv_str(j, "file", o->of[i].file);
 		if (o->of[i].kind == PGO_OUTPUT_GCC)
 			pgo_json_kv_u64(j, "gcc_release", o->of[i].fo.gcc_release);
 		if (o->of[i].variant[0] != '\0')
 			pgo_json_kv_str(j, "format", o->of[i].variant);
-		digest_json(&o->of[i], j);
+		pgo_output_digest(&o->of[i], digest);
+		pgo_json_kv_str(j, "sha256", digest);
 		pgo_json_kv_u64(j, "bytes", o->of[i].data.len);
 		pgo_json_kv_u64(j, "records", o->of[i].records);
 		pgo_lookup_json(&o->of[i].lookup, j);

@@ -45,6 +45,7 @@ struct pgo_output {
 	const char *path;    /* kept */
 	size_t binary;       /* whose it is, where each has its own */
 	const char *name;    /* what manifests call it; kept; the path unless set otherwise */
+	const char *file;    /* its name in the directory of a result; kept; NULL = in none */
 	const char *variant; /* PGO_OUTPUT_CLANG: the format by its full name; "" for others */
 	struct pgo_format_options fo;
 	const struct pgo_format *format; /* of sample profiles; NULL for the others */
@@ -107,7 +108,9 @@ int pgo_outputs_each(
 int pgo_outputs_encode(
 	struct pgo_outputs *o, const struct pgo_convert *c, struct pgo_err *err) PGO_MUST_CHECK;
 int pgo_outputs_write(const struct pgo_outputs *o, struct pgo_err *err) PGO_MUST_CHECK;
-/* An array of {kind, path, sha256, bytes, records}. */
+/* SHA-256 of its bytes. */
+void pgo_output_digest(const struct pgo_output *o, char ret[65]);
+/* An array of {kind, path, file, sha256, bytes, records}. */
 void pgo_outputs_json(const struct pgo_outputs *o, struct pgo_json *j);
 /* The major version that `gcc -dumpversion` prints; 0 if there is none. */
 unsigned pgo_gcc_release_on_path(void);

@@ -10,8 +10,9 @@
 #include <string.h>
 
 struct run_values {
-	const char *config;
+	const char *config, *require;
 	bool dry_run, force;
+	int64_t wait_ns;
 };
 
 #define AT(field) offsetof(struct run_values, field)
@@ -19,24 +20,34 @@ struct run_values {
 static const struct pgo_opt opts[] = {
 	{"config", 'c', "FILE", "the configuration (default pgo.conf)", PGO_OPT_STR, AT(config)},
 	{"dry-run", 'n', NULL, "print the plan and do nothing", PGO_OPT_FLAG, AT(dry_run)},
-	{"force", 0, NULL, "run all stages even if nothing changed", PGO_OPT_FLAG, AT(force)},
+	{"force", 0, NULL, "run all stages, whatever was decided before", PGO_OPT_FLAG, AT(force)},
+	{"require", 0, "WHAT", "exit with 0 if there is a fresh or any result to use, or none",
+		PGO_OPT_STR, AT(require)},
+	{"wait", 0, "DURATION", "wait for another run on the target to end (default 0)",
+		PGO_OPT_DURATION, AT(wait_ns)},
 	PGO_OPT_END,
 };
 
 static const struct pgo_opt_table table = {
 	"run",
 	"[-c FILE] [OPTION]... [TARGET]...",
-	"Runs the whole pipeline from a configuration file: fetch, merge, convert. A run that "
-	"fails leaves the last good outputs in place.",
+	"Runs the whole pipeline from a configuration file: fetch, merge, convert, gates. A result "
+	"that passes is put in use; otherwise the last good one stays.",
 	opts,
 };
 
-static const char *const result_names[] = {"new", "unchanged", "no-profile"};
+/* The worst of several targets, the first of these that one of them has; the best is last. */
+static const int severity[] = {PGO_EXIT_USAGE, PGO_EXIT_FAILED, PGO_EXIT_NO_PROFILE, PGO_EXIT_GATED,
+	PGO_EXIT_OK, PGO_EXIT_UNCHANGED};
 
-/* What the whole command has seen. */
-struct tally {
-	size_t n_new, n_unchanged, n_missing, n_failed;
-};
+static size_t rank(int code)
+{
+	size_t i = 0;
+
+	while (i + 1 < sizeof severity / sizeof *severity && severity[i] != code)
+		i++;
+	return i;
+}
 
 static bool chosen(const struct pgo_target *t, char **names, int n)
 {
@@ -61,78 +72,92 @@ static int check_names(const struct pgo_conf *c, char **names, int n, struct pgo
 	return 0;
 }
 
-static void report(const struct pgo_target *t, const struct pgo_run_report *r, struct pgo_buf *out,
-	struct pgo_json *json)
+static void report(const struct pgo_target *t, const struct pgo_run_report *r, int code,
+	struct pgo_buf *out, struct pgo_json *json)
 {
 	if (json == NULL) {
-		pgo_buf_printf(out, "%s\n%s", t->name, r->text);
+		if (r->text != NULL)
+			pgo_buf_printf(out, "%s\n%s", t->name, r->text);
 		return;
 	}
 	pgo_json_object(json);
 	pgo_json_kv_str(json, "target", t->name);
-	pgo_json_kv_str(json, "result", result_names[r->result]);
-	pgo_json_kv_str(json, "manifest", r->manifest);
+	pgo_json_kv_str(json, "result", r->decision);
+	pgo_json_kv_i64(json, "exit", code);
+	pgo_json_kv_str(json, "id", r->id);
+	pgo_json_kv_str(json, "last_good", r->last_good);
+	pgo_json_kv_bool(json, "usable", r->usable);
+	pgo_json_kv_str(json, "reason", r->reason != NULL ? r->reason : "");
+	pgo_json_kv_str(json, "manifest", r->manifest != NULL ? r->manifest : "");
 	pgo_json_end_object(json);
 }
 
-static void run_target(const struct pgo_conf *c, const struct pgo_target *t,
-	const struct run_values *o, const struct pgo_opt_globals *g, struct tally *tally,
-	struct pgo_buf *out, struct pgo_json *json)
+/* What a build wants to know: is there something to use? */
+static int required(const char *what, const struct pgo_run_report *r)
 {
-	struct pgo_run_report r = {0};
-	struct pgo_err err = PGO_ERR_INIT;
-
-	/* One target that fails does not keep the others from their profiles. */
-	if (pgo_pipeline_run(c, t, o->force, &r, &err) < 0) {
-		tally->n_failed++;
-		pgo_err_prefix(&err, "target '%s'", t->name);
-		pgo_cmd_fail(&pgo_cmd_run, g, &err);
-		return;
-	}
-	tally->n_new += r.result == PGO_RUN_NEW;
-	tally->n_unchanged += r.result == PGO_RUN_UNCHANGED;
-	tally->n_missing += r.result == PGO_RUN_NO_PROFILE;
-	report(t, &r, out, json);
-	pgo_free(r.text);
-	pgo_free(r.manifest);
+	if (what[0] == '\0' || r->exit == PGO_EXIT_USAGE)
+		return r->exit;
+	if (strcmp(what, "none") == 0)
+		return PGO_EXIT_OK;
+	if (strcmp(what, "any") == 0)
+		return r->usable ? PGO_EXIT_OK : PGO_EXIT_NO_PROFILE;
+	if (r->confirmed)
+		return PGO_EXIT_OK;
+	/* "fresh": a result that is kept for want of a newer one is not. */
+	return r->exit == PGO_EXIT_OK || r->exit == PGO_EXIT_UNCHANGED ? PGO_EXIT_NO_PROFILE
+								       : r->exit;
 }
 
-static int exit_of(const struct tally *t)
+static int run_target(const struct pgo_conf *c, const struct pgo_target *t,
+	const struct run_values *o, const struct pgo_opt_globals *g, struct pgo_buf *out,
+	struct pgo_json *json)
 {
-	if (t->n_failed != 0)
-		return PGO_EXIT_FAILED;
-	if (t->n_new != 0)
-		return PGO_EXIT_OK;
-	return t->n_missing != 0 ? PGO_EXIT_NO_PROFILE : PGO_EXIT_UNCHANGED;
+	const struct pgo_run_options options = {.force = o->force, .wait_ns = o->wait_ns};
+	struct pgo_err err = PGO_ERR_INIT;
+	struct pgo_run_report r;
+	int code;
+
+	/* One target that fails does not keep the others from their profiles. */
+	if (pgo_pipeline_run(c, t, &options, &r, &err) < 0) {
+		pgo_err_prefix(&err, "target '%s'", t->name);
+		pgo_cmd_fail(&pgo_cmd_run, g, &err);
+	}
+	code = required(o->require != NULL ? o->require : t->require, &r);
+	report(t, &r, code, out, json);
+	pgo_run_report_fini(&r);
+	return code;
 }
 
 static int run_all(const struct pgo_conf *c, char **names, int n, const struct run_values *o,
 	const struct pgo_opt_globals *g)
 {
-	struct tally tally = {0};
+	int code = PGO_EXIT_UNCHANGED, printed;
 	struct pgo_json json;
 	struct pgo_buf out;
-	int code;
 
 	pgo_buf_init(&out, (size_t)1 << 28);
 	pgo_json_init(&json, &out, false);
 	if (g->json && !o->dry_run)
 		pgo_json_array(&json);
 	for (size_t i = 0; i < c->n_targets; i++) {
+		int one;
+
 		if (!chosen(&c->targets[i], names, n))
 			continue;
-		if (o->dry_run)
+		if (o->dry_run) {
 			pgo_pipeline_describe(c, &c->targets[i], &out);
-		else
-			run_target(c, &c->targets[i], o, g, &tally, &out, g->json ? &json : NULL);
+			continue;
+		}
+		one = run_target(c, &c->targets[i], o, g, &out, g->json ? &json : NULL);
+		code = rank(one) < rank(code) ? one : code;
 	}
 	if (g->json && !o->dry_run) {
 		pgo_json_end_array(&json);
 		pgo_json_finish(&json);
 	}
-	code = pgo_cmd_print(&pgo_cmd_run, g, out.data != NULL ? out.data : "", out.len);
+	printed = pgo_cmd_print(&pgo_cmd_run, g, out.data != NULL ? out.data : "", out.len);
 	pgo_buf_fini(&out);
-	return code != PGO_EXIT_OK || o->dry_run ? code : exit_of(&tally);
+	return printed != PGO_EXIT_OK || o->dry_run ? printed : code;
 }
 
 static int run(int argc, char **argv)
@@ -145,6 +170,11 @@ static int run(int argc, char **argv)
 
 	if (pgo_cmd_begin(&pgo_cmd_run, argc, argv, &o, &g, &first, NULL, &code) != 0)
 		return code;
+	if (o.require != NULL && (o.require[0] == '\0' || !pgo_require_is_known(o.require))) {
+		pgo_err_set(
+			&err, PGO_EUSAGE, "--require %s: it may be fresh, any or none", o.require);
+		return pgo_cmd_fail(&pgo_cmd_run, &g, &err);
+	}
 	if (pgo_conf_load(o.config, &conf, &err) < 0)
 		return pgo_cmd_fail(&pgo_cmd_run, &g, &err);
 	if (check_names(&conf, argv + first, argc - first, &err) < 0)

@@ -5,11 +5,15 @@
 #include "pgo/core/alloc.h"
 #include "pgo/core/file.h"
 #include "pgo/core/opt.h"
+#include "pgo/core/vec.h"
+#include "verify/gates.h"
 
 #include <confuse.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+
+#define MAX_GATES 128
 
 /* libconfuse reports through a callback without context; one file is read at a time. */
 static char last_message[PGO_ERR_MAX];
@@ -91,6 +95,7 @@ static int copy_strings(cfg_t *t, const char *dir, struct pgo_target *ret, struc
 		{&ret->mode, "mode", false},
 		{&ret->class_mix, "class_mix", false},
 		{&ret->class_label, "class_label", false},
+		{&ret->require, "require", false},
 		{&ret->binary, "binary", true},
 		{&ret->debug, "debug", true},
 	};
@@ -160,6 +165,60 @@ static int read_fetch(cfg_t *t, const char *dir, struct pgo_target *ret, struct 
 	return rc;
 }
 
+/* Of the gates those that are set, in the order of the rules. */
+static int read_gates(cfg_t *sec, struct pgo_target *ret, struct pgo_err *err)
+{
+	struct pgo_gate_limits limits = {0};
+	size_t room = 0;
+	int rc = 0;
+
+	for (const struct pgo_gate_rule *g = pgo_gate_rules; g->name != NULL && rc == 0; g++) {
+		const char *words = sec != NULL ? cfg_getstr(sec, g->name) : NULL;
+		char **to;
+
+		if (words == NULL)
+			continue;
+		to = PGO_VEC_PUSH(ret->gates, ret->n_gates, room);
+		if (to == NULL || (*to = pgo_asprintf("%s=%s", g->name, words)) == NULL)
+			rc = pgo_err_nomem(err);
+		else
+			rc = pgo_gate_limits_parse(&limits, *to, "pgo.conf", err);
+	}
+	pgo_gate_limits_fini(&limits);
+	return rc < 0 ? pgo_err_prefix(err, "gates") : 0;
+}
+
+static int read_keeping(cfg_t *t, struct pgo_target *ret, struct pgo_err *err)
+{
+	int rc = duration_of(t, "last_good_ttl", &ret->last_good_ttl_ns, err);
+
+	if (rc == 0)
+		rc = duration_of(t, "publish_interval", &ret->publish_interval_ns, err);
+	if (rc == 0)
+		rc = duration_of(t, "keep_for", &ret->keep_ns, err);
+	if (rc == 0)
+		rc = duration_of(t, "quarantine_for", &ret->quarantine_ns, err);
+	if (rc == 0)
+		rc = count_of(t, "keep", 1000000, &ret->keep, err);
+	if (rc == 0)
+		rc = read_gates(cfg_getsec(t, "gates"), ret, err);
+	ret->hysteresis = cfg_getfloat(t, "hysteresis");
+	if (rc == 0 && (ret->hysteresis < 0 || ret->hysteresis > 1))
+		rc = pgo_err_set(err, PGO_EUSAGE,
+			"hysteresis is %g; it is a share of 0 (off) to 1, such as 0.99",
+			ret->hysteresis);
+	if (rc == 0 && !pgo_require_is_known(ret->require))
+		rc = pgo_err_set(err, PGO_EUSAGE, "require is \"%s\"; it may be fresh, any or none",
+			ret->require);
+	return rc;
+}
+
+bool pgo_require_is_known(const char *word)
+{
+	return word[0] == '\0' || strcmp(word, "fresh") == 0 || strcmp(word, "any") == 0 ||
+	       strcmp(word, "none") == 0;
+}
+
 static int check_target(const struct pgo_target *t, struct pgo_err *err)
 {
 	size_t outputs = 0;
@@ -212,6 +271,8 @@ static int read_target(cfg_t *t, const char *dir, struct pgo_target *ret, struct
 		rc = duration_of(t, "window", &ret->window_ns, err);
 	if (rc == 0)
 		rc = read_fetch(t, dir, ret, err);
+	if (rc == 0)
+		rc = read_keeping(t, ret, err);
 	if (rc < 0)
 		return pgo_err_prefix(err, "target '%s'", ret->name);
 	ret->host_cap = cfg_getfloat(t, "host_cap");
@@ -256,10 +317,25 @@ const char *pgo_conf_relative(const struct pgo_conf *c, const char *path)
 	return strncmp(path, c->dir, len) == 0 && path[len] == '/' ? path + len + 1 : path;
 }
 
+/* One option a gate that there is. */
+static void make_gate_options(cfg_opt_t *ret, size_t room)
+{
+	const cfg_opt_t end = CFG_END();
+	size_t n = 0;
+
+	for (const struct pgo_gate_rule *g = pgo_gate_rules; g->name != NULL && n + 1 < room; g++) {
+		const cfg_opt_t one = CFG_STR(g->name, NULL, CFGF_NONE);
+
+		ret[n++] = one;
+	}
+	ret[n] = end;
+}
+
 int pgo_conf_load(const char *path, struct pgo_conf *ret, struct pgo_err *err)
 {
 	/* The library wants a default that it could write to. */
 	char no_items[] = "{}";
+	cfg_opt_t gate_opts[MAX_GATES];
 	cfg_opt_t target_opts[] = {
 		CFG_STR_LIST("sources", no_items, CFGF_NONE),
 		CFG_STR_LIST("select", no_items, CFGF_NONE),
@@ -307,6 +383,14 @@ int pgo_conf_load(const char *path, struct pgo_conf *ret, struct pgo_err *err)
 		CFG_STR("call_graph", "", CFGF_NONE),
 		CFG_STR("go", "", CFGF_NONE),
 		CFG_STR("go_preprofile", "", CFGF_NONE),
+		CFG_SEC("gates", gate_opts, CFGF_NONE),
+		CFG_STR("require", "", CFGF_NONE),
+		CFG_STR("last_good_ttl", "42d", CFGF_NONE),
+		CFG_STR("publish_interval", "0", CFGF_NONE),
+		CFG_FLOAT("hysteresis", 0.99, CFGF_NONE),
+		CFG_INT("keep", 10, CFGF_NONE),
+		CFG_STR("keep_for", "90d", CFGF_NONE),
+		CFG_STR("quarantine_for", "28d", CFGF_NONE),
 		CFG_END(),
 	};
 	cfg_opt_t opts[] = {
@@ -315,9 +399,11 @@ int pgo_conf_load(const char *path, struct pgo_conf *ret, struct pgo_err *err)
 		CFG_END(),
 	};
 	struct pgo_conf c = {0};
-	cfg_t *cfg = cfg_init(opts, CFGF_NONE);
+	cfg_t *cfg;
 	int rc = 0;
 
+	make_gate_options(gate_opts, MAX_GATES);
+	cfg = cfg_init(opts, CFGF_NONE);
 	if (cfg == NULL || (c.path = pgo_strdup(path)) == NULL) {
 		rc = pgo_err_nomem(err);
 		goto out;
@@ -367,6 +453,8 @@ static void free_target(struct pgo_target *t)
 	pgo_free(t->ca_file);
 	free_list(t->class_of, t->n_class_of);
 	free_list(t->sampling_probability, t->n_sampling_probability);
+	free_list(t->gates, t->n_gates);
+	pgo_free(t->require);
 	pgo_free(t->mode);
 	pgo_free(t->class_mix);
 	pgo_free(t->class_label);

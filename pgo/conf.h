@@ -14,6 +14,8 @@
  *		gcc = "out/quarry.afdo"      # outputs: at least one of gcc, clang, bolt
  *		clang = "out/quarry.prof"
  *		bolt = "out/quarry.fdata"
+ *		last_good_ttl = "42d"        # what is kept, and for how long (pgo/state.h)
+ *		gates { mapped = "99/95" }   # limits of warning and failing (verify/gates.h)
  *	}
  *
  * Paths are relative to the directory of the configuration file, so that a run does not depend on
@@ -58,6 +60,15 @@ struct pgo_target {
 	unsigned bolt_release;            /* 0 = the newest */
 	unsigned propeller_version;
 	char *clang_format, *order_format;
+	/* What is published, and what is kept of it. */
+	char **gates; /* "mapped=99/95": words of pgo_gate_limits_parse(), which have passed it */
+	size_t n_gates;
+	char *require;               /* "", "fresh", "any", "none": meaning of exit codes */
+	int64_t last_good_ttl_ns;    /* 0 = for ever */
+	int64_t publish_interval_ns; /* at most one result in that time; 0 = as they come */
+	double hysteresis; /* a result that overlaps so far with the last is not published; 0 = all are */
+	uint64_t keep;                  /* results that stay, however old */
+	int64_t keep_ns, quarantine_ns; /* how long results stay, and those in quarantine */
 };
 
 struct pgo_conf {
@@ -73,5 +84,8 @@ int pgo_conf_load(const char *path, struct pgo_conf *ret, struct pgo_err *err) P
 void pgo_conf_fini(struct pgo_conf *c);
 /* `path` of a target as the file has it, without the directory: the same wherever the run was started. */
 const char *pgo_conf_relative(const struct pgo_conf *c, const char *path);
+
+/* Is it a word for `require`: fresh, any, none, or "" for none of them? */
+bool pgo_require_is_known(const char *word);
 
 #endif

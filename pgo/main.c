@@ -25,7 +25,10 @@
  *	shards, partials       shards of a plan -> partials; files of partials -> one sum
  *	weights, target_names  weights in words -> options of a plan; the functions of a program
  *	redaction              names hidden from outputs, and the proof of it, for two commands
- *	conf, pipeline         the configuration of `pgo run`; one target through all stages
+ *	conf                   the configuration of `pgo run`
+ *	pipeline, pipeline_inputs, pipeline_build, pipeline_publish, pipeline_outputs,
+ *	pipeline_decide, pipeline_impl
+ *	                       one target through all stages, and what becomes of it
  *	state, state_change, state_lock, state_log, state_migrate, state_impl
  *	                       what is kept of a target between runs: results, links, log
  *	doctor, doctor_machine, doctor_program

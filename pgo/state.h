@@ -186,4 +186,19 @@ void pgo_state_story(
 /* Time since `then`, never below 0. */
 int64_t pgo_state_age(int64_t then_ns, int64_t now_ns);
 
+/* What there is for a build to use. */
+struct pgo_state_standing {
+	char id[PGO_STATE_ID_SIZE]; /* in use; "" = there is none */
+	bool pinned;                /* a person holds it: it does not get too old */
+	bool expired;               /* older than its time: builds should do without */
+	bool early;                 /* published at a time that has not come yet, by this clock */
+	bool verified;
+	int64_t published_ns, confirmed_ns;
+	int64_t age_ns;     /* since it was confirmed */
+	int64_t expires_ns; /* 0 = never */
+};
+/* `ttl_ns` as of struct pgo_target; 0 = for ever. */
+void pgo_state_standing(const struct pgo_state *s, const struct pgo_state_events *log,
+	int64_t ttl_ns, int64_t now_ns, struct pgo_state_standing *ret);
+
 #endif

@@ -256,6 +256,7 @@ static int clear_debris(const struct pgo_state *s, struct pgo_err *err)
 
 	if (d == NULL)
 		return pgo_err_errno(err, PGO_EIO, "%s cannot be read", s->dir);
+	pgo_file_sweep(s->dir, NULL);
 	while (rc == 0 && (item = readdir(d)) != NULL) {
 		char *path;
 

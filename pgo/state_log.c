@@ -310,3 +310,33 @@ void pgo_state_story(
 	if (ret->confirmed_ns < ret->published_ns)
 		ret->confirmed_ns = ret->published_ns;
 }
+
+void pgo_state_standing(const struct pgo_state *s, const struct pgo_state_events *log,
+	int64_t ttl_ns, int64_t now_ns, struct pgo_state_standing *ret)
+{
+	char pinned[PGO_STATE_ID_SIZE];
+	struct pgo_state_story story;
+	char *dir;
+
+	*ret = (struct pgo_state_standing){0};
+	pgo_state_last_good(s, ret->id);
+	/* A link to a directory that somebody removed is of no use. */
+	dir = ret->id[0] != '\0' ? pgo_state_path(s, false, ret->id, NULL) : NULL;
+	if (dir == NULL || access(dir, F_OK) < 0)
+		ret->id[0] = '\0';
+	pgo_free(dir);
+	if (ret->id[0] == '\0')
+		return;
+	pgo_state_pinned(s, pinned);
+	pgo_state_story(log, ret->id, &story);
+	ret->pinned = strcmp(pinned, ret->id) == 0;
+	ret->verified = story.verified;
+	ret->published_ns = story.published_ns;
+	ret->confirmed_ns = story.confirmed_ns;
+	ret->age_ns = pgo_state_age(story.confirmed_ns, now_ns);
+	ret->early = story.confirmed_ns > now_ns + DAY_NS;
+	if (ttl_ns == 0 || ret->pinned)
+		return;
+	ret->expires_ns = story.confirmed_ns + ttl_ns;
+	ret->expired = ret->age_ns > ttl_ns;
+}

@@ -209,6 +209,7 @@ target() {
 			select = {'service="$1"'}
 			since = "7d"
 			binary = "$2/quarry"
+			gates { hosts = "3/1" } # a fleet of three
 			$3
 		}
 	END
