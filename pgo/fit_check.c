@@ -1,25 +1,28 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "pgo/fit_check.h"
 
+#include "pgo/accept.h"
 #include "pgo/core/alloc.h"
 #include "pgo/core/opt.h"
+#include "pgo/fit_parts.h"
 
 #include <inttypes.h>
-
-struct check {
-	const struct pgo_fit_inputs *in;
-	struct pgo_gates *gates;
-};
+#include <string.h>
 
 /* ---- what was merged */
 
-static int check_hosts(struct check *k, struct pgo_err *err)
+static const char *unknown_plan(const struct pgo_fit *k)
+{
+	return k->in->no_plan != NULL ? k->in->no_plan : "it is not known what was merged";
+}
+
+static int check_hosts(struct pgo_fit *k, struct pgo_err *err)
 {
 	const struct pgo_plan *p = k->in->plan;
 	int rc;
 
 	if (p == NULL || p->n_hosts == 0) {
-		const char *why = p == NULL ? "it is not known what was merged"
+		const char *why = p == NULL ? unknown_plan(k)
 					    : "the profiles do not say which hosts they are from";
 
 		rc = pgo_gates_skip(k->gates, "hosts", err, "%s", why);
@@ -44,7 +47,7 @@ static int64_t newest_of(const struct pgo_plan *p)
 	return newest;
 }
 
-static int check_times(struct check *k, struct pgo_err *err)
+static int check_times(struct pgo_fit *k, struct pgo_err *err)
 {
 	const struct pgo_plan *p = k->in->plan;
 	int64_t newest = k->in->newest_ns, now = k->in->now_ns != 0 ? k->in->now_ns : pgo_now();
@@ -53,7 +56,7 @@ static int check_times(struct check *k, struct pgo_err *err)
 
 	if (p == NULL || p->n_days == 0)
 		rc = pgo_gates_skip(k->gates, "days", err, "%s",
-			p == NULL ? "it is not known what was merged"
+			p == NULL ? unknown_plan(k)
 				  : "the profiles do not say when they were taken");
 	else
 		rc = pgo_gates_measure(k->gates, k->in->limits, "days", (double)p->n_days, err,
@@ -73,25 +76,21 @@ static int check_times(struct check *k, struct pgo_err *err)
 
 /* ---- how it was converted */
 
-static double share(uint64_t part, uint64_t whole)
-{
-	return whole != 0 ? 100.0 * (double)part / (double)whole : 0;
-}
-
-static int check_account(struct check *k, struct pgo_err *err)
+static int check_account(struct pgo_fit *k, struct pgo_err *err)
 {
 	const struct pgo_account *a = k->in->account;
 	uint64_t bogus = a->ranges_backward + a->ranges_too_long + a->ranges_cross_function +
 			 a->ranges_cross_jump + a->ranges_misaligned;
 	int rc = pgo_gates_measure(k->gates, k->in->limits, "mapped", a->mapped_share * 100, err,
-		"%.2f %% of the counts belong to the program%s", a->mapped_share * 100,
-		a->n_missing_all != 0 ? "; the account names the others" : "");
+		"%.2f %% of the counts belong to the program%s%s", a->mapped_share * 100,
+		a->n_missing != 0 ? "; most of the others to " : "",
+		a->n_missing != 0 ? a->missing[0].name : "");
 
 	if (rc == 0 && a->lbr && a->ranges_read != 0)
 		rc = pgo_gates_measure(k->gates, k->in->limits, "bogus",
-			share(bogus, a->ranges_read), err,
+			pgo_fit_percent(bogus, a->ranges_read), err,
 			"%.2f %% of the ranges between branches cannot have run in this program",
-			share(bogus, a->ranges_read));
+			pgo_fit_percent(bogus, a->ranges_read));
 	else if (rc == 0)
 		rc = pgo_gates_skip(k->gates, "bogus", err, "there are no branch records");
 	if (rc == 0)
@@ -100,9 +99,102 @@ static int check_account(struct check *k, struct pgo_err *err)
 			a->density);
 	if (rc == 0 && pgo_trim_cut(&a->trim) != 0)
 		rc = pgo_gates_measure(k->gates, k->in->limits, "trimmed",
-			share(pgo_trim_cut(&a->trim), a->trim.counts), err,
+			pgo_fit_percent(pgo_trim_cut(&a->trim), a->trim.counts), err,
 			"%.2f %% of the counts were left out on request",
-			share(pgo_trim_cut(&a->trim), a->trim.counts));
+			pgo_fit_percent(pgo_trim_cut(&a->trim), a->trim.counts));
+	return rc;
+}
+
+/* ---- the files */
+
+/* Reads each; what cannot be read is counted, with the first reason. */
+static int load_files(struct pgo_fit *k, struct pgo_err *err)
+{
+	const struct pgo_fit_inputs *in = k->in;
+	char why[PGO_ERR_MAX] = "";
+	unsigned bad = 0, good = 0;
+
+	k->file = pgo_calloc(in->n_files + 1, sizeof *k->file);
+	if (k->file == NULL)
+		return pgo_err_nomem(err);
+	for (size_t i = 0; i < in->n_files; i++) {
+		const struct pgo_fit_file *f = &in->files[i];
+		struct pgo_err own = PGO_ERR_INIT;
+		int rc;
+
+		if (f->kind > PGO_OUTPUT_BOLT)
+			continue;
+		rc = pgo_fit_load_bytes(f->name, f->data, f->len, &k->strs, &k->file[i], &own);
+		if (rc == PGO_ENOMEM)
+			return pgo_err_nomem(err);
+		if (rc == 0) {
+			good++;
+		} else if (bad++ == 0) {
+			memcpy(why, own.msg, sizeof why);
+		}
+	}
+	if (good + bad == 0)
+		return 0;
+	if (bad != 0)
+		return pgo_gates_measure(k->gates, in->limits, "readable", bad, err, "%s", why);
+	return pgo_gates_measure(k->gates, in->limits, "readable", 0, err, "%u read in full", good);
+}
+
+/* The one that says most: clang's has lines, discriminators and whole names; then gcc's. */
+static struct pgo_fit_loaded *best_file(const struct pgo_fit *k, size_t *ret_index)
+{
+	static const enum pgo_output_kind order[] = {
+		PGO_OUTPUT_CLANG, PGO_OUTPUT_GCC, PGO_OUTPUT_BOLT};
+
+	for (size_t o = 0; o < 3; o++) {
+		for (size_t i = 0; i < k->in->n_files; i++) {
+			if (k->file[i].name == NULL || k->file[i].kind != order[o])
+				continue;
+			*ret_index = i;
+			return &k->file[i];
+		}
+	}
+	return NULL;
+}
+
+static int check_size(struct pgo_fit *k, struct pgo_err *err)
+{
+	return pgo_gates_measure(k->gates, k->in->limits, "size", (double)k->best->functions, err,
+		"%" PRIu64 " functions have counts", k->best->functions);
+}
+
+/* ---- consumers */
+
+static int check_acceptance(struct pgo_fit *k, struct pgo_err *err)
+{
+	const struct pgo_fit_inputs *in = k->in;
+	const struct pgo_accept_tools tools = {.gcc = in->gcc,
+		.clang = in->clang,
+		.llvm_profdata = in->llvm_profdata,
+		.llvm_bolt = in->llvm_bolt,
+		.gcc_release = in->gcc_release};
+	struct pgo_accepted a;
+	int rc = 0;
+
+	if (in->no_acceptance)
+		return pgo_gates_skip(k->gates, "acceptance", err, "it is switched off");
+	pgo_accepted_init(&a);
+	for (size_t i = 0; i < in->n_files && rc == 0; i++)
+		if (k->file[i].name != NULL)
+			rc = pgo_accept(&tools, &k->file[i], in->files[i].data, in->files[i].len,
+				in->binary, &a, err);
+	if (rc == 0 && a.asked == 0)
+		rc = pgo_gates_skip(k->gates, "acceptance", err, "%s",
+			a.unasked.len != 0 ? a.unasked.data : "there is nothing to ask about");
+	else if (rc == 0)
+		rc = pgo_gates_measure(k->gates, in->limits, "acceptance", a.refused, err,
+			"%s%s%s%s%s%s%s", a.refused != 0 ? "refused by " : "taken by ",
+			a.refused != 0 ? a.no.data : a.yes.data,
+			a.refused != 0 && a.yes.len != 0 ? "; taken by " : "",
+			a.refused != 0 && a.yes.len != 0 ? a.yes.data : "",
+			a.unasked.len != 0 ? " (" : "", a.unasked.len != 0 ? a.unasked.data : "",
+			a.unasked.len != 0 ? ")" : "");
+	pgo_accepted_fini(&a);
 	return rc;
 }
 
@@ -120,16 +212,48 @@ struct pgo_fit_file *pgo_fit_files_of(const struct pgo_outputs *outputs)
 	return f;
 }
 
+static int check_files(struct pgo_fit *k, struct pgo_err *err)
+{
+	int rc = load_files(k, err);
+
+	k->best = rc == 0 ? best_file(k, &k->best_index) : NULL;
+	if (k->best == NULL)
+		return rc;
+	rc = check_size(k, err);
+	if (rc == 0 && k->in->binary != NULL)
+		rc = pgo_fit_program(k, err);
+	if (rc == 0)
+		rc = pgo_fit_last_good(k, err);
+	if (rc == 0)
+		rc = pgo_fit_names(k, err);
+	if (rc == 0)
+		rc = check_acceptance(k, err);
+	return rc < 0 ? rc : pgo_fit_history(k, err);
+}
+
 int pgo_fit_check(const struct pgo_fit_inputs *in, struct pgo_gates *ret, struct pgo_err *err)
 {
-	struct check k = {.in = in, .gates = ret};
+	struct pgo_fit k = {.in = in, .gates = ret};
 	int rc = 0;
 
+	if (pgo_strtab_init(&k.strs, (size_t)8 << 30) < 0)
+		return pgo_err_nomem(err);
 	if (in->account != NULL)
 		rc = check_account(&k, err);
 	if (rc == 0)
 		rc = check_hosts(&k, err);
 	if (rc == 0)
 		rc = check_times(&k, err);
+	if (rc == 0)
+		rc = check_files(&k, err);
+	for (size_t i = 0; i < in->n_files && k.file != NULL; i++)
+		pgo_fit_loaded_fini(&k.file[i]);
+	pgo_free(k.file);
+	pgo_fit_loaded_fini(&k.last);
+	pgo_fit_cover_fini(&k.cover);
+	pgo_fit_overlap_fini(&k.overlap);
+	pgo_stale_fini(&k.stale);
+	pgo_elf_close(k.elf);
+	pgo_strtab_fini(&k.strs);
 	return rc;
 }

@@ -19,6 +19,7 @@
 #include "convert/output.h"
 #include "merge/plan.h"
 #include "pgo/core/err.h"
+#include "verify/fit.h"
 #include "verify/gates.h"
 
 /* A profile that was converted, as bytes.  Only gcc's, clang's and llvm-bolt's are looked into; others
@@ -34,6 +35,7 @@ struct pgo_fit_inputs {                /* all borrowed for the call */
 	const char *binary;            /* the program that the profile is for; NULL = unknown */
 	struct pgo_debug_places where; /* of its debug information */
 	const struct pgo_plan *plan;   /* what was merged; NULL = not known */
+	const char *no_plan;           /* why not, in words; may be NULL */
 	const struct pgo_account
 		*account; /* of the conversion; NULL = it was converted by others */
 	const struct pgo_fit_file *files;
@@ -62,6 +64,10 @@ struct pgo_fit_inputs {                /* all borrowed for the call */
  */
 int pgo_fit_check(
 	const struct pgo_fit_inputs *in, struct pgo_gates *ret, struct pgo_err *err) PGO_MUST_CHECK;
+/* The gate over results in the order of time (three at least), for who has views of them. */
+int pgo_fit_flips_gate(struct pgo_gates *g, const struct pgo_gate_limits *limits,
+	const struct pgo_fit_view *const *v, size_t n, struct pgo_strtab *strs,
+	struct pgo_err *err) PGO_MUST_CHECK;
 /* The outputs of a conversion as files to be checked: an array (pgo_free) of outputs->n; NULL when
  * out of memory. */
 struct pgo_fit_file *pgo_fit_files_of(const struct pgo_outputs *outputs);

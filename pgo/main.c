@@ -12,7 +12,7 @@
  * pgo/: the program
  *	main                   this file: the command table
  *	cmd                    the frame that commands share: options, messages, exit codes
- *	cmd_check_redaction, cmd_convert, cmd_doctor, cmd_fetch, cmd_finish, cmd_import, cmd_merge, cmd_plan,
+ *	cmd_check, cmd_check_redaction, cmd_convert, cmd_doctor, cmd_fetch, cmd_finish, cmd_import, cmd_merge, cmd_plan,
  *	cmd_push, cmd_reduce, cmd_run, cmd_show, cmd_tune, cmd_verify
  *	                       one a subcommand: arguments -> library -> print
  *	input                  any file a user may name as a profile -> readers
@@ -36,7 +36,9 @@
  *	tools                  compilers and their like on this machine
  *	show, show_output, show_layout, show_profile
  *	                       views of every file that the program reads or writes
- *	fit_check              what a profile is worth for a program, for `pgo check` and `pgo run`
+ *	fit_check, fit_program, fit_past, fit_parts, fit_files, accept
+ *	                       what a profile is worth for a program, for `pgo check` and `pgo run`;
+ *	                       converted ones looked into; compilers asked
  *	versions               what --version says
  *	man/, completion/      manual pages; bash, zsh, fish
  *
@@ -171,6 +173,8 @@
  * verify/: before against after
  *	verify, verdict, attrib, attrib_read, attrib_names, costs, diff, stats, report
  *	                       whose cost; shares, intervals, verdicts; text and JSON
+ *	fit, fit_compare, fit_impl
+ *	                       mixes of functions laid one over the other
  *	gates, gate_limits     measured against limits: pass, warn, fail, skipped, and why
  */
 #include "pgo/cmd.h"
@@ -184,6 +188,7 @@
 #include <unistd.h>
 
 const struct pgo_cmd *const pgo_cmds[] = {
+	&pgo_cmd_check,
 	&pgo_cmd_check_redaction,
 	&pgo_cmd_convert,
 	&pgo_cmd_doctor,

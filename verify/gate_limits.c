@@ -10,6 +10,7 @@
 #include <string.h>
 
 const struct pgo_gate_rule pgo_gate_rules[] = {
+	{"readable", "files", NAN, 0, true, false, "profiles that are damaged or have no counts"},
 	{"mapped", "%", 99, 95, false, true,
 		"counts that belong to the program; what converters for gcc and clang are commonly "
 		"held to is 95 %, and a right build gives more than 99 %"},
