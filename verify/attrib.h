@@ -23,6 +23,7 @@
 #include "pgo/core/map.h"
 #include "pgo/core/profile.h"
 #include "verify/costs.h"
+#include "verify/stacks.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -39,6 +40,7 @@ struct pgo_attrib_options {      /* strings outlive the object */
 	const char
 		*arm_label; /* samples where it is "control" are of the control arm; NULL: none */
 	bool control;       /* all samples are */
+	bool no_stacks;     /* keep none: there will be no call tree */
 	size_t max_rows;    /* past this windows of a host are put together; 0 = 16 million */
 };
 
@@ -72,7 +74,7 @@ struct pgo_attrib_frame {
 	} key;
 	uint32_t named; /* an address: the frame that it means, UINT32_MAX until known */
 	uint32_t own;   /* an address: what the profile calls it, UINT32_MAX if nothing */
-	int64_t value;  /* self cost, all replicates together, of settled rows */
+	int64_t value;  /* self cost, all replicates together but those of a control arm */
 	uint64_t samples;
 };
 
@@ -95,7 +97,10 @@ struct pgo_attrib {
 	struct pgo_attrib_row *rows;
 	size_t n_frames, frames_room, n_reps, reps_room, n_rows, rows_room;
 	struct pgo_map frame_map, row_map;
-	size_t settle_at; /* rows */
+	struct pgo_stacks stacks; /* of the arm that was rebuilt */
+	int64_t counted;          /* cost of it */
+	int64_t stackless;        /* cost of its samples that have no location at all */
+	size_t settle_at;         /* rows */
 	bool coarse, no_lines;
 	struct pgo_attrib_account account;
 };

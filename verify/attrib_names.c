@@ -54,6 +54,7 @@ struct naming {
 	struct pgo_lines *lines; /* NULL: no debug information, symbols only */
 	struct pgo_strtab strs;
 	uint32_t *of_node;   /* frame of a node of the inline tree, UINT32_MAX = not made yet */
+	uint32_t *of_str;    /* canonical name of a string, PGO_STR_NONE = not made yet */
 	uint32_t *addresses; /* frames to name, by address */
 	size_t n, room;
 };
@@ -63,6 +64,13 @@ static uint32_t frame_of_name(struct pgo_attrib *a, const char *name, uint32_t u
 	uint32_t id = pgo_attrib_name(a, name);
 
 	return id == PGO_STR_NONE ? UINT32_MAX : pgo_attrib_frame(a, 0, id, up, PGO_ITEM_REBUILT);
+}
+
+static uint32_t name_of_string(struct naming *n, uint32_t str)
+{
+	if (n->of_str[str] == PGO_STR_NONE)
+		n->of_str[str] = pgo_attrib_name(n->a, pgo_strtab_get(&n->strs, str));
+	return n->of_str[str];
 }
 
 /* The frame of a node: its callers first, as a frame names what it is inlined into. */
@@ -78,10 +86,13 @@ static uint32_t frame_of_node(struct naming *n, uint32_t node)
 	if (node != UINT32_MAX && n->of_node[node] != UINT32_MAX)
 		up = n->of_node[node] + 1;
 	while (depth-- > 0) {
-		uint32_t name = pgo_lines_node(n->lines, chain[depth])->name;
-		uint32_t f = name == 0 && up != 0
-				     ? up - 1
-				     : frame_of_name(n->a, pgo_strtab_get(&n->strs, name), up);
+		uint32_t str = pgo_lines_node(n->lines, chain[depth])->name;
+		uint32_t name = name_of_string(n, str), f = up - 1;
+
+		if (name == PGO_STR_NONE)
+			return UINT32_MAX;
+		if (str != 0 || up == 0)
+			f = pgo_attrib_frame(n->a, 0, name, up, PGO_ITEM_REBUILT);
 
 		if (f == UINT32_MAX)
 			return UINT32_MAX;
@@ -169,9 +180,15 @@ static int open_lines(struct naming *n, struct pgo_err *err)
 		return 0;
 	nodes = pgo_lines_n_nodes(n->lines);
 	n->of_node = pgo_malloc((nodes + 1) * sizeof *n->of_node);
-	if (n->of_node == NULL)
+	n->of_str = pgo_malloc(n->strs.n_strs * sizeof *n->of_str);
+	if (n->of_node == NULL || n->of_str == NULL)
 		return pgo_err_nomem(err);
 	memset(n->of_node, 0xff, nodes * sizeof *n->of_node);
+	memset(n->of_str, 0xff, n->strs.n_strs * sizeof *n->of_str);
+	/* Also the places where nothing was seen: where inlining went is known from them. */
+	for (size_t i = 0; i < nodes; i++)
+		if (frame_of_node(n, (uint32_t)i) == UINT32_MAX)
+			return pgo_err_nomem(err);
 	return 0;
 }
 
@@ -198,6 +215,7 @@ int pgo_attrib_name_frames(struct pgo_attrib *a, struct pgo_err *err)
 	}
 	pgo_lines_close(n.lines);
 	pgo_free(n.of_node);
+	pgo_free(n.of_str);
 	pgo_free(n.addresses);
 	pgo_strtab_fini(&n.strs);
 	return rc;

@@ -63,6 +63,14 @@ static int check_unit(struct pgo_attrib *a, const struct pgo_profile *p, uint32_
 
 #define NOT_YET UINT32_MAX
 
+/* Stacks come again and again, for every host at least: where each is in the tree. */
+#define KNOWN_STACKS ((size_t)1 << 15)
+struct known_stack {
+	uint64_t hash;
+	uint32_t n, leaf, node;
+	bool cut;
+};
+
 struct reading {
 	struct pgo_attrib *a;
 	const struct pgo_profile *p;
@@ -70,8 +78,11 @@ struct reading {
 	uint32_t column, count, work; /* value indices; the latter two may be PGO_NONE */
 	uint32_t host_key, work_key, arm_key, control_str; /* strings, or PGO_STR_NONE */
 	uint32_t main_mapping;                             /* without a binary: the program's */
-	uint32_t unknown;            /* frame of code that nothing is known of */
-	uint32_t *frame_of;          /* by location */
+	uint32_t unknown;          /* frame of code that nothing is known of */
+	uint32_t *frame_of;        /* by location, as a leaf */
+	uint32_t *caller_of;       /* by location, as one that called */
+	struct known_stack *known; /* by hash of the stack: a cache */
+	uint64_t known_cuts;
 	uint32_t *rep_of;            /* by arm and string: the host's replicate */
 	struct pgo_cost_rep blank;   /* what all replicates of this profile have */
 	uint32_t last_key, last_rep; /* samples of a host come together, mostly */
@@ -144,24 +155,38 @@ static uint32_t file_frame(struct reading *r, uint32_t loc)
 				    : pgo_attrib_frame(r->a, 0, name, 0, PGO_ITEM_UNNAMED);
 }
 
-static uint32_t frame_of(struct reading *r, uint32_t loc)
+/* `back`: bytes before the address that are meant. */
+static uint32_t make_frame(struct reading *r, uint32_t loc, uint64_t back)
 {
 	struct pgo_attrib *a = r->a;
 	uint32_t own = NOT_YET, f;
 
-	if (r->frame_of[loc] != NOT_YET)
-		return r->frame_of[loc];
 	if (r->p->locations[loc].n_lines != 0 && (own = own_frame(r, loc)) == UINT32_MAX)
 		return UINT32_MAX;
-	if (a->elf != NULL && r->resolver.at[loc].loss == PGO_LOSS_NONE) {
-		f = pgo_attrib_frame(a, r->resolver.at[loc].vaddr, 0, 0, PGO_FRAME_ADDRESS);
-		if (f != UINT32_MAX && a->frames[f].own == UINT32_MAX)
-			a->frames[f].own = own;
-	} else {
-		f = own != NOT_YET ? own : file_frame(r, loc);
-	}
-	r->frame_of[loc] = f;
+	if (a->elf == NULL || r->resolver.at[loc].loss != PGO_LOSS_NONE)
+		return own != NOT_YET ? own : file_frame(r, loc);
+	f = pgo_attrib_frame(a, r->resolver.at[loc].vaddr - back, 0, 0, PGO_FRAME_ADDRESS);
+	if (f != UINT32_MAX && a->frames[f].own == UINT32_MAX)
+		a->frames[f].own = own;
 	return f;
+}
+
+static uint32_t frame_of(struct reading *r, uint32_t loc)
+{
+	if (r->frame_of[loc] == NOT_YET)
+		r->frame_of[loc] = make_frame(r, loc, 0);
+	return r->frame_of[loc];
+}
+
+/*
+ * A caller's address is the return address, or one less, as the producer has it: one less again is
+ * inside the call both times, which is two bytes at least.
+ */
+static uint32_t caller_of(struct reading *r, uint32_t loc)
+{
+	if (r->caller_of[loc] == NOT_YET)
+		r->caller_of[loc] = make_frame(r, loc, 1);
+	return r->caller_of[loc];
 }
 
 /* ---- hosts */
@@ -251,6 +276,42 @@ static void count_sample(struct pgo_attrib_account *account, int64_t v)
 	account->counted += v > 0;
 }
 
+struct stack_walk {
+	struct reading *r;
+	const struct pgo_sample *s;
+};
+
+static uint32_t stack_frame(void *ctx, uint32_t i)
+{
+	const struct stack_walk *w = ctx;
+
+	return i == 0 ? frame_of(w->r, w->s->loc[0]) : caller_of(w->r, w->s->loc[i]);
+}
+
+static int take_stack(struct reading *r, const struct pgo_sample *s, int64_t v)
+{
+	struct pgo_stacks *stacks = &r->a->stacks;
+	struct stack_walk walk = {r, s};
+	uint64_t hash = pgo_hash(s->loc, s->n_loc * sizeof *s->loc);
+	struct known_stack *known = &r->known[hash % KNOWN_STACKS];
+	int64_t *sum;
+
+	if (r->known_cuts != stacks->cuts) {
+		memset(r->known, 0, KNOWN_STACKS * sizeof *r->known);
+		r->known_cuts = stacks->cuts;
+	}
+	if (known->hash != hash || known->n != s->n_loc || known->leaf != s->loc[0]) {
+		*known = (struct known_stack){hash, s->n_loc, s->loc[0], 0, false};
+		known->node = pgo_stacks_node(stacks, s->n_loc, stack_frame, &walk, &known->cut);
+		if (known->node == UINT32_MAX)
+			return -1;
+	}
+	sum = known->cut ? &stacks->nodes[known->node].other : &stacks->nodes[known->node].self;
+	/* One frame's values do not overflow, as was seen before. */
+	*sum += v;
+	return pgo_stacks_bound(stacks);
+}
+
 static int take_value(
 	struct reading *r, const struct pgo_sample *s, uint32_t rep, int64_t v, struct pgo_err *err)
 {
@@ -261,11 +322,17 @@ static int take_value(
 
 	if (f == UINT32_MAX || pgo_attrib_push_row(a, f, rep, v, n) < 0)
 		return pgo_err_nomem(err);
-	if (__builtin_add_overflow(a->frames[f].value, v, &a->frames[f].value))
-		return pgo_err_set(
-			err, PGO_ELIMIT, "the values of one location add up to more than 2^63");
-	a->frames[f].samples += n;
 	r->counted += (double)v;
+	if (a->reps[rep].control)
+		return 0;
+	if (__builtin_add_overflow(a->frames[f].value, v, &a->frames[f].value) ||
+		__builtin_add_overflow(a->counted, v, &a->counted))
+		return pgo_err_set(
+			err, PGO_ELIMIT, "the values of the profiles add up to more than 2^63");
+	a->frames[f].samples += n;
+	if (!a->o.no_stacks && s->n_loc != 0 && take_stack(r, s, v) < 0)
+		return pgo_err_nomem(err);
+	a->stackless += s->n_loc == 0 ? v : 0;
 	return 0;
 }
 
@@ -370,13 +437,18 @@ static int begin(struct reading *r, struct pgo_err *err)
 	r->control_str = find(p, "control");
 	r->main_mapping = main_mapping(p);
 	r->frame_of = pgo_malloc((p->n_locations + 1) * sizeof *r->frame_of);
+	r->caller_of = pgo_malloc((p->n_locations + 1) * sizeof *r->caller_of);
+	r->known = pgo_calloc(KNOWN_STACKS, sizeof *r->known);
+	r->known_cuts = a->stacks.cuts;
 	r->rep_of = pgo_malloc((p->strs.n_strs + 1) * 2 * sizeof *r->rep_of);
 	r->last_rep = NOT_YET;
 	r->unknown = unknown == PGO_STR_NONE ? UINT32_MAX
 					     : pgo_attrib_frame(a, 0, unknown, 0, PGO_ITEM_UNNAMED);
-	if (r->frame_of == NULL || r->rep_of == NULL || r->unknown == UINT32_MAX)
+	if (r->frame_of == NULL || r->caller_of == NULL || r->known == NULL || r->rep_of == NULL ||
+		r->unknown == UINT32_MAX)
 		return pgo_err_nomem(err);
 	memset(r->frame_of, 0xff, p->n_locations * sizeof *r->frame_of);
+	memset(r->caller_of, 0xff, p->n_locations * sizeof *r->caller_of);
 	memset(r->rep_of, 0xff, p->strs.n_strs * 2 * sizeof *r->rep_of);
 	if (a->elf != NULL)
 		rc = pgo_resolver_init(&r->resolver, p, a->elf, NULL, err);
@@ -408,6 +480,8 @@ int pgo_attrib_add(struct pgo_attrib *a, struct pgo_reader *in,
 		rc = pgo_attrib_settle(a, true, err);
 	pgo_resolver_fini(&r.resolver);
 	pgo_free(r.frame_of);
+	pgo_free(r.caller_of);
+	pgo_free(r.known);
 	pgo_free(r.rep_of);
 	return rc;
 }

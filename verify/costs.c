@@ -66,6 +66,26 @@ int pgo_costs_add(struct pgo_costs *c, uint32_t item, uint32_t rep, int64_t valu
 	return 0;
 }
 
+uint32_t pgo_costs_find_item(const struct pgo_costs *c, const char *name, enum pgo_item_place place)
+{
+	size_t lo = 0, hi = c->n_items;
+
+	while (lo < hi) {
+		size_t mid = (lo + hi) / 2;
+		const struct pgo_cost_item *item = &c->items[mid];
+		int d = strcmp(pgo_costs_str(c, item->name), name);
+
+		d = d != 0 ? d : (int)item->place - (int)place;
+		if (d == 0)
+			return (uint32_t)mid;
+		if (d < 0)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return UINT32_MAX;
+}
+
 /* ---- order */
 
 static int by_text(const struct pgo_costs *c, uint32_t a, uint32_t b)

@@ -71,6 +71,9 @@ static inline const char *pgo_costs_str(const struct pgo_costs *c, uint32_t id)
 {
 	return pgo_strtab_get(&c->strs, id);
 }
+/* The item of that name (UINT32_MAX: there is none); after pgo_costs_sort(). */
+uint32_t pgo_costs_find_item(
+	const struct pgo_costs *c, const char *name, enum pgo_item_place place);
 /* The UTC day of a replicate, days since 1970; INT64_MIN if its time is unknown. */
 int64_t pgo_cost_rep_day(const struct pgo_cost_rep *r);
 
