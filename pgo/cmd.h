@@ -31,6 +31,8 @@ extern const struct pgo_cmd pgo_cmd_check_redaction, pgo_cmd_convert, pgo_cmd_do
 	pgo_cmd_finish, pgo_cmd_import, pgo_cmd_merge, pgo_cmd_plan, pgo_cmd_push, pgo_cmd_reduce,
 	pgo_cmd_run, pgo_cmd_show, pgo_cmd_tune, pgo_cmd_verify;
 extern const struct pgo_cmd pgo_cmd_check;
+/* For build systems. */
+extern const struct pgo_cmd pgo_cmd_flags;
 /* All commands, by name; NULL-terminated. */
 extern const struct pgo_cmd *const pgo_cmds[];
 

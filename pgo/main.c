@@ -15,6 +15,7 @@
  *	cmd_check, cmd_check_redaction, cmd_convert, cmd_doctor, cmd_fetch, cmd_finish, cmd_import, cmd_merge, cmd_plan,
  *	cmd_push, cmd_reduce, cmd_run, cmd_show, cmd_tune, cmd_verify
  *	                       one a subcommand: arguments -> library -> print
+ *	cmd_flags              of build systems: likewise
  *	input                  any file a user may name as a profile -> readers
  *	operands               what a command line names: files, directories, fetched ones
  *	merge_converted        files that were converted already -> one
@@ -34,6 +35,10 @@
  *	doctor, doctor_machine, doctor_program
  *	                       what machine, compilers, a program and a store allow
  *	tools                  compilers and their like on this machine
+ *	compiler, flags        what a compiler is and takes; flags for recording and for profiles
+ *	chosen, build_files    the profile that a build uses; files that a build depends on
+ *	modules                where what build systems include is; modules/ has it
+ *	release                what was published, as one document
  *	show, show_output, show_layout, show_profile
  *	                       views of every file that the program reads or writes
  *	fit_check, fit_program, fit_past, fit_parts, fit_files, accept
@@ -178,7 +183,9 @@
  *	gates, gate_limits     measured against limits: pass, warn, fail, skipped, and why
  */
 #include "pgo/cmd.h"
+#include "pgo/core/alloc.h"
 #include "pgo/core/json.h"
+#include "pgo/modules.h"
 #include "pgo/versions.h"
 
 #include <fcntl.h>
@@ -194,6 +201,7 @@ const struct pgo_cmd *const pgo_cmds[] = {
 	&pgo_cmd_doctor,
 	&pgo_cmd_fetch,
 	&pgo_cmd_finish,
+	&pgo_cmd_flags,
 	&pgo_cmd_import,
 	&pgo_cmd_merge,
 	&pgo_cmd_plan,
@@ -248,7 +256,9 @@ static int help(void)
 	for (size_t i = 0; pgo_cmds[i] != NULL; i++)
 		pgo_buf_printf(&out, "  %-10s%s\n", pgo_cmds[i]->name, pgo_cmds[i]->about);
 	pgo_buf_puts(&out, "\n`pgo COMMAND --help` or `man pgo-COMMAND` says more; "
-			   "`pgo --version [--json]`.\n");
+			   "`pgo --version [--json]`;\n"
+			   "`pgo --modules` and `pgo --make-include` say where those for build "
+			   "systems are.\n");
 	pgo_buf_puts(&out, exit_codes);
 	code = print(&out);
 	pgo_buf_fini(&out);
@@ -284,6 +294,26 @@ static int list_commands(void)
 		pgo_buf_printf(&out, "%s\n", pgo_cmds[i]->name);
 	code = print(&out);
 	pgo_buf_fini(&out);
+	return code;
+}
+
+/* For build systems: where what they include is. */
+static int print_module(const char *name)
+{
+	struct pgo_err err = PGO_ERR_INIT;
+	char *dir = pgo_modules_dir(&err);
+	struct pgo_buf out;
+	int code;
+
+	if (dir == NULL) {
+		fprintf(stderr, "pgo: %s\n", err.msg);
+		return PGO_EXIT_FAILED;
+	}
+	pgo_buf_init(&out, 1 << 16);
+	pgo_buf_printf(&out, "%s%s\n", dir, name);
+	code = print(&out);
+	pgo_buf_fini(&out);
+	pgo_free(dir);
 	return code;
 }
 
@@ -323,6 +353,10 @@ static int dispatch(int argc, char **argv)
 		return version(argc > 2 && strcmp(argv[2], "--json") == 0);
 	if (strcmp(word, "--list-commands") == 0)
 		return list_commands();
+	if (strcmp(word, "--make-include") == 0)
+		return print_module("/make/pgo.mk");
+	if (strcmp(word, "--modules") == 0)
+		return print_module("");
 	if (word[0] == '-') {
 		fprintf(stderr,
 			"pgo: unknown option %s before the command; options follow it: "
