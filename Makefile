@@ -250,6 +250,10 @@ MAN_PAGES := $(sort $(wildcard pgo/man/*.[1-9]))
 INSTALLED_MAN = $(foreach m,$(MAN_PAGES),$(SHARE)/man/man$(subst .,,$(suffix $(m)))/$(notdir $(m)))
 
 ENGINES := merge/engines/pgo-parallel merge/engines/pgo-slurm merge/engines/pgo-kubernetes merge/engines/pgo_spark.py
+# Modules for build systems; those of CMake where it looks for them.
+CMAKE_MODULES := $(sort $(wildcard pgo/modules/cmake/*.cmake))
+MODULES := $(filter-out $(CMAKE_MODULES),$(sort $(wildcard pgo/modules/* pgo/modules/*/*)))
+MODULES := $(filter-out $(patsubst %/,%,$(wildcard pgo/modules/*/)),$(MODULES))
 
 .PHONY: deb tarball check-distros
 deb: ## a Debian package in build/deb/, looked at by lintian
@@ -274,11 +278,15 @@ install: all ## program, man pages, completion; DESTDIR and PREFIX (/usr/local) 
 	$(INSTALL) -d $(SHARE)/pgo/engines
 	$(INSTALL) -m 755 $(ENGINES) $(SHARE)/pgo/engines
 	$(INSTALL) -m 644 merge/engines/engine.bash merge/engines/README.md $(SHARE)/pgo/engines
+	@set -e; for m in $(MODULES); do f=$(SHARE)/pgo/modules/$${m#pgo/modules/}; \
+		$(INSTALL) -d $${f%/*}; echo "$(INSTALL) -m 644 $$m $$f"; $(INSTALL) -m 644 $$m $$f; done
+	$(INSTALL) -d $(SHARE)/cmake/pgo
+	$(INSTALL) -m 644 $(CMAKE_MODULES) $(SHARE)/cmake/pgo
 
 uninstall: ## removes what install put there
 	rm -f $(BINDIR)/pgo $(INSTALLED_MAN) $(SHARE)/bash-completion/completions/pgo \
 		$(DESTDIR)$(ZSH_FUNCTIONS)/_pgo $(SHARE)/fish/vendor_completions.d/pgo.fish
-	rm -rf $(SHARE)/pgo/engines
+	rm -rf $(SHARE)/pgo/engines $(SHARE)/pgo/modules $(SHARE)/cmake/pgo
 
 .PHONY: clean help
 clean: ## removes build/ (or B); other build directories stay

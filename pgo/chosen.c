@@ -6,9 +6,8 @@
 #include "pgo/core/opt.h"
 #include "pgo/core/sha256.h"
 #include "pgo/release.h"
+#include "pgo/state.h"
 
-#include <limits.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -99,7 +98,8 @@ static int of_manifest(const struct pgo_choice *c, const char *dir, struct pgo_c
 	const struct pgo_jval *manifest, struct pgo_err *err)
 {
 	const struct pgo_jval *o = output_of(manifest, c->kind);
-	const char *name = pgo_jval_str(pgo_jval_get(o, "path"), "");
+	const char *path = pgo_jval_str(pgo_jval_get(o, "path"), "");
+	const char *name = pgo_jval_str(pgo_jval_get(o, "file"), pgo_path_base(path));
 
 	if (o == NULL)
 		return pgo_err_set(err, PGO_EEMPTY,
@@ -130,22 +130,32 @@ static int read_manifest(const struct pgo_choice *c, const char *dir, const char
 	return rc;
 }
 
-static int of_target(const struct pgo_choice *c, struct pgo_chosen *ret, struct pgo_err *err)
+/* When the result in use was published, or found to be as good as a newer one. */
+static int64_t story_time(const struct pgo_state *s, const char *id)
 {
-	char *link = pgo_asprintf("%s/%s/last-good", c->conf->state, c->target->name);
-	char *path = NULL, *dir = NULL, real[PATH_MAX];
-	int rc = set(&ret->name, c->target->name, err);
+	struct pgo_state_events log = {0};
+	struct pgo_state_story story = {0};
 
-	if (link == NULL)
-		rc = pgo_err_nomem(err);
-	if (rc == 0 && realpath(link, real) != NULL) {
-		rc = set(&ret->id, pgo_path_base(real), err);
-		/* As the configuration has it, so that nothing absolute comes in from here. */
-		dir = pgo_asprintf(
-			"%s/%s/published/%s", c->conf->state, c->target->name, pgo_path_base(real));
-		path = pgo_asprintf("%s/manifest.json", dir != NULL ? dir : "");
-	} else if (rc == 0) {
-		path = pgo_asprintf("%s/%s/manifest.json", c->conf->state, c->target->name);
+	if (pgo_state_log_read(s, &log, NULL) == 0)
+		pgo_state_story(&log, id, &story);
+	pgo_state_events_fini(&log);
+	return story.confirmed_ns != 0 ? story.confirmed_ns : story.published_ns;
+}
+
+static int of_state(const struct pgo_choice *c, const struct pgo_state *s, struct pgo_chosen *ret,
+	struct pgo_err *err)
+{
+	char id[PGO_STATE_ID_SIZE], *dir = NULL, *path;
+	int64_t when;
+	int rc = 0;
+
+	pgo_state_last_good(s, id);
+	if (*id != '\0') {
+		dir = pgo_state_path(s, false, id, NULL);
+		path = pgo_state_path(s, false, id, "manifest.json");
+		rc = dir != NULL ? set(&ret->id, id, err) : pgo_err_nomem(err);
+	} else { /* as it was laid out once */
+		path = pgo_asprintf("%s/manifest.json", s->dir);
 	}
 	if (rc == 0 && path == NULL)
 		rc = pgo_err_nomem(err);
@@ -156,9 +166,25 @@ static int of_target(const struct pgo_choice *c, struct pgo_chosen *ret, struct 
 			c->target->name, c->conf->path, c->target->name);
 	if (rc == 0)
 		rc = read_manifest(c, dir, path, ret, err);
-	pgo_free(link);
+	when = rc == 0 && dir != NULL ? story_time(s, id) : 0;
+	if (when != 0)
+		ret->time_ns = when;
 	pgo_free(path);
 	pgo_free(dir);
+	return rc;
+}
+
+static int of_target(const struct pgo_choice *c, struct pgo_chosen *ret, struct pgo_err *err)
+{
+	struct pgo_state s;
+	int rc = set(&ret->name, c->target->name, err);
+
+	if (rc == 0)
+		rc = pgo_state_open(c->conf->state, c->target->name, &s, err);
+	if (rc == 0) {
+		rc = of_state(c, &s, ret, err);
+		pgo_state_close(&s);
+	}
 	return rc;
 }
 

@@ -30,6 +30,10 @@ done
 for f in bash-completion/completions/pgo zsh/site-functions/_pgo fish/vendor_completions.d/pgo.fish; do
 	[ -s "$T/opt/pgo/share/$f" ] || fail "no $f"
 done
+for f in pgo/modules/make/pgo.mk cmake/pgo/pgoConfig.cmake; do
+	[ -s "$T/opt/pgo/share/$f" ] || fail "no $f"
+done
+[ "$("$T/opt/pgo/bin/pgo" --make-include)" = "$(realpath "$T")/opt/pgo/share/pgo/modules/make/pgo.mk" ] || fail "the installed program does not find its modules"
 if find "$T" -type f -perm /022 | grep .; then
 	fail "others may write these"
 fi
