@@ -3,11 +3,17 @@
 
 #include "pgo/accept.h"
 #include "pgo/core/alloc.h"
+#include "pgo/core/diag.h"
+#include "pgo/core/file.h"
+#include "pgo/core/json.h"
 #include "pgo/core/opt.h"
 #include "pgo/fit_parts.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <string.h>
+
+#define MAX_GATES ((size_t)16 << 20)
 
 /* ---- what was merged */
 
@@ -16,9 +22,60 @@ static const char *unknown_plan(const struct pgo_fit *k)
 	return k->in->no_plan != NULL ? k->in->no_plan : "it is not known what was merged";
 }
 
+/* What the last good result measured; NAN if that is not known. */
+static double last_value(const struct pgo_fit *k, const char *name)
+{
+	const struct pgo_gate_row *r = pgo_gates_find(&k->last_gates, name);
+	const struct pgo_gate_limits *l = k->in->limits;
+
+	if (r != NULL)
+		return r->value;
+	for (size_t i = l != NULL ? l->n_past : 0; i > 0; i--)
+		if (strcmp(l->past[i - 1].name, name) == 0)
+			return l->past[i - 1].value;
+	return NAN;
+}
+
+/*
+ * A fleet that is small by nature is no failure: the default limit of failing holds only if the result
+ * in use is clearly better, for then something is missing.  What the user set holds as it is.
+ */
+static int soften(struct pgo_fit *k, double last, bool clearly_worse, struct pgo_err *err)
+{
+	struct pgo_gate_row *r = &k->gates->row[k->gates->n - 1];
+	char *why;
+
+	if (r->verdict != PGO_GATE_FAIL || pgo_gate_limits_set(k->in->limits, r->name))
+		return 0;
+	if (clearly_worse)
+		why = pgo_asprintf(
+			"%s; the result in use has %.1f: something is missing", r->why, last);
+	else if (isnan(last))
+		why = pgo_asprintf("%s; there is no result in use that is better", r->why);
+	else
+		why = pgo_asprintf(
+			"%s; the result in use is not clearly better, with %.1f", r->why, last);
+	if (why == NULL)
+		return pgo_err_nomem(err);
+	pgo_free(r->why);
+	r->why = why;
+	r->verdict = clearly_worse ? PGO_GATE_FAIL : PGO_GATE_WARN;
+	return 0;
+}
+
+static int check_dominance(struct pgo_fit *k, struct pgo_err *err)
+{
+	double value = k->in->plan->dominance * 100, last = last_value(k, "dominance");
+	int rc = pgo_gates_measure(k->gates, k->in->limits, "dominance", value, err,
+		"the largest host has %.1f %% of the weighted mass", value);
+
+	return rc < 0 ? rc : soften(k, last, value > last + 20, err);
+}
+
 static int check_hosts(struct pgo_fit *k, struct pgo_err *err)
 {
 	const struct pgo_plan *p = k->in->plan;
+	double last = last_value(k, "hosts");
 	int rc;
 
 	if (p == NULL || p->n_hosts == 0) {
@@ -30,10 +87,9 @@ static int check_hosts(struct pgo_fit *k, struct pgo_err *err)
 	}
 	rc = pgo_gates_measure(k->gates, k->in->limits, "hosts", p->effective_hosts, err,
 		"%zu hosts are as good as %.1f equal ones", p->n_hosts, p->effective_hosts);
-	if (rc < 0)
-		return rc;
-	return pgo_gates_measure(k->gates, k->in->limits, "dominance", p->dominance * 100, err,
-		"the largest host has %.1f %% of the weighted mass", p->dominance * 100);
+	if (rc == 0)
+		rc = soften(k, last, p->effective_hosts < last / 2, err);
+	return rc < 0 ? rc : check_dominance(k, err);
 }
 
 static int64_t newest_of(const struct pgo_plan *p)
@@ -231,6 +287,31 @@ static int check_files(struct pgo_fit *k, struct pgo_err *err)
 	return rc < 0 ? rc : pgo_fit_history(k, err);
 }
 
+/* The gates beside the last good result, if they are there: older results have none. */
+static int read_last_gates(struct pgo_fit *k, struct pgo_err *err)
+{
+	char *path = pgo_asprintf("%s/gates.json", k->in->last_good);
+	struct pgo_jval *doc = NULL;
+	struct pgo_buf text;
+	int rc = 0;
+
+	if (path == NULL)
+		return pgo_err_nomem(err);
+	pgo_buf_init(&text, MAX_GATES);
+	if (pgo_path_exists(path) && pgo_file_read(path, MAX_GATES, &text, NULL) == 0)
+		doc = pgo_jdoc_parse(path, text.data != NULL ? text.data : "", text.len, NULL);
+	if (doc != NULL)
+		rc = pgo_gates_from_json(&k->last_gates, doc, path, NULL);
+	if (rc == PGO_ENOMEM)
+		pgo_err_nomem(err);
+	else if (rc < 0)
+		pgo_warn("%s is damaged: what the result in use measured is not known", path);
+	pgo_jdoc_free(doc);
+	pgo_buf_fini(&text);
+	pgo_free(path);
+	return rc == PGO_ENOMEM ? rc : 0;
+}
+
 int pgo_fit_check(const struct pgo_fit_inputs *in, struct pgo_gates *ret, struct pgo_err *err)
 {
 	struct pgo_fit k = {.in = in, .gates = ret};
@@ -238,7 +319,10 @@ int pgo_fit_check(const struct pgo_fit_inputs *in, struct pgo_gates *ret, struct
 
 	if (pgo_strtab_init(&k.strs, (size_t)8 << 30) < 0)
 		return pgo_err_nomem(err);
-	if (in->account != NULL)
+	pgo_gates_init(&k.last_gates);
+	if (in->last_good != NULL)
+		rc = read_last_gates(&k, err);
+	if (rc == 0 && in->account != NULL)
 		rc = check_account(&k, err);
 	if (rc == 0)
 		rc = check_hosts(&k, err);
@@ -252,6 +336,7 @@ int pgo_fit_check(const struct pgo_fit_inputs *in, struct pgo_gates *ret, struct
 	pgo_fit_loaded_fini(&k.last);
 	pgo_fit_cover_fini(&k.cover);
 	pgo_fit_overlap_fini(&k.overlap);
+	pgo_gates_fini(&k.last_gates);
 	pgo_stale_fini(&k.stale);
 	pgo_elf_close(k.elf);
 	pgo_strtab_fini(&k.strs);

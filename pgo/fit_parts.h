@@ -17,6 +17,7 @@ struct pgo_fit {
 	struct pgo_elf *elf;
 	struct pgo_fit_cover cover;
 	struct pgo_stale stale;
+	struct pgo_gates last_gates; /* of the last good result; empty if it has none */
 	struct pgo_fit_loaded last;
 	struct pgo_fit_overlap overlap;
 	bool covered, staled, compared; /* are the three above measured? */

@@ -267,6 +267,11 @@ static const struct pgo_gate_limit *set_by_user(const struct pgo_gate_limits *l,
 	return NULL;
 }
 
+bool pgo_gate_limits_set(const struct pgo_gate_limits *l, const char *name)
+{
+	return set_by_user(l, name) != NULL;
+}
+
 static enum pgo_gate_verdict judge(const struct pgo_gate_row *r)
 {
 	if (!isfinite(r->value))

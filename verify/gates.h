@@ -96,6 +96,8 @@ int pgo_gate_limits_parse(struct pgo_gate_limits *l, const char *text, const cha
 int pgo_gate_limits_history(struct pgo_gate_limits *l, const struct pgo_gates *earlier,
 	struct pgo_err *err) PGO_MUST_CHECK;
 #define PGO_GATE_HISTORY_MIN 5
+/* Has the user set limits for it? */
+bool pgo_gate_limits_set(const struct pgo_gate_limits *l, const char *name);
 
 void pgo_gates_init(struct pgo_gates *g);
 void pgo_gates_fini(struct pgo_gates *g);

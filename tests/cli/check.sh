@@ -46,8 +46,17 @@ gate acceptance skipped 'switched off'
 
 # Several are merged, and then hosts and days count.
 for h in 1 2; do "$B/emu/mkperf" -o "$T/$h.perf" --host "web-$h" --start-time 1790000000 --max-samples 2000 --seed $h "$FIX/app.ring" || exit 1; done
-judge 11 "$T/1.perf" "$T/2.perf" --binary "$FIX/app"
+judge 0 "$T/1.perf" "$T/2.perf" --binary "$FIX/app"
+gate hosts warn 'no result in use that is better'
+judge 11 "$T/1.perf" "$T/2.perf" --binary "$FIX/app" --gate hosts=30/5
 gate hosts fail
+mkdir "$T/fleet"
+printf '{"gates":[{"name":"hosts","verdict":"pass","value":40}]}\n' >"$T/fleet/gates.json"
+judge 11 "$T/1.perf" "$T/2.perf" --binary "$FIX/app" --last-good "$T/fleet"
+gate hosts fail 'in use has 40'
+printf '{"gates":[{"name":"hosts","verdict":"warn","value":3.5}]}\n' >"$T/fleet/gates.json"
+judge 0 "$T/1.perf" "$T/2.perf" --binary "$FIX/app" --last-good "$T/fleet"
+gate hosts warn 'not clearly better'
 judge 0 "$T/1.perf" "$T/2.perf" --binary "$FIX/app" --gate hosts=1.9/1 --gate days=1 --gate dominance=off
 gate dominance skipped
 gate hosts pass
