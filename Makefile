@@ -74,7 +74,7 @@ endif
 LIB_SRCS := $(sort $(wildcard pgo/core/*.c fetch/*.c merge/*.c convert/*.c verify/*.c))
 PROG_SRCS := $(sort $(wildcard pgo/*.c))
 GEN_SRCS := $(B)/gen/profile.pb-c.c
-LIB_OBJS := $(LIB_SRCS:%.c=$(B)/obj/%.o) $(B)/obj/gen/profile.pb-c.o
+LIB_OBJS := $(LIB_SRCS:%.c=$(B)/obj/%.o) $(B)/obj/gen/profile.pb-c.o $(B)/obj/gen/html_assets.o
 PROG_OBJS := $(PROG_SRCS:%.c=$(B)/obj/%.o)
 # Everything but main(), as an archive: tests of the program's own parts take what they need.
 PROG_LIB_OBJS := $(filter-out $(B)/obj/pgo/main.o,$(PROG_OBJS))
@@ -109,6 +109,21 @@ $(B)/obj/gen/profile.pb-c.o: $(B)/gen/profile.pb-c.c
 	@mkdir -p $(@D)
 	$(call say,CC,$<)
 	$(Q)$(CC) $(ALL_CFLAGS) -w -MMD -MP -c -o $@ $<
+
+# Style and script of the HTML pages, as bytes.
+HTML_ASSETS := verify/html/report.css verify/html/report.js
+$(B)/gen/html_assets.c: $(HTML_ASSETS)
+	@mkdir -p $(@D)
+	$(call say,EMBED,$^)
+	$(Q){ echo '#include "verify/html_assets.h"'; for f in $(HTML_ASSETS); do \
+		n=pgo_html_$${f##*.}; echo "const char $$n[] = {"; \
+		od -An -v -tu1 $$f | sed 's/  *\([0-9][0-9]*\)/(char)\1,/g'; echo "0};"; \
+		echo "const size_t $${n}_len = sizeof $$n - 1;"; done; } >$@
+
+$(B)/obj/gen/html_assets.o: $(B)/gen/html_assets.c verify/html_assets.h
+	@mkdir -p $(@D)
+	$(call say,CC,$<)
+	$(Q)$(CC) $(ALL_CFLAGS) -c -o $@ $<
 
 -include $(LIB_OBJS:.o=.d) $(PROG_OBJS:.o=.d)
 
@@ -275,7 +290,8 @@ install: all ## program, man pages, completion; DESTDIR and PREFIX (/usr/local) 
 	$(INSTALL) -m 644 pgo/completion/pgo.bash $(SHARE)/bash-completion/completions/pgo
 	$(INSTALL) -m 644 pgo/completion/_pgo $(DESTDIR)$(ZSH_FUNCTIONS)/_pgo
 	$(INSTALL) -m 644 pgo/completion/pgo.fish $(SHARE)/fish/vendor_completions.d/pgo.fish
-	$(INSTALL) -d $(SHARE)/pgo/engines
+	$(INSTALL) -d $(SHARE)/pgo/engines $(SHARE)/pgo/schema
+	$(INSTALL) -m 644 verify/verdict.schema.json $(SHARE)/pgo/schema
 	$(INSTALL) -m 755 $(ENGINES) $(SHARE)/pgo/engines
 	$(INSTALL) -m 644 merge/engines/engine.bash merge/engines/README.md $(SHARE)/pgo/engines
 	@set -e; for m in $(MODULES); do f=$(SHARE)/pgo/modules/$${m#pgo/modules/}; \
@@ -286,7 +302,7 @@ install: all ## program, man pages, completion; DESTDIR and PREFIX (/usr/local) 
 uninstall: ## removes what install put there
 	rm -f $(BINDIR)/pgo $(INSTALLED_MAN) $(SHARE)/bash-completion/completions/pgo \
 		$(DESTDIR)$(ZSH_FUNCTIONS)/_pgo $(SHARE)/fish/vendor_completions.d/pgo.fish
-	rm -rf $(SHARE)/pgo/engines $(SHARE)/pgo/modules $(SHARE)/cmake/pgo
+	rm -rf $(SHARE)/pgo/engines $(SHARE)/pgo/schema $(SHARE)/pgo/modules $(SHARE)/cmake/pgo
 
 .PHONY: clean help
 clean: ## removes build/ (or B); other build directories stay

@@ -4,13 +4,15 @@
 #include "pgo/core/diag.h"
 #include "pgo/operands.h"
 #include "verify/attrib.h"
+#include "pgo/verdict_outputs.h"
 #include "verify/verify.h"
 
 #include <string.h>
 
 struct verify_values {
 	struct pgo_opt_list before, after;
-	const char *binary, *before_binary, *after_binary, *sample_type, *fail_if;
+	const char *binary, *before_binary, *after_binary, *sample_type, *fail_if, *verdict;
+	struct pgo_verdict_outputs outputs;
 	double min_share;
 	uint64_t top;
 	bool same_work;
@@ -38,7 +40,19 @@ static const struct pgo_opt opts[] = {
 		PGO_OPT_DOUBLE, AT(min_share)},
 	{"fail-if", 0, "GATES", "exit 1 if a gate fails, such as 'regression>2%,overlap<90%'",
 		PGO_OPT_STR, AT(fail_if)},
+	{"Output", 0, NULL, NULL, PGO_OPT_GROUP, 0},
 	{"top", 0, "N", "functions in the text (default 20; 0 = all)", PGO_OPT_U64, AT(top)},
+	{"html", 0, "FILE", "write a page with a flame graph, in one file that needs nothing else",
+		PGO_OPT_STR, AT(outputs.html)},
+	{"markdown", 0, "FILE", "write a comment for a change under review", PGO_OPT_STR,
+		AT(outputs.markdown)},
+	{"junit", 0, "FILE", "write test cases for CI: gates and functions", PGO_OPT_STR,
+		AT(outputs.junit)},
+	{"folded", 0, "FILE", "write folded stacks of both sides for other viewers", PGO_OPT_STR,
+		AT(outputs.folded)},
+	{"verdict", 0, "FILE",
+		"read a verdict that --json wrote, instead of profiles, to write it in other forms",
+		PGO_OPT_STR, AT(verdict)},
 	PGO_OPT_END,
 };
 
@@ -112,6 +126,21 @@ static int print_verdict(
 	return code;
 }
 
+/* A verdict of earlier, in other forms. */
+static int show_verdict(
+	const struct verify_values *o, const struct pgo_opt_globals *g, int n_profiles)
+{
+	struct pgo_err err = PGO_ERR_INIT;
+	bool failed = false;
+
+	if (n_profiles != 0)
+		pgo_err_set(&err, PGO_EUSAGE,
+			"--verdict reads what was compared before: name either it or profiles");
+	else if (pgo_verdict_outputs_read(o->verdict, &o->outputs, &failed, &err) == 0)
+		return failed ? PGO_EXIT_FINDING : PGO_EXIT_OK;
+	return pgo_cmd_fail(&pgo_cmd_verify, g, &err);
+}
+
 static int run(int argc, char **argv)
 {
 	struct verify_values o = {.top = 20, .min_share = 0.05};
@@ -123,6 +152,10 @@ static int run(int argc, char **argv)
 
 	if (pgo_cmd_begin(&pgo_cmd_verify, argc, argv, &o, &g, &first, &dashdash, &code) != 0)
 		goto out;
+	if (o.verdict != NULL) {
+		code = show_verdict(&o, &g, argc - first + (int)(o.before.n + o.after.n));
+		goto out;
+	}
 	vo = (struct pgo_verify_options){
 		.sample_type = o.sample_type,
 		.before_binary = o.before_binary != NULL ? o.before_binary : o.binary,
@@ -137,7 +170,8 @@ static int run(int argc, char **argv)
 			&err) < 0 ||
 		add_side(v, true, &o.after, argv + dashdash, argc - dashdash, vo.after_binary,
 			&err) < 0 ||
-		pgo_verify_finish(v, &err) < 0)
+		pgo_verify_finish(v, &err) < 0 ||
+		pgo_verdict_outputs_write(pgo_verify_result(v), &o.outputs, &err) < 0)
 		code = pgo_cmd_fail(&pgo_cmd_verify, &g, &err);
 	else
 		code = print_verdict(&o, &g, pgo_verify_result(v));

@@ -30,6 +30,7 @@
  *	pipeline, pipeline_inputs, pipeline_build, pipeline_publish, pipeline_outputs,
  *	pipeline_decide, pipeline_impl
  *	                       one target through all stages, and what becomes of it
+ *	verdict_outputs        the files of a verdict
  *	state, state_change, state_lock, state_log, state_migrate, state_impl
  *	                       what is kept of a target between runs: results, links, log
  *	doctor, doctor_machine, doctor_program
@@ -181,6 +182,9 @@
  *	fit, fit_compare, fit_impl
  *	                       mixes of functions laid one over the other
  *	gates, gate_limits     measured against limits: pass, warn, fail, skipped, and why
+ *	views, markdown, junit, html, html_verdict, html_assets, escape
+ *	                       the JSON of a verdict as a comment, test cases, a page (style and
+ *	                       script in html/); names from elsewhere inside them
  */
 #include "pgo/cmd.h"
 #include "pgo/core/alloc.h"

@@ -119,6 +119,7 @@ missing() {
 	need 3 optional autofdo have_command create_gcov
 	need 3 optional golang-go have_command go
 	need 3 optional python3-pip have_pip
+	need 3 optional python3-jsonschema have_jsonschema
 	need 3 optional libgoogle-perftools-dev have_profiler
 	need 3 optional clang-14 have_clang_14
 	need 3 optional gcc-aarch64-linux-gnu have_arm64_compiler gcc
@@ -138,6 +139,7 @@ missing() {
 	need 6 optional dpkg-dev have_command dpkg-buildpackage
 	need 6 optional debhelper have_command dh
 	need 6 optional lintian have_command lintian
+	need 6 optional 'chromium|chromium-browser' have_command chromium
 }
 
 have_profiler() {
@@ -146,6 +148,10 @@ have_profiler() {
 
 have_pip() {
 	python3 -m pip --version >/dev/null 2>&1
+}
+
+have_jsonschema() {
+	python3 -c 'import jsonschema' 2>/dev/null || /usr/bin/python3 -c 'import jsonschema' 2>/dev/null
 }
 
 have_botocore() {

@@ -2,6 +2,10 @@
 /* A verdict as text for people and as JSON for machines. */
 #include "verify/verify.h"
 
+#include "verify/escape.h"
+#include "verify/gates.h"
+#include "verify/views.h"
+
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -16,8 +20,10 @@ static void percent(double v, char *ret, size_t size)
 
 static void sentence(const struct pgo_verdict *v, struct pgo_buf *out)
 {
-	if (v->sentence != NULL)
-		pgo_buf_printf(out, "%s\n", v->sentence);
+	if (v->sentence != NULL) {
+		pgo_escape_add(out, PGO_ESCAPE_TEXT, v->sentence);
+		pgo_buf_putc(out, '\n');
+	}
 	pgo_buf_printf(out, "%zu profile%s before, %zu after; %llu and %llu samples of %s\n",
 		v->before.profiles, v->before.profiles == 1 ? "" : "s", v->after.profiles,
 		(unsigned long long)v->before.samples, (unsigned long long)v->after.samples,
@@ -60,8 +66,10 @@ static void finding(const struct pgo_finding *f, struct pgo_buf *out)
 	percent(f->high, high, sizeof high);
 	if (isinf(f->low) || isinf(f->high))
 		snprintf(low, sizeof low, "-"), snprintf(high, sizeof high, "-");
-	pgo_buf_printf(out, "%7.2f%% %7.2f%% %9s %9s %9s  %-9s  %s\n", f->before * 100,
-		f->after * 100, change, low, high, pgo_change_name(f->verdict), f->name);
+	pgo_buf_printf(out, "%7.2f%% %7.2f%% %9s %9s %9s  %-9s  ", f->before * 100, f->after * 100,
+		change, low, high, pgo_change_name(f->verdict));
+	pgo_escape_add(out, PGO_ESCAPE_TEXT, f->name);
+	pgo_buf_putc(out, '\n');
 }
 
 void pgo_verdict_text(const struct pgo_verdict *v, size_t most, struct pgo_buf *out)
@@ -287,12 +295,32 @@ static void findings_json(struct pgo_json *j, const struct pgo_verdict *v)
 	pgo_json_end_array(j);
 }
 
+static void sentence_json(const struct pgo_verdict *v, struct pgo_json *j)
+{
+	char counts[120];
+
+	snprintf(counts, sizeof counts, "%zu and %zu profiles compared function by function",
+		v->before.profiles, v->after.profiles);
+	pgo_json_kv_str(j, "sentence", v->sentence != NULL ? v->sentence : counts);
+}
+
+static void gates_json(const struct pgo_verdict *v, struct pgo_json *j)
+{
+	pgo_json_key(j, "gates");
+	if (v->gates != NULL) {
+		pgo_gates_json(v->gates, j);
+	} else {
+		pgo_json_array(j);
+		pgo_json_end_array(j);
+	}
+}
+
 void pgo_verdict_json(const struct pgo_verdict *v, struct pgo_json *j)
 {
 	pgo_json_object(j);
-	pgo_json_kv_u64(j, "schema", 2);
+	pgo_json_kv_u64(j, "schema", PGO_VERDICT_SCHEMA);
 	pgo_json_kv_str(j, "kind", "verdict");
-	pgo_json_kv_str(j, "sentence", v->sentence);
+	sentence_json(v, j);
 	pgo_json_kv_str(j, "outcome", pgo_outcome_name(v->outcome));
 	design_json(j, &v->design);
 	total_json(j, &v->total);
@@ -305,6 +333,7 @@ void pgo_verdict_json(const struct pgo_verdict *v, struct pgo_json *j)
 	pgo_json_kv_double(j, "design_effect", v->design_effect);
 	pgo_json_kv_bool(j, "design_effect_assumed", v->design_effect_assumed);
 	findings_json(j, v);
+	gates_json(v, j);
 	fail_if_json(j, v);
 	pgo_json_kv_bool(j, "failed", pgo_verdict_failed(v));
 	pgo_json_end_object(j);

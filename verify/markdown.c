@@ -1,0 +1,234 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A verdict as a comment on a change. */
+#include "verify/views.h"
+
+#include "pgo/core/alloc.h"
+#include "verify/escape.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+/* Rows of one table, and bytes of one name: 60 rows of 400 bytes stay far below GitHub's limit. */
+#define ROWS_MAX 20
+#define NAME_MAX_BYTES 160
+
+static void escaped(struct pgo_buf *out, const char *s)
+{
+	pgo_escape_add(out, PGO_ESCAPE_MARKDOWN, s);
+}
+
+static const char *text_of(const struct pgo_jval *o, const char *key)
+{
+	return pgo_jval_str(pgo_jval_get(o, key), "");
+}
+
+/* A name as code.  A long one loses its middle, never half a character. */
+static void name(struct pgo_buf *out, const char *s)
+{
+	size_t len = strlen(s), head = NAME_MAX_BYTES * 2 / 3, tail = len - NAME_MAX_BYTES / 3;
+	char *cut;
+
+	pgo_buf_puts(out, "<code>");
+	if (len <= NAME_MAX_BYTES) {
+		escaped(out, s);
+	} else {
+		while (head > 0 && (s[head] & 0xc0) == 0x80)
+			head--;
+		while (tail < len && (s[tail] & 0xc0) == 0x80)
+			tail++;
+		cut = pgo_strndup(s, head);
+		if (cut == NULL)
+			out->failed = true;
+		escaped(out, cut);
+		pgo_buf_puts(out, "…");
+		escaped(out, s + tail);
+		pgo_free(cut);
+	}
+	pgo_buf_puts(out, "</code>");
+}
+
+static const char *outcome_mark(const char *outcome)
+{
+	return strcmp(outcome, "win") == 0              ? "✅ Win"
+	       : strcmp(outcome, "loss") == 0           ? "❌ Loss"
+	       : strcmp(outcome, "not_comparable") == 0 ? "⚠️ Not comparable"
+							: "➖ No effect shown";
+}
+
+static const char *gate_mark(const char *verdict)
+{
+	return strcmp(verdict, "pass") == 0   ? "✅ pass"
+	       : strcmp(verdict, "fail") == 0 ? "❌ fail"
+	       : strcmp(verdict, "warn") == 0 ? "⚠️ warn"
+					      : "⏭️ skipped";
+}
+
+static void gates(const struct pgo_jval *list, struct pgo_buf *out)
+{
+	char text[PGO_VIEW_NUMBER];
+	size_t n = pgo_jval_len(list);
+
+	if (n == 0)
+		return;
+	pgo_buf_puts(out, "\n### Gates\n\n| Gate | Verdict | Value | Warn / fail at | Why |\n"
+			  "| --- | --- | ---: | ---: | --- |\n");
+	for (size_t i = 0; i < n; i++) {
+		const struct pgo_jval *g = pgo_jval_at(list, i);
+		const char *unit = text_of(g, "unit");
+
+		pgo_buf_puts(out, "| ");
+		escaped(out, text_of(g, "name"));
+		pgo_buf_printf(out, " | %s | ", gate_mark(text_of(g, "verdict")));
+		escaped(out, pgo_view_value(pgo_view_get(g, "value"), unit, text));
+		pgo_buf_puts(out, " | ");
+		escaped(out, pgo_view_value(pgo_view_get(g, "warn"), unit, text));
+		pgo_buf_puts(out, " / ");
+		escaped(out, pgo_view_value(pgo_view_get(g, "fail"), unit, text));
+		pgo_buf_puts(out, " | ");
+		escaped(out, text_of(g, "why"));
+		pgo_buf_puts(out, " |\n");
+	}
+}
+
+static void finding_row(const struct pgo_jval *f, struct pgo_buf *out)
+{
+	char before[PGO_VIEW_NUMBER], after[PGO_VIEW_NUMBER], change[PGO_VIEW_NUMBER];
+	char low[PGO_VIEW_NUMBER], high[PGO_VIEW_NUMBER];
+
+	pgo_buf_puts(out, "| ");
+	name(out, text_of(f, "name"));
+	pgo_buf_printf(out, " | %s | %s | %s | %s to %s |\n",
+		pgo_view_share(pgo_view_get(f, "before"), before),
+		pgo_view_share(pgo_view_get(f, "after"), after), pgo_view_finding_change(f, change),
+		pgo_view_change(pgo_view_get(f, "low"), low),
+		pgo_view_change(pgo_view_get(f, "high"), high));
+}
+
+/* The findings with one verdict. */
+static void findings(const struct pgo_jval *list, const char *verdict, const char *heading,
+	bool folded, struct pgo_buf *out)
+{
+	size_t n = 0, shown = 0;
+
+	for (size_t i = 0; i < pgo_jval_len(list); i++)
+		n += strcmp(text_of(pgo_jval_at(list, i), "verdict"), verdict) == 0;
+	if (n == 0)
+		return;
+	if (folded)
+		pgo_buf_printf(out, "\n<details><summary>%s (%zu)</summary>\n\n", heading, n);
+	else
+		pgo_buf_printf(out, "\n### %s (%zu)\n\n", heading, n);
+	pgo_buf_puts(out, "| Function | Before | After | Change | 95 % interval |\n"
+			  "| --- | ---: | ---: | ---: | ---: |\n");
+	for (size_t i = 0; i < pgo_jval_len(list) && shown < ROWS_MAX; i++) {
+		const struct pgo_jval *f = pgo_jval_at(list, i);
+
+		if (strcmp(text_of(f, "verdict"), verdict) != 0)
+			continue;
+		finding_row(f, out);
+		shown++;
+	}
+	if (shown < n)
+		pgo_buf_printf(out, "\n… and %zu more in the JSON.\n", n - shown);
+	if (folded)
+		pgo_buf_puts(out, "\n</details>\n");
+}
+
+static void group_row(const struct pgo_jval *g, struct pgo_buf *out)
+{
+	const struct pgo_jval *members = pgo_jval_get(g, "members");
+	char before[PGO_VIEW_NUMBER], after[PGO_VIEW_NUMBER], change[PGO_VIEW_NUMBER];
+	size_t n = pgo_jval_len(members);
+
+	pgo_buf_puts(out, "| ");
+	for (size_t i = 0; i < n && i < 4; i++) {
+		pgo_buf_puts(out, i != 0 ? ", " : "");
+		name(out, pgo_jval_str(pgo_jval_at(members, i), ""));
+	}
+	if (n > 4)
+		pgo_buf_printf(out, " and %zu more", n - 4);
+	pgo_buf_puts(out, " | ");
+	escaped(out, text_of(g, "verdict"));
+	pgo_buf_printf(out, " | %s | %s | %s |\n",
+		pgo_view_share(pgo_view_get(g, "before"), before),
+		pgo_view_share(pgo_view_get(g, "after"), after),
+		pgo_view_finding_change(g, change));
+}
+
+static void groups(const struct pgo_jval *list, struct pgo_buf *out)
+{
+	size_t n = pgo_jval_len(list);
+
+	if (n == 0)
+		return;
+	pgo_buf_printf(out,
+		"\n<details><summary>Cost that inlining may have moved, judged together "
+		"(%zu)</summary>"
+		"\n\n| Functions | Verdict | Before | After | Change |\n| --- | --- | ---: | ---: "
+		"| "
+		"---: |\n",
+		n);
+	for (size_t i = 0; i < n && i < ROWS_MAX; i++)
+		group_row(pgo_jval_at(list, i), out);
+	if (n > ROWS_MAX)
+		pgo_buf_printf(out, "\n… and %zu more in the JSON.\n", n - ROWS_MAX);
+	pgo_buf_puts(out, "\n</details>\n");
+}
+
+/* Each number that both sides have. */
+static void layout(const struct pgo_jval *l, struct pgo_buf *out)
+{
+	const struct pgo_jval *before = pgo_jval_get(l, "before"),
+			      *after = pgo_jval_get(l, "after");
+	char b[PGO_VIEW_NUMBER], a[PGO_VIEW_NUMBER], c[PGO_VIEW_NUMBER];
+	const struct pgo_jval *v;
+	const char *key;
+	bool any = false;
+
+	for (size_t i = 0; (v = pgo_jval_member(before, i, &key)) != NULL; i++) {
+		double x = pgo_jval_double(v, NAN), y = pgo_view_get(after, key);
+
+		if (!isfinite(x) || !isfinite(y))
+			continue;
+		if (!any)
+			pgo_buf_puts(out,
+				"\n<details><summary>Code layout</summary>\n\n"
+				"| | Before | After | Change |\n| --- | ---: | ---: | ---: |\n");
+		any = true;
+		pgo_buf_puts(out, "| ");
+		escaped(out, key);
+		pgo_buf_printf(out, " | %s | %s | %s |\n", pgo_view_value(x, "", b),
+			pgo_view_value(y, "", a), pgo_view_change(x != 0 ? y / x - 1 : NAN, c));
+	}
+	if (any)
+		pgo_buf_puts(out, "\n</details>\n");
+}
+
+static void notes(const struct pgo_jval *design, struct pgo_buf *out)
+{
+	const struct pgo_jval *list = pgo_jval_get(design, "notes");
+
+	for (size_t i = 0; i < pgo_jval_len(list); i++) {
+		pgo_buf_puts(out, i == 0 ? "\n" : "");
+		pgo_buf_puts(out, "* ");
+		escaped(out, pgo_jval_str(pgo_jval_at(list, i), ""));
+		pgo_buf_putc(out, '\n');
+	}
+}
+
+void pgo_view_markdown(const struct pgo_jval *v, struct pgo_buf *out)
+{
+	const struct pgo_jval *list = pgo_jval_get(v, "findings");
+
+	pgo_buf_printf(out, "## %s: ", outcome_mark(text_of(v, "outcome")));
+	escaped(out, text_of(v, "sentence"));
+	pgo_buf_putc(out, '\n');
+	notes(pgo_jval_get(v, "design"), out);
+	gates(pgo_jval_get(v, "gates"), out);
+	findings(list, "regressed", "Slower", false, out);
+	findings(list, "improved", "Faster", true, out);
+	findings(list, "moved", "Only on one side: renamed, inlined, new", true, out);
+	groups(pgo_jval_get(v, "groups"), out);
+	layout(pgo_jval_get(v, "layout"), out);
+}
