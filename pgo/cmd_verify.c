@@ -3,8 +3,8 @@
 
 #include "pgo/core/diag.h"
 #include "pgo/operands.h"
-#include "verify/attrib.h"
 #include "pgo/verdict_outputs.h"
+#include "verify/attrib.h"
 #include "verify/verify.h"
 
 #include <string.h>
