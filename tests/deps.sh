@@ -136,6 +136,9 @@ missing() {
 	need 5 optional 'openjdk-17-jre-headless|default-jre-headless' have_command java
 	need 5 optional python3-venv python3 -c 'import ensurepip'
 
+	need 6 optional cmake have_command cmake
+	need 6 optional ninja-build have_command ninja
+	need 6 optional meson have_command meson
 	need 6 optional dpkg-dev have_command dpkg-buildpackage
 	need 6 optional debhelper have_command dh
 	need 6 optional lintian have_command lintian

@@ -52,7 +52,7 @@ endfunction()
 
 # One run of pgo flags now, so that the files are there, and one in every build.
 function(_pgo_ask target name dir base compiler own)
-  set(command "${PGO_EXECUTABLE}" flags --compiler "${compiler}" --own "${own}" --dir "${dir}" ${ARGN})
+  set(command "${PGO_EXECUTABLE}" flags --compiler "${compiler}" "--own=${own}" --dir "${dir}" ${ARGN})
   execute_process(COMMAND ${command} WORKING_DIRECTORY "${base}" RESULT_VARIABLE code)
   if(NOT code EQUAL 0)
     message(FATAL_ERROR "pgo flags for ${target} ended with ${code}")
