@@ -27,13 +27,35 @@ struct pgo_cmd {
 	int (*run)(int argc, char **argv); /* argv[0] is the command's name; gives an exit code */
 };
 
-extern const struct pgo_cmd pgo_cmd_check_redaction, pgo_cmd_convert, pgo_cmd_doctor, pgo_cmd_fetch,
-	pgo_cmd_finish, pgo_cmd_import, pgo_cmd_merge, pgo_cmd_plan, pgo_cmd_push, pgo_cmd_reduce,
-	pgo_cmd_run, pgo_cmd_show, pgo_cmd_tune, pgo_cmd_verify;
-extern const struct pgo_cmd pgo_cmd_check;
-/* For build systems. */
-extern const struct pgo_cmd pgo_cmd_flags;
-/* All commands, by name; NULL-terminated. */
+/*
+ * Every command, in the order of names: a line here, and a file cmd_NAME.c that defines pgo_cmd_NAME.
+ * The second word is the part of `pgo --help` that it is listed in.
+ */
+#define PGO_COMMANDS(X)                                                                            \
+	X(check, REBUILD)                                                                          \
+	X(check_redaction, PROFILES)                                                               \
+	X(convert, PROFILES)                                                                       \
+	X(doctor, REBUILD)                                                                         \
+	X(explain, REFRESH)                                                                        \
+	X(fetch, PROFILES)                                                                         \
+	X(finish, SHARDS)                                                                          \
+	X(flags, REBUILD)                                                                          \
+	X(import, PROFILES)                                                                        \
+	X(merge, PROFILES)                                                                         \
+	X(plan, SHARDS)                                                                            \
+	X(push, PROFILES)                                                                          \
+	X(reduce, SHARDS)                                                                          \
+	X(run, REFRESH)                                                                            \
+	X(show, PROFILES)                                                                          \
+	X(tune, PROFILES)                                                                          \
+	X(verify, REBUILD)
+
+enum pgo_cmd_part { PGO_PART_REFRESH, PGO_PART_REBUILD, PGO_PART_PROFILES, PGO_PART_SHARDS };
+
+#define PGO_DECLARE_COMMAND(name, part) extern const struct pgo_cmd pgo_cmd_##name;
+PGO_COMMANDS(PGO_DECLARE_COMMAND)
+#undef PGO_DECLARE_COMMAND
+/* All of them, by name; NULL-terminated. */
 extern const struct pgo_cmd *const pgo_cmds[];
 
 /*

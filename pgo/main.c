@@ -12,10 +12,7 @@
  * pgo/: the program
  *	main                   this file: the command table
  *	cmd                    the frame that commands share: options, messages, exit codes
- *	cmd_check, cmd_check_redaction, cmd_convert, cmd_doctor, cmd_fetch, cmd_finish, cmd_import, cmd_merge, cmd_plan,
- *	cmd_push, cmd_reduce, cmd_run, cmd_show, cmd_tune, cmd_verify
- *	                       one a subcommand: arguments -> library -> print
- *	cmd_flags              of build systems: likewise
+ *	cmd_*                  one a subcommand: arguments -> library -> print
  *	input                  any file a user may name as a profile -> readers
  *	operands               what a command line names: files, directories, fetched ones
  *	merge_converted        files that were converted already -> one
@@ -35,6 +32,8 @@
  *	                       what is kept of a target between runs: results, links, log
  *	doctor, doctor_machine, doctor_program
  *	                       what machine, compilers, a program and a store allow
+ *	provenance, provenance_function
+ *	                       how a result came to be, and one function in it
  *	tools                  compilers and their like on this machine
  *	compiler, flags        what a compiler is and takes; flags for recording and for profiles
  *	chosen, build_files    the profile that a build uses; files that a build depends on
@@ -198,25 +197,21 @@
 #include <string.h>
 #include <unistd.h>
 
-const struct pgo_cmd *const pgo_cmds[] = {
-	&pgo_cmd_check,
-	&pgo_cmd_check_redaction,
-	&pgo_cmd_convert,
-	&pgo_cmd_doctor,
-	&pgo_cmd_fetch,
-	&pgo_cmd_finish,
-	&pgo_cmd_flags,
-	&pgo_cmd_import,
-	&pgo_cmd_merge,
-	&pgo_cmd_plan,
-	&pgo_cmd_push,
-	&pgo_cmd_reduce,
-	&pgo_cmd_run,
-	&pgo_cmd_show,
-	&pgo_cmd_tune,
-	&pgo_cmd_verify,
-	NULL,
+#define ROW(name, part) &pgo_cmd_##name,
+const struct pgo_cmd *const pgo_cmds[] = {PGO_COMMANDS(ROW) NULL};
+#undef ROW
+
+#define PART(name, part) PGO_PART_##part,
+static const enum pgo_cmd_part parts[] = {PGO_COMMANDS(PART)};
+#undef PART
+
+static const char *const part_titles[] = {
+	[PGO_PART_REFRESH] = "The refresh of every week",
+	[PGO_PART_REBUILD] = "Around a build",
+	[PGO_PART_PROFILES] = "Profiles, one stage at a time",
+	[PGO_PART_SHARDS] = "Merging on many machines",
 };
+#define N_PARTS (sizeof part_titles / sizeof *part_titles)
 
 /* What messages of the program itself are signed with. */
 static const struct pgo_opt_table help_table = {"help", "", "", NULL};
@@ -256,9 +251,14 @@ static int help(void)
 	pgo_buf_init(&out, 1 << 16);
 	pgo_buf_puts(&out, "Usage: pgo COMMAND [OPTION]... [ARGUMENT]...\n"
 			   "\nFeeds profiles from production to compilers and post-link "
-			   "optimisers.\n\nCommands:\n");
-	for (size_t i = 0; pgo_cmds[i] != NULL; i++)
-		pgo_buf_printf(&out, "  %-10s%s\n", pgo_cmds[i]->name, pgo_cmds[i]->about);
+			   "optimisers.\n");
+	for (size_t p = 0; p < N_PARTS; p++) {
+		pgo_buf_printf(&out, "\n%s:\n", part_titles[p]);
+		for (size_t i = 0; pgo_cmds[i] != NULL; i++)
+			if (parts[i] == (enum pgo_cmd_part)p)
+				pgo_buf_printf(
+					&out, "  %-17s%s\n", pgo_cmds[i]->name, pgo_cmds[i]->about);
+	}
 	pgo_buf_puts(&out, "\n`pgo COMMAND --help` or `man pgo-COMMAND` says more; "
 			   "`pgo --version [--json]`;\n"
 			   "`pgo --modules` and `pgo --make-include` say where those for build "

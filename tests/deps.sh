@@ -139,10 +139,16 @@ missing() {
 	need 6 optional cmake have_command cmake
 	need 6 optional ninja-build have_command ninja
 	need 6 optional meson have_command meson
+	need 6 optional build-essential have_build_essential
 	need 6 optional dpkg-dev have_command dpkg-buildpackage
 	need 6 optional debhelper have_command dh
 	need 6 optional lintian have_command lintian
 	need 6 optional 'chromium|chromium-browser' have_command chromium
+}
+
+# What Debian's packages may take for granted.
+have_build_essential() {
+	dpkg -s build-essential >/dev/null 2>&1
 }
 
 have_profiler() {

@@ -341,3 +341,43 @@ bool pgo_jval_is_null(const struct pgo_jval *v)
 {
 	return json_is_null(peek(v));
 }
+
+void pgo_json_copy(struct pgo_json *j, const struct pgo_jval *v)
+{
+	const json_t *t = peek(v);
+	const struct pgo_jval *member;
+	const char *key;
+
+	switch (t != NULL && j->depth + 1 < DEPTH_MAX ? json_typeof(t) : JSON_NULL) {
+	case JSON_OBJECT:
+		pgo_json_object(j);
+		for (size_t i = 0; (member = pgo_jval_member(v, i, &key)) != NULL; i++) {
+			pgo_json_key(j, key);
+			pgo_json_copy(j, member);
+		}
+		pgo_json_end_object(j);
+		break;
+	case JSON_ARRAY:
+		pgo_json_array(j);
+		for (size_t i = 0; i < pgo_jval_len(v); i++)
+			pgo_json_copy(j, pgo_jval_at(v, i));
+		pgo_json_end_array(j);
+		break;
+	case JSON_STRING:
+		pgo_json_str(j, json_string_value(t));
+		break;
+	case JSON_INTEGER:
+		pgo_json_i64(j, json_integer_value(t));
+		break;
+	case JSON_REAL:
+		pgo_json_double(j, json_real_value(t));
+		break;
+	case JSON_TRUE:
+	case JSON_FALSE:
+		pgo_json_bool(j, json_is_true(t));
+		break;
+	case JSON_NULL:
+		pgo_json_null(j);
+		break;
+	}
+}

@@ -62,6 +62,9 @@ const char *pgo_jval_str(const struct pgo_jval *v, const char *or_else);
 int64_t pgo_jval_i64(const struct pgo_jval *v, int64_t or_else);
 double pgo_jval_double(const struct pgo_jval *v, double or_else);
 bool pgo_jval_bool(const struct pgo_jval *v, bool or_else);
+/* Writes a value of a parsed document as it was, numbers by the rules of this writer; what is
+ * nested more than 60 deep, and NULL, as null. */
+void pgo_json_copy(struct pgo_json *j, const struct pgo_jval *v);
 bool pgo_jval_is_null(const struct pgo_jval *v); /* JSON's null; false for a value that is absent */
 
 #endif

@@ -76,7 +76,7 @@ for suite in $suites; do
 		demo) step "$suite" "make demo" "make demo" ;;
 		check) step "$suite" "make check" "make check" ;;
 		# The package is built here, and works where nothing else is: -dev packages are not what it hangs on.
-		package) step "$suite" "package" "tests/deps.sh build && apt-get install -y -q --no-install-recommends debhelper dpkg-dev lintian &&
+		package) step "$suite" "package" "tests/deps.sh build && apt-get install -y -q --no-install-recommends build-essential debhelper dpkg-dev lintian &&
 			pgo/package/deb.sh /root/deb && apt-get install -y -q /root/deb/pgo_*.deb &&
 			pgo --version && pgo doctor --binary /usr/bin/pgo && pgo show --help >/dev/null &&
 			pgo fetch --help >/dev/null && test -s /usr/share/man/man1/pgo.1.gz" ;;
