@@ -112,6 +112,20 @@ static int by_file(
 	return rc < 0 ? rc : 0;
 }
 
+static int in_use(const struct pgo_state_entries *e, const char *target,
+	const struct pgo_state_entry **ret, struct pgo_err *err)
+{
+	for (size_t i = 0; i < e->n; i++)
+		if (e->of[i].last_good) {
+			*ret = &e->of[i];
+			return 0;
+		}
+	return pgo_err_set(err, PGO_ENOTFOUND,
+		"no result of target '%s' is in use; %s is the last of %zu that are kept: --id %s "
+		"tells about it",
+		target, e->of[e->n - 1].id, e->n, e->of[e->n - 1].id);
+}
+
 static int by_name(const struct pgo_conf *c, const char *word, const char *id, struct chosen *ret,
 	struct pgo_err *err)
 {
@@ -133,10 +147,9 @@ static int by_name(const struct pgo_conf *c, const char *word, const char *id, s
 		rc = pgo_err_set(err, PGO_EEMPTY,
 			"nothing of target '%s' is published yet; `pgo run -c %s %s` does it",
 			t->name, c->path, t->name);
-	if (rc == 0)
-		rc = pgo_state_find(&ret->state, &ret->entries, id != NULL ? id : "last-good",
-			&ret->entry, err);
-	return rc;
+	if (rc == 0 && id == NULL)
+		return in_use(&ret->entries, ret->target->name, &ret->entry, err);
+	return rc == 0 ? pgo_state_find(&ret->state, &ret->entries, id, &ret->entry, err) : rc;
 }
 
 static int tell(const struct explain_values *o, const struct chosen *c, bool json,

@@ -236,6 +236,22 @@ static int read_gates(const struct pgo_explained *x, struct pgo_gates *ret, stru
 	return x->gates != NULL ? pgo_gates_from_json(ret, x->gates, "gates.json", err) : 0;
 }
 
+static void indented(const struct pgo_gates *g, struct pgo_buf *out)
+{
+	struct pgo_buf text;
+
+	pgo_buf_init(&text, out->max);
+	pgo_gates_text(g, &text);
+	for (const char *line = text.data; line != NULL && *line != '\0';) {
+		size_t len = strcspn(line, "\n");
+
+		pgo_buf_printf(out, "    %.*s\n", (int)len, line);
+		line += len + (line[len] == '\n');
+	}
+	out->failed |= text.failed;
+	pgo_buf_fini(&text);
+}
+
 static void put_gates(const struct pgo_explained *x, struct pgo_buf *out)
 {
 	struct pgo_err err = PGO_ERR_INIT;
@@ -247,7 +263,7 @@ static void put_gates(const struct pgo_explained *x, struct pgo_buf *out)
 		pgo_buf_printf(out, "  gates     %s\n", err.msg);
 	else {
 		pgo_buf_puts(out, "  gates\n");
-		pgo_gates_text(&g, out);
+		indented(&g, out);
 	}
 	if (x->gates != NULL)
 		pgo_gates_fini(&g);

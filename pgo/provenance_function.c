@@ -360,7 +360,11 @@ static int read_fnprof(struct pgo_function_story *f, const char *file,
 	}
 	for (size_t i = 0; i < p->n_fns; i++)
 		rank_of += body(p->fns[i]) > own;
-	if (found)
+	if (found && n_within == 0)
+		text = pgo_asprintf("counts of %" PRIu64 " in its own body (number %zu of %zu), "
+				    "entered %" PRIu64 " times",
+			own, rank_of, p->n_fns, heads);
+	else if (found)
 		text = pgo_asprintf("counts of %" PRIu64 " in its own body (number %zu of %zu), "
 				    "entered %" PRIu64 " times; %" PRIu64
 				    " more inlined at %zu places",
