@@ -7,11 +7,13 @@
 #include "pgo/core/diag.h"
 #include "pgo/core/vec.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define HOUR_NS ((int64_t)3600 * 1000000000)
 #define DAY_NS (24 * HOUR_NS)
+#define WEIGHT_BITS 56 /* so that 2^63 times it is far from 2^127 */
 
 void pgo_plan_init(struct pgo_plan *p, const struct pgo_plan_options *o)
 {
@@ -161,12 +163,16 @@ static void weigh_age(struct pgo_plan *p)
 
 /* ---------------------------------------------------------------- weights */
 
+/* All factors but that of age. */
+static double rest_of(const struct pgo_plan_input *in)
+{
+	return in->probability_factor * in->season_factor * in->build_factor * in->host_factor *
+	       in->class_factor * in->blend_factor;
+}
+
 double pgo_plan_factor(const struct pgo_plan_input *in)
 {
-	if (in->drop != PGO_PLAN_KEPT)
-		return 0;
-	return in->probability_factor * in->age_factor * in->season_factor * in->build_factor *
-	       in->host_factor * in->class_factor * in->blend_factor;
+	return in->drop == PGO_PLAN_KEPT ? in->age_factor * rest_of(in) : 0;
 }
 
 /* The mass has the probability in it already. */
@@ -175,34 +181,100 @@ double pgo_plan_mass(const struct pgo_plan_input *in)
 	return pgo_plan_factor(in) / in->probability_factor * in->mass;
 }
 
+/* What is older than all half-lives that count is as old as the oldest of them, whenever it was. */
+static void set_marks(struct pgo_plan *p, struct pgo_weight_mark now)
+{
+	const int64_t least = now.exponent - PGO_PLAN_HALF_LIVES;
+	bool any = false;
+
+	p->base = now.exponent;
+	for (size_t i = 0; i < p->n; i++) {
+		struct pgo_plan_input *in = &p->inputs[i];
+
+		if (in->drop != PGO_PLAN_KEPT)
+			continue;
+		in->mark = in->age_ns > 0 ? pgo_weight_mark(in->time_ns, p->options.half_life_ns)
+					  : now;
+		if (in->mark.exponent < least)
+			in->mark = (struct pgo_weight_mark){
+				(uint32_t)1 << PGO_WEIGHT_MARK_BITS, least - 1};
+		if (!any || in->mark.exponent < p->base)
+			p->base = in->mark.exponent;
+		any = true;
+	}
+}
+
+/* The power of 2 that brings the largest of the other factors up to what 2^56 leaves beside age. */
+static double set_rests(struct pgo_plan *p, struct pgo_weight_mark now)
+{
+	const int age_bits = PGO_WEIGHT_MARK_BITS + 1 + (int)(now.exponent - p->base);
+	double max = 1, scale;
+	int bits;
+
+	for (size_t i = 0; i < p->n; i++)
+		if (p->inputs[i].drop == PGO_PLAN_KEPT && rest_of(&p->inputs[i]) > max)
+			max = rest_of(&p->inputs[i]);
+	frexp(max, &bits);
+	scale = ldexp(1, WEIGHT_BITS - age_bits - bits);
+	for (size_t i = 0; i < p->n; i++)
+		if (p->inputs[i].drop == PGO_PLAN_KEPT)
+			p->inputs[i].rest = pgo_weight_factor(rest_of(&p->inputs[i]) * scale);
+	return scale;
+}
+
+static uint64_t weight_of(const struct pgo_plan *p, uint64_t rest, struct pgo_weight_mark mark)
+{
+	return rest * ((uint64_t)mark.mantissa << (mark.exponent - p->base));
+}
+
+static uint64_t common_divisor(uint64_t a, uint64_t b)
+{
+	while (b != 0) {
+		uint64_t rest = a % b;
+
+		a = b;
+		b = rest;
+	}
+	return a;
+}
+
 static void set_weights(struct pgo_plan *p)
 {
-	double max = 0, reference;
+	const struct pgo_weight_mark now = pgo_weight_mark(p->now_ns, p->options.half_life_ns);
+	double max = 0, scale;
+	uint64_t most = 0;
 
 	p->weighted = false;
 	p->n_kept = 0;
+	p->divisor = 0;
+	set_marks(p, now);
+	scale = set_rests(p, now);
 	for (size_t i = 0; i < p->n; i++) {
-		const struct pgo_plan_input *in = &p->inputs[i];
+		struct pgo_plan_input *in = &p->inputs[i];
 		double f = pgo_plan_factor(in);
 
+		in->weight = 0;
 		if (in->drop != PGO_PLAN_KEPT)
 			continue;
 		p->weighted = p->weighted || (p->n_kept != 0 && f != max);
 		if (f > max)
 			max = f;
 		p->n_kept++;
+		in->weight = weight_of(p, in->rest, in->mark);
+		if (in->weight > most)
+			most = in->weight;
+		p->divisor = common_divisor(p->divisor, in->weight);
 	}
 	/* Factors above 1 keep their meaning, so that all counts together stay what they were. */
-	reference = max > 1 ? 1 : max;
-	p->weight_one = p->weighted ? PGO_WEIGHT_ONE : 1;
-	for (size_t i = 0; i < p->n; i++) {
-		struct pgo_plan_input *in = &p->inputs[i];
-
-		in->weight = 0;
-		if (in->drop == PGO_PLAN_KEPT)
-			in->weight =
-				p->weighted ? pgo_weight_scale(pgo_plan_factor(in), reference) : 1;
-	}
+	p->weight_one = most;
+	if (max > 1)
+		p->weight_one = weight_of(p, pgo_weight_factor(scale), now);
+	p->divisor = common_divisor(p->divisor, p->weight_one);
+	if (p->divisor == 0)
+		p->divisor = p->weight_one = 1;
+	p->weight_one /= p->divisor;
+	for (size_t i = 0; i < p->n; i++)
+		p->inputs[i].weight /= p->divisor;
 }
 
 /* ---------------------------------------------------------------- coverage */

@@ -11,8 +11,13 @@
  *	  equal     C = median over hosts of U / U_h
  *	class     K_k = lambda_k / sum of lambda x (sum of M T S B C of all) / (that of class k)
  *	blend     beta                         of the last good profile: only M, T and B besides
- *	weight    W = round(2^24 x F / R), at least 1; F = T S B C K beta / q, R = the largest F, and
- *	          1 if that is above 1
+ *	weight    W = round(2^s x F / T) x round(2^14 x T / 2^e), e: whole half-lives; where F = T S
+ *	          B C K beta / q, and s such that the largest W has up to 56 bits; the weight of
+ *	          "once" is that of the largest F, and of 1 if that is above 1
+ *
+ * T as an integer is that of absolute time (merge/weight.h), so that of two profiles whose other
+ * factors stay the same the weights keep their exact proportion as time goes on: what was summed up
+ * once need not be summed again.  Beyond 16 half-lives T does not fall any more.
  *
  * Counts are merged as they are (the total already holds the period); F only changes their
  * proportion.  The period multiplies the mass where the only column is a count of samples; a column
@@ -35,6 +40,7 @@
 #ifndef PGO_MERGE_PLAN_H
 #define PGO_MERGE_PLAN_H
 
+#include "merge/weight.h"
 #include "pgo/core/err.h"
 #include "pgo/core/json.h"
 #include "pgo/core/profile.h"
@@ -42,7 +48,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define PGO_WEIGHT_ONE ((uint64_t)1 << 24)
+#define PGO_PLAN_HALF_LIVES 16 /* in which T falls */
 #define PGO_PLAN_BLEND 0.25 /* beta */
 #define PGO_PLAN_MIN_SAMPLES 200
 
@@ -129,6 +135,9 @@ struct pgo_plan_input {
 		class_factor, blend_factor;
 	double overlap;  /* with the others of its kind; below 0 = not judged */
 	uint64_t weight; /* 0 = left out */
+	/* weight x p->divisor = rest x mark.mantissa x 2^(mark.exponent - p->base) */
+	uint64_t rest;
+	struct pgo_weight_mark mark;
 	enum pgo_plan_drop drop;
 	const char *twin; /* the name of the input that a duplicate repeats, or that contains it */
 	size_t seq;       /* which pgo_plan_put() it came from, from 0 */
@@ -146,7 +155,9 @@ struct pgo_plan {
 	size_t *at; /* per seq: index in inputs */
 	struct pgo_plan_options options;
 	bool weighted;          /* false: all weights are 1 (no factor in effect) */
-	uint64_t weight_one;    /* the weight of "once": PGO_WEIGHT_ONE if weighted, else 1 */
+	uint64_t weight_one;    /* the weight of "once" */
+	uint64_t divisor;       /* of all of them and weight_one, who have no common one left */
+	int64_t base;           /* the exponent in 2^0 */
 	int64_t now_ns;         /* what age was measured from; 0 = no input has a time */
 	double effective_hosts; /* Kish: (sum U)^2 / sum U^2 after weighting */
 	double dominance;       /* largest host's share of the weighted mass */

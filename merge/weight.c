@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "merge/weight.h"
 
-#include "merge/plan.h"
-
 #include <math.h>
 
 /* 2^-(2^-i) x 2^63 for i = 1 to 32. */
@@ -81,9 +79,32 @@ double pgo_weight_median(const double *sorted, size_t n)
 	return n % 2 != 0 ? sorted[n / 2] : (sorted[n / 2 - 1] + sorted[n / 2]) / 2;
 }
 
-uint64_t pgo_weight_scale(double value, double max)
+struct pgo_weight_mark pgo_weight_mark(int64_t time_ns, int64_t half_life_ns)
 {
-	double w = max > 0 ? floor(value / max * (double)PGO_WEIGHT_ONE + 0.5) : 1;
+	struct pgo_weight_mark m = {(uint32_t)1 << PGO_WEIGHT_MARK_BITS, 0};
+	int64_t rest;
+
+	if (half_life_ns <= 0)
+		return m;
+	rest = time_ns % half_life_ns;
+	m.exponent = time_ns / half_life_ns;
+	if (rest < 0) {
+		rest += half_life_ns;
+		m.exponent--;
+	}
+	/* 2^(rest / half-life) = 2 x 2^-((half-life - rest) / half-life) */
+	if (rest != 0)
+		m.mantissa = (uint32_t)floor(
+			ldexp(pgo_weight_age(half_life_ns - rest, half_life_ns),
+				PGO_WEIGHT_MARK_BITS + 1) +
+			0.5);
+	return m;
+}
+
+uint64_t pgo_weight_factor(double factor)
+{
+	const double most = (double)((uint64_t)1 << 56);
+	double w = floor((factor < most ? factor : most) + 0.5);
 
 	return w >= 1 ? (uint64_t)w : 1;
 }

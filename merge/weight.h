@@ -19,7 +19,19 @@ double pgo_weight_cap(double own, double median, double kappa);
 double pgo_weight_balance(double own, double mean);
 /* The middle of `n` values in ascending order; of an even number, half the sum of the two. */
 double pgo_weight_median(const double *sorted, size_t n);
-/* value / max on the scale of PGO_WEIGHT_ONE, to the nearest, at least 1. */
-uint64_t pgo_weight_scale(double value, double max);
+/*
+ * The factor of age in a form that does not depend on what age is measured from: 2^(t / half-life) =
+ * mantissa x 2^exponent / 2^PGO_WEIGHT_MARK_BITS, with a mantissa of 2^BITS to 2^(BITS + 1).  So
+ * profiles keep their proportions, in integers, as the newest one becomes another.
+ */
+#define PGO_WEIGHT_MARK_BITS 14
+struct pgo_weight_mark {
+	uint32_t mantissa;
+	int64_t exponent; /* whole half-lives since 1970 */
+};
+/* `half_life_ns` 0: the same for all times. */
+struct pgo_weight_mark pgo_weight_mark(int64_t time_ns, int64_t half_life_ns);
+/* To the nearest integer, from 1 to 2^56. */
+uint64_t pgo_weight_factor(double factor);
 
 #endif

@@ -99,7 +99,8 @@ static void half_life_has_the_same_bits_everywhere(void **state)
 	assert_true(pgo_weight_age(1, 2) == 0x1.6a09e667f3bcdp-1);
 	assert_true(pgo_weight_age(1, 4) == 0x1.ae89f995ad3adp-1);
 	assert_true(pgo_weight_age(5, 4) == 0x1.ae89f995ad3adp-2);
-	assert_int_equal(pgo_weight_scale(pgo_weight_age(3 * DAY, 7 * DAY), 1), 12465424);
+	/* 2^14 x 2^(3/7) */
+	assert_int_equal(pgo_weight_mark(3 * DAY, 7 * DAY).mantissa, 22051);
 }
 
 static void older_is_never_heavier(void **state)
@@ -115,17 +116,44 @@ static void older_is_never_heavier(void **state)
 	}
 }
 
-static void scale_is_at_least_one_and_rounds(void **state)
+static void marks_are_the_age_whatever_now_is(void **state)
+{
+	const int64_t half = 7 * DAY;
+
+	(void)state;
+	for (int64_t t = -30 * DAY; t < 30 * DAY; t += DAY / 7 + 11) {
+		struct pgo_weight_mark a = pgo_weight_mark(t, half);
+		struct pgo_weight_mark b = pgo_weight_mark(t + half, half);
+		double got = ldexp((double)a.mantissa, (int)a.exponent - PGO_WEIGHT_MARK_BITS);
+		double want = exp2((double)t / (double)half);
+
+		assert_true(a.mantissa >= 1u << PGO_WEIGHT_MARK_BITS);
+		assert_true(a.mantissa <= 2u << PGO_WEIGHT_MARK_BITS);
+		assert_int_equal(a.mantissa, b.mantissa);
+		assert_int_equal(a.exponent + 1, b.exponent);
+		assert_true(fabs(got - want) < want / (1 << (PGO_WEIGHT_MARK_BITS + 1)));
+	}
+	assert_int_equal(pgo_weight_mark(123456, 0).mantissa, 1 << PGO_WEIGHT_MARK_BITS);
+	assert_int_equal(pgo_weight_mark(123456, 0).exponent, 0);
+}
+
+static void a_factor_is_at_least_one_and_rounds(void **state)
 {
 	(void)state;
-	assert_int_equal(pgo_weight_scale(1, 1), PGO_WEIGHT_ONE);
-	assert_int_equal(pgo_weight_scale(0.5, 1), PGO_WEIGHT_ONE / 2);
-	assert_int_equal(pgo_weight_scale(0, 1), 1);
-	assert_int_equal(pgo_weight_scale(1e-30, 1), 1);
-	assert_int_equal(pgo_weight_scale(0, 0), 1);
+	assert_int_equal(pgo_weight_factor(65536), 65536);
+	assert_int_equal(pgo_weight_factor(2.5), 3);
+	assert_int_equal(pgo_weight_factor(0), 1);
+	assert_int_equal(pgo_weight_factor(1e-30), 1);
+	assert_int_equal(pgo_weight_factor(1e30), (uint64_t)1 << 56);
 }
 
 /* ---------------------------------------------------------------- plans */
+
+/* How often the input counts. */
+static double times(const struct pgo_plan *p, size_t seq)
+{
+	return (double)pgo_plan_of(p, seq)->weight / (double)p->weight_one;
+}
 
 static void without_options_every_weight_is_one(void **state)
 {
@@ -169,12 +197,11 @@ static void age_halves_the_weight(void **state)
 	(void)state;
 	assert_int_equal(plan_of(&p, &o, in, 4, NULL), 0);
 	assert_true(p.weighted);
-	assert_int_equal(p.weight_one, PGO_WEIGHT_ONE);
-	assert_int_equal(pgo_plan_of(&p, 0)->weight, PGO_WEIGHT_ONE / 4);
-	assert_int_equal(pgo_plan_of(&p, 1)->weight, PGO_WEIGHT_ONE);
+	assert_true(times(&p, 0) == 1.0 / 4);
+	assert_true(times(&p, 1) == 1);
 	assert_int_equal(pgo_plan_of(&p, 2)->weight, 0);
 	assert_int_equal(pgo_plan_of(&p, 2)->drop, PGO_PLAN_TOO_OLD);
-	assert_int_equal(pgo_plan_of(&p, 3)->weight, PGO_WEIGHT_ONE);
+	assert_true(times(&p, 3) == 1);
 	assert_int_equal(p.n_kept, 3);
 	pgo_plan_fini(&p);
 }
@@ -188,8 +215,8 @@ static void now_moves_all_ages_but_not_the_proportion(void **state)
 	(void)state;
 	assert_int_equal(plan_of(&p, &o, in, 2, NULL), 0);
 	assert_true(pgo_plan_of(&p, 1)->age_factor == 0.5);
-	assert_int_equal(pgo_plan_of(&p, 1)->weight, PGO_WEIGHT_ONE);
-	assert_int_equal(pgo_plan_of(&p, 0)->weight, PGO_WEIGHT_ONE / 2);
+	assert_true(times(&p, 1) == 1);
+	assert_true(times(&p, 0) == 1.0 / 2);
 	pgo_plan_fini(&p);
 }
 
@@ -204,9 +231,9 @@ static void a_host_is_held_to_the_cap(void **state)
 	(void)state;
 	assert_int_equal(plan_of(&p, &o, in, 4, NULL), 0);
 	assert_true(p.weighted);
-	assert_int_equal(pgo_plan_of(&p, 0)->weight, PGO_WEIGHT_ONE);
-	assert_int_equal(pgo_plan_of(&p, 2)->weight, 2516582); /* 0.15 x 2^24 */
-	assert_int_equal(pgo_plan_of(&p, 3)->weight, 2516582);
+	assert_true(times(&p, 0) == 1);
+	assert_true(fabs(times(&p, 2) - 0.15) < 1e-5);
+	assert_true(fabs(times(&p, 3) - 0.15) < 1e-5);
 	assert_int_equal(p.n_hosts, 3);
 	/* 100, 100, 300: (500)^2 / 110000 */
 	assert_true(fabs(p.effective_hosts - 250000.0 / 110000) < 1e-9);
@@ -437,7 +464,8 @@ int main(void)
 		cmocka_unit_test(half_life_agrees_with_exp2),
 		cmocka_unit_test(half_life_has_the_same_bits_everywhere),
 		cmocka_unit_test(older_is_never_heavier),
-		cmocka_unit_test(scale_is_at_least_one_and_rounds),
+		cmocka_unit_test(marks_are_the_age_whatever_now_is),
+		cmocka_unit_test(a_factor_is_at_least_one_and_rounds),
 		cmocka_unit_test(without_options_every_weight_is_one),
 		cmocka_unit_test(one_age_and_no_cap_in_effect_weigh_one),
 		cmocka_unit_test(age_halves_the_weight),
