@@ -13,6 +13,7 @@ struct absorb {
 	const struct pgo_merge *from;
 	uint32_t *str, *mapping, *function, *location, *label_set, *column;
 	uint64_t *factor;       /* per column */
+	uint64_t times;         /* and for all */
 	struct pgo_line *lines; /* scratch */
 	struct pgo_label *labels;
 	size_t lines_room, labels_room;
@@ -170,6 +171,7 @@ static int add_row(struct absorb *a, size_t i, uint32_t row, struct pgo_err *err
 		pgo_i128 part;
 
 		if (__builtin_mul_overflow(from[c], (pgo_i128)a->factor[c], &part) ||
+			__builtin_mul_overflow(part, (pgo_i128)a->times, &part) ||
 			__builtin_add_overflow(*sum, part, sum))
 			return pgo_err_set(err, PGO_ELIMIT,
 				"the sum of column %s exceeds 128 bits; its values cannot be right",
@@ -221,6 +223,8 @@ static int absorb_rows(struct absorb *a, struct pgo_merge *from, struct pgo_err 
 
 	if (pgo_mt_spilled(m) || pgo_mt_spilled(from)) {
 		rc = pgo_mt_spill_rows(from, err);
+		for (uint32_t c = 0; c < from->n_columns && rc == 0 && a->times != 1; c++)
+			rc = pgo_mt_spill_scale(from, c, a->times, err);
 		return rc == 0 ? pgo_mt_spill_take(m, from, a->location, a->label_set, a->column,
 					 a->factor, err)
 			       : rc;
@@ -233,9 +237,42 @@ static int absorb_rows(struct absorb *a, struct pgo_merge *from, struct pgo_err 
 	return rc;
 }
 
+static int scale_column(struct pgo_merge *m, uint32_t c, uint64_t times, struct pgo_err *err)
+{
+	for (size_t i = 0; i < m->n_stacks; i++) {
+		pgo_i128 *sum = &m->sums[i * m->stride + c];
+
+		if (__builtin_mul_overflow(*sum, (pgo_i128)times, sum))
+			return pgo_err_set(err, PGO_ELIMIT,
+				"the sum of column %s exceeds 128 bits; its values cannot be right",
+				pgo_strtab_get(&m->strs, m->columns[c].type));
+	}
+	return pgo_mt_spilled(m) ? pgo_mt_spill_scale(m, c, times, err) : 0;
+}
+
+int pgo_merge_scale(struct pgo_merge *m, uint64_t times, struct pgo_err *err)
+{
+	int rc = 0;
+
+	for (uint32_t c = 0; c < m->n_columns && rc == 0 && times != 1; c++)
+		rc = scale_column(m, c, times, err);
+	return rc;
+}
+
+bool pgo_merge_spilled(const struct pgo_merge *m)
+{
+	return pgo_mt_spilled(m);
+}
+
 int pgo_merge_absorb(struct pgo_merge *m, struct pgo_merge *from, struct pgo_err *err)
 {
-	struct absorb a = {.m = m, .from = from};
+	return pgo_merge_absorb_times(m, from, 1, err);
+}
+
+int pgo_merge_absorb_times(
+	struct pgo_merge *m, struct pgo_merge *from, uint64_t times, struct pgo_err *err)
+{
+	struct absorb a = {.m = m, .from = from, .times = times};
 	int rc = 0;
 
 	if (from->stats.profiles == 0)

@@ -73,6 +73,13 @@ int pgo_merge_add_comment(
  */
 int pgo_merge_absorb(
 	struct pgo_merge *m, struct pgo_merge *from, struct pgo_err *err) PGO_MUST_CHECK;
+/* The same with each sum `times` as large. */
+int pgo_merge_absorb_times(struct pgo_merge *m, struct pgo_merge *from, uint64_t times,
+	struct pgo_err *err) PGO_MUST_CHECK;
+/* Makes each sum `times` as large. */
+int pgo_merge_scale(struct pgo_merge *m, uint64_t times, struct pgo_err *err) PGO_MUST_CHECK;
+/* Has it put anything on disk? */
+bool pgo_merge_spilled(const struct pgo_merge *m);
 /* Gives the merged profile, sorted by content; PGO_EEMPTY if no sample is left. The merger is
  * spent. */
 struct pgo_profile *pgo_merge_finish(struct pgo_merge *m, struct pgo_err *err);

@@ -107,6 +107,11 @@ int pgo_partial_write(struct pgo_merge *m, const struct pgo_partial_head *h, con
 int pgo_partial_write_line(struct pgo_merge *m, const struct pgo_partial_head *h,
 	struct pgo_buf *out, struct pgo_err *err) PGO_MUST_CHECK;
 
+/* The binary form to the end of `out`, quickly rather than small; `m` is as it was.  Only of a merger
+ * that holds all in memory: else PGO_EUSAGE. */
+int pgo_partial_copy(struct pgo_merge *m, const struct pgo_partial_head *h, struct pgo_buf *out,
+	struct pgo_err *err) PGO_MUST_CHECK;
+
 /* A partial to be read; `name` is for messages. */
 struct pgo_partial_reader;
 struct pgo_partial_reader *pgo_partial_open(const char *path, struct pgo_err *err);
@@ -119,6 +124,9 @@ const struct pgo_partial_head *pgo_partial_head_of(const struct pgo_partial_read
 /* Adds all sums to `m`, and checks the digest; once.  After a failure throw `m` away. */
 int pgo_partial_load(
 	struct pgo_partial_reader *r, struct pgo_merge *m, struct pgo_err *err) PGO_MUST_CHECK;
+/* The same with each sum `times` as large. */
+int pgo_partial_load_times(struct pgo_partial_reader *r, struct pgo_merge *m, uint64_t times,
+	struct pgo_err *err) PGO_MUST_CHECK;
 /* Does this look like a partial once inflated? */
 bool pgo_partial_probe(const void *head, size_t len);
 

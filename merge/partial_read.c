@@ -44,6 +44,7 @@ struct pgo_partial_reader {
 	struct pgo_merge *m;
 	struct pgo_value_type *types; /* of the columns */
 	uint64_t *factor;             /* what brings each to the unit of the tables */
+	uint64_t times;               /* and what all sums are multiplied by */
 	size_t types_room, factor_room;
 	struct ids str, column, mapping, function, location, labels;
 	struct pgo_line *lines;
@@ -673,6 +674,7 @@ static int add_row(struct pgo_partial_reader *r, size_t i, uint32_t n, struct pg
 		pgo_i128 part = r->sums[c * PGO_PARTIAL_BLOCK + i];
 
 		if (__builtin_mul_overflow(part, (pgo_i128)r->factor[c], &part) ||
+			__builtin_mul_overflow(part, (pgo_i128)r->times, &part) ||
 			__builtin_add_overflow(*sum, part, sum))
 			return pgo_err_set(err, PGO_ELIMIT,
 				"%s: the sum of column %s exceeds 128 bits; its values cannot be "
@@ -751,12 +753,19 @@ static int check_end(struct pgo_partial_reader *r, struct pgo_err *err)
 
 int pgo_partial_load(struct pgo_partial_reader *r, struct pgo_merge *m, struct pgo_err *err)
 {
+	return pgo_partial_load_times(r, m, 1, err);
+}
+
+int pgo_partial_load_times(struct pgo_partial_reader *r, struct pgo_merge *m, uint64_t times,
+	struct pgo_err *err)
+{
 	const struct pgo_merge_stats *s = &r->head.stats;
 	int rc;
 
 	if (r->loaded || m->spent)
 		return pgo_err_set(err, PGO_EUSAGE, "%s: it can be loaded once", r->name);
 	r->loaded = true;
+	r->times = times;
 	r->m = m;
 	rc = read_tables(r, err);
 	if (rc == 0)

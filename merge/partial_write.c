@@ -4,6 +4,7 @@
 #include "merge/partial_impl.h"
 #include "merge/ranks.h"
 #include "merge/rows.h"
+#include "merge/spill.h"
 #include "merge/wide.h"
 #include "pgo/core/file.h"
 #include "pgo/core/inflate.h"
@@ -15,6 +16,7 @@
 
 #define STRETCH ((size_t)256 << 10) /* bytes between two visits of the compressor */
 #define GZIP_LEVEL 9                /* written once, sent and kept often */
+#define GZIP_QUICK 1
 #define HELD_MAX ((size_t)8 << 30)
 
 struct writer {
@@ -226,6 +228,25 @@ static int cmp_comment(const void *pa, const void *pb, void *ctx)
 	return (a > b) - (a < b);
 }
 
+/* The tables keep theirs in the order in which they know them. */
+static int put_comments(struct writer *w, struct pgo_err *err)
+{
+	const struct pgo_merge *m = w->m;
+	uint32_t *sorted = pgo_calloc(m->n_comments, sizeof *sorted);
+
+	if (sorted == NULL)
+		return pgo_err_nomem(err);
+	if (m->n_comments != 0) {
+		memcpy(sorted, m->comments, m->n_comments * sizeof *sorted);
+		qsort_r(sorted, m->n_comments, sizeof *sorted, cmp_comment, w);
+	}
+	put(w, m->n_comments);
+	for (size_t i = 0; i < m->n_comments; i++)
+		put_str(w, sorted[i]);
+	pgo_free(sorted);
+	return 0;
+}
+
 static int put_header(struct writer *w, struct pgo_err *err)
 {
 	struct pgo_merge *m = w->m;
@@ -255,12 +276,7 @@ static int put_header(struct writer *w, struct pgo_err *err)
 		put_str(w, m->columns[w->column_at[c]].type);
 		put_str(w, m->columns[w->column_at[c]].unit);
 	}
-	if (m->n_comments != 0)
-		qsort_r(m->comments, m->n_comments, sizeof *m->comments, cmp_comment, w);
-	put(w, m->n_comments);
-	for (size_t i = 0; i < m->n_comments; i++)
-		put_str(w, m->comments[i]);
-	return 0;
+	return put_comments(w, err);
 }
 
 static unsigned mapping_bits(const struct pgo_mt_mapping *map)
@@ -465,8 +481,22 @@ static void writer_fini(struct writer *w)
 	pgo_gzip_free(w->gzip);
 }
 
+/* What ranking has turned, sorted and put ranks into, as it was. */
+static void restore(struct writer *w)
+{
+	struct pgo_merge *m = w->m;
+
+	for (size_t i = 0; i < m->n_stack_locs; i++)
+		m->stack_locs[i] = w->r.location_at[m->stack_locs[i]];
+	pgo_mt_turn_stacks(m);
+	for (size_t i = 1; i < m->n_label_sets; i++)
+		pgo_mt_sort_labels(m->labels + m->label_sets[i].first, m->label_sets[i].n);
+	m->spent = false;
+}
+
+/* `keep`: the merger is as it was if that went well. */
 static int write_partial(struct writer *w, struct pgo_merge *m, const struct pgo_partial_head *h,
-	struct pgo_err *err)
+	int level, bool keep, struct pgo_err *err)
 {
 	int rc;
 
@@ -480,8 +510,10 @@ static int write_partial(struct writer *w, struct pgo_merge *m, const struct pgo
 	pgo_buf_init(&w->locs, HELD_MAX);
 	pgo_buf_init(&w->labels, HELD_MAX);
 	pgo_sha256_init(&w->sha);
-	w->gzip = pgo_gzip_new(take_gzip, w, GZIP_LEVEL, err);
+	w->gzip = pgo_gzip_new(take_gzip, w, level, err);
 	rc = w->gzip != NULL ? write_all(w, err) : PGO_ENOMEM;
+	if (rc == 0 && keep)
+		restore(w);
 	writer_fini(w);
 	return rc;
 }
@@ -494,12 +526,22 @@ int pgo_partial_write(struct pgo_merge *m, const struct pgo_partial_head *h, con
 
 	if (w.file == NULL)
 		return err != NULL ? err->code : PGO_EIO;
-	rc = write_partial(&w, m, h, err);
+	rc = write_partial(&w, m, h, GZIP_LEVEL, false, err);
 	if (rc < 0) {
 		pgo_outfile_abort(w.file);
 		return rc;
 	}
 	return pgo_outfile_commit(w.file, err);
+}
+
+int pgo_partial_copy(struct pgo_merge *m, const struct pgo_partial_head *h, struct pgo_buf *out,
+	struct pgo_err *err)
+{
+	struct writer w = {.text = out};
+
+	if (pgo_mt_spilled(m))
+		return pgo_err_set(err, PGO_EUSAGE, "a merger that is partly on disk has no copy");
+	return write_partial(&w, m, h, GZIP_QUICK, true, err);
 }
 
 static void put_base64(struct pgo_buf *out, const uint8_t *data, size_t len)
@@ -525,7 +567,7 @@ int pgo_partial_write_line(struct pgo_merge *m, const struct pgo_partial_head *h
 	int rc;
 
 	pgo_buf_init(&bytes, HELD_MAX);
-	rc = write_partial(&w, m, h, err);
+	rc = write_partial(&w, m, h, GZIP_LEVEL, false, err);
 	if (rc == 0) {
 		pgo_buf_printf(out, PGO_PARTIAL_LINE "%zu ", bytes.len);
 		put_base64(out, (const uint8_t *)bytes.data, bytes.len);

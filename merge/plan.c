@@ -195,7 +195,8 @@ static void set_marks(struct pgo_plan *p, struct pgo_weight_mark now)
 			continue;
 		in->mark = in->age_ns > 0 ? pgo_weight_mark(in->time_ns, p->options.half_life_ns)
 					  : now;
-		if (in->mark.exponent < least)
+		in->oldest = in->mark.exponent < least;
+		if (in->oldest)
 			in->mark = (struct pgo_weight_mark){
 				(uint32_t)1 << PGO_WEIGHT_MARK_BITS, least - 1};
 		if (!any || in->mark.exponent < p->base)

@@ -134,10 +134,12 @@ struct pgo_plan_input {
 	double probability_factor, age_factor, season_factor, build_factor, host_factor,
 		class_factor, blend_factor;
 	double overlap;  /* with the others of its kind; below 0 = not judged */
+	bool near_cap;   /* its host is above the cap, or little below */
 	uint64_t weight; /* 0 = left out */
 	/* weight x p->divisor = rest x mark.mantissa x 2^(mark.exponent - p->base) */
 	uint64_t rest;
 	struct pgo_weight_mark mark;
+	bool oldest; /* age has stopped for it: the mark is not that of its time */
 	enum pgo_plan_drop drop;
 	const char *twin; /* the name of the input that a duplicate repeats, or that contains it */
 	size_t seq;       /* which pgo_plan_put() it came from, from 0 */

@@ -10,6 +10,7 @@
 
 #define HOUR_NS ((int64_t)3600 * 1000000000)
 #define WEEK_HOURS 168
+#define NEAR_CAP 0.75
 
 /* ---------------------------------------------------------------- sums */
 
@@ -168,8 +169,9 @@ static double median_of(const struct pgo_plan_sum *s, size_t i, size_t end, bool
 	return pgo_weight_median(room, k);
 }
 
-/* Turns each host's mass into its factor. */
-static int weigh_sums(const struct pgo_plan_options *o, struct pgo_plan_sum *s, size_t n)
+/* Turns each host's mass into its factor; `near`: what has more is near the cap. */
+static int weigh_sums(
+	const struct pgo_plan_options *o, struct pgo_plan_sum *s, size_t n, bool *near)
 {
 	bool equal = o->mode == PGO_PLAN_EQUAL_HOST;
 	double *room = pgo_calloc(n, sizeof *room);
@@ -182,6 +184,7 @@ static int weigh_sums(const struct pgo_plan_options *o, struct pgo_plan_sum *s, 
 		end = unit_end(s, n, i);
 		median = median_of(s, i, end, equal, room);
 		for (size_t h = i; h < end; h++) {
+			near[h] = s[h].mass > NEAR_CAP * o->host_cap * median;
 			if (equal)
 				s[h].mass = s[h].mass > 0 && median > 0 ? median / s[h].mass : 1;
 			else if (s[h].name[0] != '\0')
@@ -197,24 +200,28 @@ static int weigh_sums(const struct pgo_plan_options *o, struct pgo_plan_sum *s, 
 int pgo_plan_weigh_hosts(struct pgo_plan *p)
 {
 	const struct pgo_plan_options *o = &p->options;
-	struct pgo_plan_sum *s;
-	size_t n;
+	struct pgo_plan_sum *s, *own;
+	size_t n = 0;
+	bool *near;
+	int rc;
 
 	if (!(o->host_cap > 0) && o->mode != PGO_PLAN_EQUAL_HOST)
 		return 0;
 	s = pgo_plan_sums(p, true, &n);
-	if (s == NULL || weigh_sums(o, s, n) < 0) {
-		pgo_free(s);
-		return -1;
-	}
-	for (size_t i = 0; i < p->n; i++) {
+	near = pgo_calloc(n, sizeof *near);
+	rc = s != NULL && near != NULL ? weigh_sums(o, s, n, near) : -1;
+	for (size_t i = 0; i < p->n && rc == 0; i++) {
 		struct pgo_plan_input *in = &p->inputs[i];
 
-		if (counts(in))
-			in->host_factor = pgo_plan_sum_of(s, n, in->unit, in->host)->mass;
+		if (!counts(in))
+			continue;
+		own = pgo_plan_sum_of(s, n, in->unit, in->host);
+		in->host_factor = own->mass;
+		in->near_cap = near[own - s];
 	}
 	pgo_free(s);
-	return 0;
+	pgo_free(near);
+	return rc;
 }
 
 /* ---------------------------------------------------------------- classes */

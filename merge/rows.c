@@ -160,7 +160,7 @@ static int next_of_runs(struct pgo_mt_rows *rows, struct pgo_mt_row *ret, struct
 
 /* ---------------------------------------------------------------- either way */
 
-static void turn_stacks(struct pgo_merge *m)
+void pgo_mt_turn_stacks(struct pgo_merge *m)
 {
 	for (size_t i = 0; i < m->n_stacks; i++) {
 		uint32_t *loc = m->stack_locs + m->stacks[i].first;
@@ -186,7 +186,7 @@ int pgo_mt_rows_init(
 	if (rc < 0)
 		return rc;
 	if (turn)
-		turn_stacks(m);
+		pgo_mt_turn_stacks(m);
 	if (pgo_mt_rank_all(ranks) < 0)
 		return pgo_err_nomem(err);
 	if (!pgo_mt_spilled(m))

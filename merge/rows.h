@@ -38,5 +38,7 @@ int pgo_mt_rows_init(struct pgo_mt_rows *rows, struct pgo_mt_ranks *ranks, bool 
 int pgo_mt_rows_next(
 	struct pgo_mt_rows *rows, struct pgo_mt_row *ret, struct pgo_err *err) PGO_MUST_CHECK;
 void pgo_mt_rows_fini(struct pgo_mt_rows *rows);
+/* All stacks in memory the other way round: a second time, and they are as they were. */
+void pgo_mt_turn_stacks(struct pgo_merge *m);
 
 #endif

@@ -56,13 +56,18 @@ static int scratch_labels(
 	return 0;
 }
 
+void pgo_mt_sort_labels(struct pgo_label *labels, uint32_t n)
+{
+	if (n != 0)
+		qsort(labels, n, sizeof *labels, cmp_label);
+}
+
 int pgo_mt_intern_labels(struct pgo_merge *m, struct pgo_label *labels, uint32_t n, uint32_t *ret)
 {
 	struct labels_key k = {labels, n};
 	uint64_t hash;
 
-	if (n != 0)
-		qsort(labels, n, sizeof *labels, cmp_label);
+	pgo_mt_sort_labels(labels, n);
 	hash = pgo_hash(labels, n * sizeof *labels);
 	*ret = pgo_map_find(&m->label_map, hash, labels_eq, m, &k);
 	if (*ret != PGO_MAP_NONE)

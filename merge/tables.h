@@ -181,6 +181,7 @@ int pgo_mt_intern_location(struct pgo_merge *m, const struct pgo_mt_location *lo
 	const struct pgo_line *lines, uint32_t *ret);
 /* Sorts `labels`, so that sets with the same labels in another order are one. */
 int pgo_mt_intern_labels(struct pgo_merge *m, struct pgo_label *labels, uint32_t n, uint32_t *ret);
+void pgo_mt_sort_labels(struct pgo_label *labels, uint32_t n);
 /* The batch, without its values: room for `n_loc` locations of another stack, NULL when out of
  * memory; that stack, once they are there; and the rows of all stacks in it, found or claimed.  The
  * caller empties it by setting `n` and `n_locs` to 0. */

@@ -196,7 +196,7 @@ static int tune(struct tune *t, struct pgo_operands *s, struct pgo_err *err)
 	int rc = files != NULL ? 0 : PGO_ENOMEM;
 
 	if (rc == 0)
-		rc = pgo_plan_inputs(s->in, files, s->n, t->o->binary, &t->plan, err);
+		rc = pgo_plan_inputs(s->in, files, s->n, t->o->binary, NULL, &t->plan, err);
 	if (rc == 0 && t->as_json) {
 		pgo_json_object(&t->json);
 		pgo_json_kv_u64(&t->json, "schema", SCHEMA);

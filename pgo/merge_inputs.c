@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "pgo/merge_inputs.h"
+#include "pgo/merge_job.h"
 
 #include "merge/contained.h"
 #include "pgo/core/alloc.h"
@@ -11,19 +11,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-struct job {
-	const struct pgo_merge_input *in;
-	struct pgo_input_file *files; /* per input */
-	size_t n;
-	const char *binary;
-	struct pgo_merged *out;
-	struct pgo_merge **merges; /* one for each thread */
-	struct pgo_hosts **hosts;  /* the same; NULL unless who ran what is asked for */
-	unsigned threads;
-	size_t done; /* inputs summed; atomic */
-	bool nested; /* an input says what is in it; atomic */
-};
 
 /* ---------------------------------------------------------------- twins without a plan */
 
@@ -46,7 +33,7 @@ static int cmp_digest(const void *pa, const void *pb)
 
 /* Only files of one size can be twins, so most need no digest. */
 static int digest_same_sizes(
-	struct job *job, const struct pgo_input_file *by_size, struct pgo_err *err)
+	struct pgo_merge_job *job, const struct pgo_input_file *by_size, struct pgo_err *err)
 {
 	int rc = 0;
 
@@ -61,7 +48,7 @@ static int digest_same_sizes(
 	return rc;
 }
 
-static int mark_twins(struct job *job, struct pgo_err *err)
+static int mark_twins(struct pgo_merge_job *job, struct pgo_err *err)
 {
 	struct pgo_input_file *sorted = pgo_calloc(job->n, sizeof *sorted);
 	int rc;
@@ -115,8 +102,8 @@ static int add_blend(
 }
 
 /* What the result says of an input: itself and its day, unless the input says it. */
-static int add_comments(struct job *job, size_t i, const struct pgo_input *input, size_t part,
-	struct pgo_merge *merge, struct pgo_err *err)
+int pgo_merge_job_comments(struct pgo_merge_job *job, size_t i, const struct pgo_input *input,
+	size_t part, struct pgo_merge *merge, struct pgo_err *err)
 {
 	const struct pgo_profile *head = input->readers[part]->head;
 	int64_t time = head->time_ns != 0 ? head->time_ns : job->in[i].time_ns;
@@ -140,7 +127,7 @@ static int add_comments(struct job *job, size_t i, const struct pgo_input *input
 	return pgo_merge_add_comment(merge, text, err);
 }
 
-static uint64_t weight_of(const struct job *job, size_t i, size_t part)
+static uint64_t weight_of(const struct pgo_merge_job *job, size_t i, size_t part)
 {
 	const struct pgo_plan *plan = &job->out->plan;
 	const struct pgo_merge_input *in = &job->in[i];
@@ -151,7 +138,7 @@ static uint64_t weight_of(const struct job *job, size_t i, size_t part)
 }
 
 /* Nothing of a file that weighs nothing is read again. */
-static bool is_needed(const struct job *job, size_t i)
+static bool is_needed(const struct pgo_merge_job *job, size_t i)
 {
 	const struct pgo_merge_input *in = &job->in[i];
 	const size_t n = in->weights != NULL ? in->n_weights : job->files[i].n_parts;
@@ -163,7 +150,7 @@ static bool is_needed(const struct job *job, size_t i)
 }
 
 /* `hosts` may be NULL: nobody asks who ran what. */
-static int add_part(const struct job *job, size_t i, struct pgo_reader *r, struct pgo_merge *merge,
+static int add_part(const struct pgo_merge_job *job, size_t i, struct pgo_reader *r, struct pgo_merge *merge,
 	struct pgo_hosts *hosts, uint64_t weight, struct pgo_err *err)
 {
 	struct pgo_reader *watched;
@@ -179,8 +166,8 @@ static int add_part(const struct job *job, size_t i, struct pgo_reader *r, struc
 	return rc;
 }
 
-static int sum_parts(struct job *job, size_t i, struct pgo_input *input, struct pgo_merge *merge,
-	struct pgo_hosts *hosts, struct pgo_err *err)
+static int sum_parts(struct pgo_merge_job *job, size_t i, struct pgo_input *input,
+	struct pgo_merge *merge, struct pgo_hosts *hosts, uint64_t times, struct pgo_err *err)
 {
 	const struct pgo_merge_input *in = &job->in[i];
 	int rc = 0;
@@ -194,7 +181,7 @@ static int sum_parts(struct job *job, size_t i, struct pgo_input *input, struct 
 		return pgo_err_set(err, PGO_EIO, "%s changed while it was being merged; run again",
 			job->in[i].path);
 	for (size_t part = 0; part < input->n && rc == 0; part++) {
-		uint64_t weight = weight_of(job, i, part);
+		uint64_t weight = times * weight_of(job, i, part);
 
 		if (weight == 0)
 			continue;
@@ -203,7 +190,7 @@ static int sum_parts(struct job *job, size_t i, struct pgo_input *input, struct 
 		else
 			rc = add_part(job, i, input->readers[part], merge, hosts, weight, err);
 		if (rc == 0 && !job->in[i].blend)
-			rc = add_comments(job, i, input, part, merge, err);
+			rc = pgo_merge_job_comments(job, i, input, part, merge, err);
 	}
 	return rc;
 }
@@ -223,27 +210,40 @@ static int verify(const struct pgo_merge_input *in, struct pgo_err *err)
 	return rc;
 }
 
-static int sum_input(void *ctx, size_t i, unsigned thread, struct pgo_err *err)
+static int sum_file(struct pgo_merge_job *job, size_t i, struct pgo_merge *merge,
+	struct pgo_hosts *hosts, uint64_t times, struct pgo_err *err)
 {
-	struct job *job = ctx;
 	struct pgo_input input;
 	int rc;
 
-	pgo_progress(
-		"merging", __atomic_fetch_add(&job->done, 1, __ATOMIC_RELAXED), job->n, "profiles");
-	if (!is_needed(job, i))
-		return 0;
 	if (job->in[i].verify && (rc = verify(&job->in[i], err)) < 0)
 		return rc;
 	rc = pgo_input_file_open(&job->in[i], &job->files[i], job->binary, &input, err);
 	if (rc < 0)
 		return pgo_input_file_leave_out(&job->in[i], &job->files[i], rc, err);
-	rc = sum_parts(job, i, &input, job->merges[thread], job->hosts[thread], err);
+	rc = sum_parts(job, i, &input, merge, hosts, times, err);
 	pgo_input_close(&input);
 	return rc;
 }
 
-static void free_merges(struct job *job)
+int pgo_merge_job_add_file(struct pgo_merge_job *job, size_t i, uint64_t times,
+	struct pgo_merge *merge, struct pgo_err *err)
+{
+	return sum_file(job, i, merge, NULL, times, err);
+}
+
+static int sum_input(void *ctx, size_t i, unsigned thread, struct pgo_err *err)
+{
+	struct pgo_merge_job *job = ctx;
+
+	pgo_progress(
+		"merging", __atomic_fetch_add(&job->done, 1, __ATOMIC_RELAXED), job->n, "profiles");
+	if (!is_needed(job, i))
+		return 0;
+	return sum_file(job, i, job->merges[thread], job->hosts[thread], 1, err);
+}
+
+static void free_merges(struct pgo_merge_job *job)
 {
 	for (unsigned t = 0; job->merges != NULL && t < job->threads; t++)
 		pgo_merge_free(job->merges[t]);
@@ -260,7 +260,7 @@ static void free_merges(struct job *job)
  * the end.  Sums are exact and the result is sorted by content, so neither the number of threads
  * nor who took what can show.
  */
-static int sum_inputs(struct job *job, const struct pgo_merge_options *all, struct pgo_err *err)
+static int sum_inputs(struct pgo_merge_job *job, const struct pgo_merge_options *all, struct pgo_err *err)
 {
 	struct pgo_merge_options each = *all;
 	const struct pgo_merge_options *o = &each;
@@ -296,16 +296,17 @@ static int sum_inputs(struct job *job, const struct pgo_merge_options *all, stru
 
 /* ---------------------------------------------------------------- the whole */
 
-static int plan(struct job *job, struct pgo_err *err)
+static int plan(struct pgo_merge_job *job, struct pgo_err *err)
 {
-	return pgo_plan_inputs(job->in, job->files, job->n, job->binary, &job->out->plan, err);
+	return pgo_plan_inputs(job->in, job->files, job->n, job->binary, job->memory,
+		&job->out->plan, err);
 }
 
 /*
  * Without a plan each file is read once, so that it is known only afterwards if one of them holds
  * others of them.  That is rare, and then a plan says what counts and all is summed again.
  */
-static int sum_once(struct job *job, struct pgo_merge_options *o, struct pgo_err *err)
+static int sum_once(struct pgo_merge_job *job, struct pgo_merge_options *o, struct pgo_err *err)
 {
 	int rc = mark_twins(job, err);
 
@@ -321,7 +322,7 @@ static int sum_once(struct job *job, struct pgo_merge_options *o, struct pgo_err
 	return sum_inputs(job, o, err);
 }
 
-static int run(struct job *job, const struct pgo_plan_options *po,
+static int run(struct pgo_merge_job *job, const struct pgo_plan_options *po,
 	const struct pgo_merge_options *mo, struct pgo_err *err)
 {
 	struct pgo_merge_options options = *mo;
@@ -329,47 +330,91 @@ static int run(struct job *job, const struct pgo_plan_options *po,
 
 	if (mo->weight_one == 0)
 		options.weight_one = job->out->plan.weight_one;
-	if (rc == 0)
+	if (rc == 0 && job->memory != NULL) {
+		rc = pgo_merge_job_kept(job, &options, &job->out->merge, err);
+		job->failed_kept = rc < 0;
+	} else if (rc == 0) {
 		rc = po != NULL ? sum_inputs(job, &options, err) : sum_once(job, &options, err);
+	}
 	if (rc < 0)
 		return rc;
-	job->out->merge = job->merges[0];
+	if (job->out->merge == NULL) {
+		job->out->merge = job->merges[0];
+		job->merges[0] = NULL;
+		job->out->hosts = job->hosts[0];
+		job->hosts[0] = NULL;
+	}
 	job->out->stats = *pgo_merge_stats_of(job->out->merge);
-	job->merges[0] = NULL;
-	job->out->hosts = job->hosts[0];
-	job->hosts[0] = NULL;
 	return 0;
+}
+
+/* What is kept speeds up weighted sums of whole profiles. */
+static bool may_keep(const struct pgo_merge_cache *cache, const struct pgo_plan_options *po,
+	const struct pgo_merge_options *mo)
+{
+	return cache != NULL && po != NULL && mo->tags == NULL && mo->min_hosts == 0 &&
+	       mo->weight_one == 0;
+}
+
+/* With what is kept, if that is opened. */
+static int attempt(const struct pgo_merge_input *in, size_t n, const char *binary,
+	const struct pgo_plan_options *po, const struct pgo_merge_options *mo,
+	const struct pgo_merge_cache *cache, struct pgo_merged *ret, bool *ret_again,
+	struct pgo_err *err)
+{
+	const struct pgo_plan_options none = {0};
+	struct pgo_merge_job job = {
+		.in = in, .n = n, .binary = binary, .out = ret, .cache = cache};
+	int rc;
+
+	memset(ret, 0, sizeof *ret);
+	pgo_plan_init(&ret->plan, po != NULL ? po : &none);
+	job.files = pgo_input_files(in, n, err);
+	rc = job.files != NULL ? 0 : PGO_ENOMEM;
+	if (rc == 0 && cache != NULL)
+		rc = pgo_merge_job_remember(&job, err);
+	if (rc == 0)
+		rc = run(&job, po, mo, err);
+	*ret_again = job.failed_kept;
+	pgo_merge_job_forget(&job);
+	free_merges(&job);
+	pgo_input_files_free(job.files, n);
+	/* A plan that a gate refused is still there to be explained. */
+	if (rc < 0 && (rc != PGO_EGATE || *ret_again))
+		pgo_merged_fini(ret);
+	return rc;
+}
+
+int pgo_merge_inputs_kept(const struct pgo_merge_input *in, size_t n, const char *binary,
+	const struct pgo_plan_options *po, const struct pgo_merge_options *mo,
+	const struct pgo_merge_cache *cache, struct pgo_merged *ret, struct pgo_err *err)
+{
+	struct pgo_err local = PGO_ERR_INIT;
+	bool again = false;
+	int rc = attempt(in, n, binary, po, mo, may_keep(cache, po, mo) ? cache : NULL, ret, &again,
+		&local);
+
+	/* Whatever is wrong with what is kept, it is only kept. */
+	if (rc < 0 && again) {
+		local = (struct pgo_err)PGO_ERR_INIT;
+		rc = attempt(in, n, binary, po, mo, NULL, ret, &again, &local);
+	}
+	if (rc < 0 && err != NULL)
+		*err = local;
+	return rc;
 }
 
 int pgo_merge_inputs_sum(const struct pgo_merge_input *in, size_t n, const char *binary,
 	const struct pgo_plan_options *po, const struct pgo_merge_options *mo,
 	struct pgo_merged *ret, struct pgo_err *err)
 {
-	const struct pgo_plan_options none = {0};
-	struct job job = {.in = in, .n = n, .binary = binary, .out = ret};
-	struct pgo_err local = PGO_ERR_INIT;
-	int rc;
-
-	memset(ret, 0, sizeof *ret);
-	pgo_plan_init(&ret->plan, po != NULL ? po : &none);
-	job.files = pgo_input_files(in, n, &local);
-	rc = job.files != NULL ? run(&job, po, mo, &local) : PGO_ENOMEM;
-	free_merges(&job);
-	pgo_input_files_free(job.files, n);
-	/* A plan that a gate refused is still there to be explained. */
-	if (rc < 0 && rc != PGO_EGATE)
-		pgo_merged_fini(ret);
-	if (rc < 0 && err != NULL)
-		*err = local;
-	return rc;
+	return pgo_merge_inputs_kept(in, n, binary, po, mo, NULL, ret, err);
 }
 
-int pgo_merge_inputs(const struct pgo_merge_input *in, size_t n, const char *binary,
-	const struct pgo_plan_options *po, const struct pgo_merge_options *mo,
-	struct pgo_merged *ret, struct pgo_err *err)
+/* The last step of both. */
+static int finish(struct pgo_merged *ret, int rc, struct pgo_err *err)
 {
 	struct pgo_err local = PGO_ERR_INIT;
-	int rc = pgo_merge_inputs_sum(in, n, binary, po, mo, ret, err);
 
 	if (rc < 0)
 		return rc;
@@ -384,6 +429,21 @@ int pgo_merge_inputs(const struct pgo_merge_input *in, size_t n, const char *bin
 	if (err != NULL)
 		*err = local;
 	return local.code;
+}
+
+int pgo_merge_inputs(const struct pgo_merge_input *in, size_t n, const char *binary,
+	const struct pgo_plan_options *po, const struct pgo_merge_options *mo,
+	struct pgo_merged *ret, struct pgo_err *err)
+{
+	return finish(ret, pgo_merge_inputs_sum(in, n, binary, po, mo, ret, err), err);
+}
+
+int pgo_merge_inputs_again(const struct pgo_merge_input *in, size_t n, const char *binary,
+	const struct pgo_plan_options *po, const struct pgo_merge_options *mo,
+	const struct pgo_merge_cache *cache, struct pgo_merged *ret, struct pgo_err *err)
+{
+	return finish(
+		ret, pgo_merge_inputs_kept(in, n, binary, po, mo, cache, ret, err), err);
 }
 
 void pgo_merged_fini(struct pgo_merged *m)

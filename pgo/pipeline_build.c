@@ -83,14 +83,15 @@ static int list_inputs(struct pgo_pipeline *p, struct pgo_operands *ret, struct 
 int pgo_pipeline_merge(struct pgo_pipeline *p, struct pgo_err *err)
 {
 	const struct pgo_merge_options mo = {0};
+	const struct pgo_merge_cache cache = {.dir = p->state.cache, .salt = p->binary_id};
 	struct pgo_operands inputs = {0};
 	int rc = plan_words(p, err);
 
 	if (rc == 0)
 		rc = list_inputs(p, &inputs, err);
 	if (rc == 0)
-		rc = pgo_merge_inputs(inputs.in, inputs.n, p->target->binary, &p->weights.po, &mo,
-			&p->merged, err);
+		rc = pgo_merge_inputs_again(inputs.in, inputs.n, p->target->binary, &p->weights.po,
+			&mo, &cache, &p->merged, err);
 	p->is_merged = rc == 0;
 	if (rc == 0)
 		pgo_buf_printf(&p->text,

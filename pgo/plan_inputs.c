@@ -105,6 +105,8 @@ void pgo_input_files_tell(struct pgo_input_file *f, size_t n)
 struct measured {
 	struct pgo_plan_input *part;
 	size_t n;
+	struct pgo_measures_key key;
+	bool fresh; /* to be kept */
 };
 
 struct job {
@@ -113,8 +115,16 @@ struct job {
 	struct measured *measured;
 	size_t n, done; /* done: atomic */
 	const char *binary;
+	struct pgo_plan_memory *memory;
 	struct pgo_plan *plan;
 };
+
+static const char *name_of(const struct pgo_merge_input *in)
+{
+	if (in->name != NULL)
+		return in->name;
+	return in->path[0] == '/' ? pgo_path_base(in->path) : in->path;
+}
 
 /* A recording holds several profiles: each gets a digest and a name of its own. */
 static int measure_part(
@@ -122,12 +132,10 @@ static int measure_part(
 {
 	const struct pgo_merge_input *in = &job->in[i];
 	const struct pgo_input_file *f = &job->files[i];
-	const char *name = in->name, *group = "";
+	const char *name = name_of(in), *group = "";
 	char *digest, *full;
 	int rc;
 
-	if (name == NULL)
-		name = in->path[0] == '/' ? pgo_path_base(in->path) : in->path;
 	if (input->n > 1)
 		group = strrchr(input->names[part], '#');
 	digest =
@@ -169,6 +177,39 @@ static int measure_parts(
 	return rc;
 }
 
+/* What is kept is of the bytes that the manifest knows. */
+static bool is_kept(const struct job *job, size_t i)
+{
+	const struct pgo_merge_input *in = &job->in[i];
+	const struct pgo_input_file *f = &job->files[i];
+
+	return job->memory != NULL && in->digest != NULL && !in->blend && f->regular &&
+	       (in->record == NULL || in->record->bytes == (uint64_t)f->size);
+}
+
+static bool remember(struct job *job, size_t i)
+{
+	const struct pgo_merge_input *in = &job->in[i];
+	struct measured *m = &job->measured[i];
+	const struct pgo_plan_source src = {
+		.name = name_of(in),
+		.host = in->host,
+		.time_ns = in->time_ns,
+		.service = in->service,
+		.class = in->class,
+		.probability = in->probability,
+	};
+
+	m->key = pgo_measures_key(
+		&job->plan->options, &src, in->digest, job->memory->salt);
+	m->n = pgo_measures_get(job->memory->measures, &m->key, &m->part);
+	m->fresh = m->n == 0;
+	job->files[i].known = m->n != 0;
+	if (m->n != 0)
+		__atomic_fetch_add(&job->memory->n_known, 1, __ATOMIC_RELAXED);
+	return m->n != 0;
+}
+
 static int measure_file(void *ctx, size_t i, unsigned thread, struct pgo_err *err)
 {
 	struct job *job = ctx;
@@ -184,6 +225,8 @@ static int measure_file(void *ctx, size_t i, unsigned thread, struct pgo_err *er
 	rc = pgo_input_file_digest(&job->in[i], f, err);
 	if (rc < 0)
 		return rc;
+	if (is_kept(job, i) && remember(job, i))
+		return 0;
 	rc = pgo_input_file_open(&job->in[i], f, job->binary, &input, err);
 	if (rc < 0)
 		return pgo_input_file_leave_out(&job->in[i], f, rc, err);
@@ -208,6 +251,21 @@ static int put_all(struct job *job, struct pgo_err *err)
 	return 0;
 }
 
+/* Before the parts go to the plan. */
+static void keep_measures(struct job *job)
+{
+	struct pgo_measures_writer w;
+	struct pgo_err err = PGO_ERR_INIT;
+
+	pgo_measures_begin(&w);
+	for (size_t i = 0; i < job->n; i++)
+		if (job->measured[i].fresh && job->measured[i].n != 0)
+			pgo_measures_put(&w, &job->measured[i].key, job->measured[i].part,
+				job->measured[i].n);
+	if (pgo_measures_save(job->memory->measures, &w, &err) < 0)
+		pgo_note("%s; the next run reads all profiles again", err.msg);
+}
+
 static void free_measured(struct job *job)
 {
 	for (size_t i = 0; job->measured != NULL && i < job->n; i++) {
@@ -219,9 +277,15 @@ static void free_measured(struct job *job)
 }
 
 int pgo_plan_inputs(const struct pgo_merge_input *in, struct pgo_input_file *files, size_t n,
-	const char *binary, struct pgo_plan *plan, struct pgo_err *err)
+	const char *binary, struct pgo_plan_memory *memory, struct pgo_plan *plan,
+	struct pgo_err *err)
 {
-	struct job job = {.in = in, .files = files, .n = n, .binary = binary, .plan = plan};
+	struct job job = {.in = in,
+		.files = files,
+		.n = n,
+		.binary = binary,
+		.memory = memory,
+		.plan = plan};
 	int rc;
 
 	job.measured = pgo_calloc(n, sizeof *job.measured);
@@ -230,6 +294,8 @@ int pgo_plan_inputs(const struct pgo_merge_input *in, struct pgo_input_file *fil
 	rc = pgo_parallel(n, pgo_threads(), measure_file, &job, err);
 	pgo_progress_end();
 	pgo_input_files_tell(files, n);
+	if (rc == 0 && memory != NULL)
+		keep_measures(&job);
 	if (rc == 0)
 		rc = put_all(&job, err);
 	if (rc == 0)

@@ -9,6 +9,7 @@
 #ifndef PGO_PLAN_INPUTS_H
 #define PGO_PLAN_INPUTS_H
 
+#include "merge/measures.h"
 #include "merge/plan.h"
 #include "pgo/core/err.h"
 #include "pgo/core/manifest.h"
@@ -41,6 +42,7 @@ struct pgo_input_file {
 	struct timespec mtime;
 	ino_t inode;
 	bool regular, skip;
+	bool known; /* its measures are from before */
 	char digest[65];            /* "" as long as nobody needed it */
 	size_t first_part, n_parts; /* numbers in the plan: pgo_plan_of() */
 	char *trouble;              /* why it is skipped, to be told in the order of the inputs */
@@ -63,11 +65,19 @@ int pgo_input_file_leave_out(const struct pgo_merge_input *in, struct pgo_input_
 /* A warning for each that was left out since the last time. */
 void pgo_input_files_tell(struct pgo_input_file *f, size_t n);
 
+/* Where measures are kept from one run to the next. */
+struct pgo_plan_memory {
+	struct pgo_measures *measures;
+	const char *salt;
+	size_t n_known; /* files that were not read; atomic */
+};
+
 /*
  * Measures all files that are not skipped, puts them into `plan` (initialised, empty), and finishes
- * it; sets first_part and n_parts.  After PGO_EGATE the plan can be explained.
+ * it; sets first_part and n_parts.  After PGO_EGATE the plan can be explained.  `memory` may be NULL.
  */
 int pgo_plan_inputs(const struct pgo_merge_input *in, struct pgo_input_file *files, size_t n,
-	const char *binary, struct pgo_plan *plan, struct pgo_err *err) PGO_MUST_CHECK;
+	const char *binary, struct pgo_plan_memory *memory, struct pgo_plan *plan,
+	struct pgo_err *err) PGO_MUST_CHECK;
 
 #endif
