@@ -110,8 +110,8 @@ static bool read_fixed(int fd, struct pgo_kept_sum *s)
 	uint64_t n;
 
 	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) ||
-		!read_exactly(fd, fixed, sizeof fixed, 0) ||
-		memcmp(fixed, MAGIC, MAGIC_LEN) != 0 || get64(fixed + 8) != VERSION)
+		!read_exactly(fd, fixed, sizeof fixed, 0) || memcmp(fixed, MAGIC, MAGIC_LEN) != 0 ||
+		get64(fixed + 8) != VERSION)
 		return false;
 	n = get64(fixed + 16);
 	s->exponent = (int64_t)get64(fixed + 24);
@@ -135,8 +135,9 @@ static int read_head(struct pgo_kept_sum *s)
 		return 0;
 	if (read_fixed(fd, s)) {
 		s->members = pgo_calloc(s->n, sizeof *s->members);
-		rc = s->members == NULL ? PGO_ENOMEM
-		     : read_exactly(fd, s->members, s->n * sizeof *s->members, FIXED);
+		rc = s->members == NULL
+			     ? PGO_ENOMEM
+			     : read_exactly(fd, s->members, s->n * sizeof *s->members, FIXED);
 	}
 	close(fd);
 	for (size_t i = 1; i < s->n && rc > 0; i++)
@@ -193,8 +194,7 @@ int pgo_kept_sums_open(struct pgo_kept_sums *ret, const char *dir, struct pgo_er
 /* ---------------------------------------------------------------- choosing */
 
 /* Does anybody still ask for it? */
-static bool has_any(
-	const struct pgo_kept_sum *s, const struct pgo_kept_member *wanted, size_t n)
+static bool has_any(const struct pgo_kept_sum *s, const struct pgo_kept_member *wanted, size_t n)
 {
 	for (size_t i = 0, at = 0; i < s->n && at < n;) {
 		int c = pgo_kept_member_cmp(&wanted[at], &s->members[i]);
@@ -207,16 +207,15 @@ static bool has_any(
 	return false;
 }
 
-void pgo_kept_sums_want(
-	struct pgo_kept_sums *k, const struct pgo_kept_member *wanted, size_t n)
+void pgo_kept_sums_want(struct pgo_kept_sums *k, const struct pgo_kept_member *wanted, size_t n)
 {
 	for (size_t i = 0; i < k->n; i++)
 		k->of[i].wanted = k->of[i].wanted || has_any(&k->of[i], wanted, n);
 }
 
 /* Both are sorted.  `mark`: say that they are done. */
-static bool fits(const struct pgo_kept_sum *s, const struct pgo_kept_member *wanted, size_t n, bool *done,
-	bool mark)
+static bool fits(const struct pgo_kept_sum *s, const struct pgo_kept_member *wanted, size_t n,
+	bool *done, bool mark)
 {
 	size_t at = 0;
 
@@ -302,8 +301,8 @@ static int write_sum(const struct pgo_kept_sums *k, const struct pgo_kept_member
 	pgo_buf_init(&b, FILE_MAX);
 	put_fixed(&b, n, exponent, sum->len);
 	if (!b.failed)
-		pgo_buf_u64le(&b,
-			hash_of((const uint8_t *)b.data, members, n, sum->data, sum->len));
+		pgo_buf_u64le(
+			&b, hash_of((const uint8_t *)b.data, members, n, sum->data, sum->len));
 	pgo_buf_add(&b, members, n * sizeof *members);
 	pgo_buf_add(&b, sum->data, sum->len);
 	rc = pgo_buf_check(&b, "a sum that is kept", err);

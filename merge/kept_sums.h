@@ -54,8 +54,7 @@ int pgo_kept_sums_open(
 void pgo_kept_sums_fini(struct pgo_kept_sums *k);
 
 /* Notes which of them have one of these members (sorted): the others go when all is tidied. */
-void pgo_kept_sums_want(
-	struct pgo_kept_sums *k, const struct pgo_kept_member *wanted, size_t n);
+void pgo_kept_sums_want(struct pgo_kept_sums *k, const struct pgo_kept_member *wanted, size_t n);
 /* The largest sum all of whose members are among the `n` wanted (sorted) and not `done` yet, which
  * are marked then; NULL if there is none. */
 struct pgo_kept_sum *pgo_kept_sums_choose(

@@ -230,8 +230,8 @@ static void hash_text(struct pgo_sha256 *h, const char *s)
 struct pgo_measures_key pgo_measures_key(const struct pgo_plan_options *o,
 	const struct pgo_plan_source *source, const char *digest, const char *salt)
 {
-	const uint8_t shares = o->outliers || o->shares, flags[3] = {o->no_probability, shares,
-								 o->target != NULL};
+	const uint8_t shares = o->outliers || o->shares,
+		      flags[3] = {o->no_probability, shares, o->target != NULL};
 	struct pgo_measures_key key;
 	struct pgo_sha256 h;
 	uint8_t raw[32];
@@ -270,7 +270,6 @@ void pgo_measures_fini(struct pgo_measures *m)
 	pgo_buf_fini(&m->bytes);
 	memset(m, 0, sizeof *m);
 }
-
 
 /* 1 for an entry, 0 where no whole one follows. */
 static int index_entry(struct pgo_measures *m, struct cursor *c)
@@ -420,8 +419,7 @@ static int rewrite(const struct pgo_measures *m, const struct pgo_buf *more, str
 	return rc;
 }
 
-int pgo_measures_save(
-	struct pgo_measures *m, struct pgo_measures_writer *w, struct pgo_err *err)
+int pgo_measures_save(struct pgo_measures *m, struct pgo_measures_writer *w, struct pgo_err *err)
 {
 	size_t used = 0;
 	int rc = pgo_buf_check(&w->out, "what is kept of profiles", err);

@@ -51,8 +51,8 @@ struct pgo_measures_key pgo_measures_key(const struct pgo_plan_options *o,
 
 /* The parts of a profile: an array (pgo_free, each pgo_plan_input_fini); 0 if nothing is known, and
  * when out of memory.  By any thread. */
-size_t pgo_measures_get(struct pgo_measures *m, const struct pgo_measures_key *key,
-	struct pgo_plan_input **ret);
+size_t pgo_measures_get(
+	struct pgo_measures *m, const struct pgo_measures_key *key, struct pgo_plan_input **ret);
 
 /* What is new. */
 struct pgo_measures_writer {
@@ -66,7 +66,7 @@ void pgo_measures_put(struct pgo_measures_writer *w, const struct pgo_measures_k
  * Appends what is new, or writes the file anew if most of it was not used.  Spends `w`.  That it
  * cannot be written is no failure of anything but the next run's speed: the sentence is for a note.
  */
-int pgo_measures_save(struct pgo_measures *m, struct pgo_measures_writer *w, struct pgo_err *err)
-	PGO_MUST_CHECK;
+int pgo_measures_save(
+	struct pgo_measures *m, struct pgo_measures_writer *w, struct pgo_err *err) PGO_MUST_CHECK;
 
 #endif

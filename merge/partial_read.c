@@ -756,8 +756,8 @@ int pgo_partial_load(struct pgo_partial_reader *r, struct pgo_merge *m, struct p
 	return pgo_partial_load_times(r, m, 1, err);
 }
 
-int pgo_partial_load_times(struct pgo_partial_reader *r, struct pgo_merge *m, uint64_t times,
-	struct pgo_err *err)
+int pgo_partial_load_times(
+	struct pgo_partial_reader *r, struct pgo_merge *m, uint64_t times, struct pgo_err *err)
 {
 	const struct pgo_merge_stats *s = &r->head.stats;
 	int rc;

@@ -49,7 +49,7 @@
 #include <stdint.h>
 
 #define PGO_PLAN_HALF_LIVES 16 /* in which T falls */
-#define PGO_PLAN_BLEND 0.25 /* beta */
+#define PGO_PLAN_BLEND 0.25    /* beta */
 #define PGO_PLAN_MIN_SAMPLES 200
 
 enum pgo_plan_mode { PGO_PLAN_FLEET_COST, PGO_PLAN_EQUAL_HOST };

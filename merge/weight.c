@@ -94,10 +94,10 @@ struct pgo_weight_mark pgo_weight_mark(int64_t time_ns, int64_t half_life_ns)
 	}
 	/* 2^(rest / half-life) = 2 x 2^-((half-life - rest) / half-life) */
 	if (rest != 0)
-		m.mantissa = (uint32_t)floor(
-			ldexp(pgo_weight_age(half_life_ns - rest, half_life_ns),
-				PGO_WEIGHT_MARK_BITS + 1) +
-			0.5);
+		m.mantissa =
+			(uint32_t)floor(ldexp(pgo_weight_age(half_life_ns - rest, half_life_ns),
+						PGO_WEIGHT_MARK_BITS + 1) +
+					0.5);
 	return m;
 }
 

@@ -85,8 +85,8 @@ static int look(struct job *job, struct pgo_err *err)
 	if (job->files == NULL)
 		return PGO_ENOMEM;
 	pgo_plan_init(&job->plan, &job->weights.po);
-	rc = pgo_plan_inputs(in->in, job->files, in->n, job->o->words.binary, NULL,
-		&job->plan, err);
+	rc = pgo_plan_inputs(
+		in->in, job->files, in->n, job->o->words.binary, NULL, &job->plan, err);
 	if (rc == 0 && !pgo_weights_any(&job->weights))
 		keep_empty(&job->plan);
 	return rc;

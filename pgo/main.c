@@ -16,8 +16,9 @@
  *	input                  any file a user may name as a profile -> readers
  *	operands               what a command line names: files, directories, fetched ones
  *	merge_converted        files that were converted already -> one
- *	plan_inputs, merge_inputs
- *	                       files -> plan; files and plan -> one merged profile
+ *	plan_inputs, merge_inputs, merge_kept, merge_job
+ *	                       files -> plan; files and plan -> one merged profile, by sums that are
+ *	                       kept from one run to the next
  *	merge_words, merge_written
  *	                       options of merge and plan; the file of a result, and its account
  *	shards, partials       shards of a plan -> partials; files of partials -> one sum
@@ -126,6 +127,7 @@
  *	                       sums as files, for fleets that are merged in shards
  *	plan, plan_measure, plan_terms, weight
  *	                       one integer weight for each profile
+ *	measures, kept_sums    what was found out about profiles, and sums of them, kept for later
  *	contained              what was merged or imported before, and counts once
  *	shares, overlaps, outliers
  *	                       shares of functions; profiles that are not like the others

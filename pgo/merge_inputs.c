@@ -150,8 +150,8 @@ static bool is_needed(const struct pgo_merge_job *job, size_t i)
 }
 
 /* `hosts` may be NULL: nobody asks who ran what. */
-static int add_part(const struct pgo_merge_job *job, size_t i, struct pgo_reader *r, struct pgo_merge *merge,
-	struct pgo_hosts *hosts, uint64_t weight, struct pgo_err *err)
+static int add_part(const struct pgo_merge_job *job, size_t i, struct pgo_reader *r,
+	struct pgo_merge *merge, struct pgo_hosts *hosts, uint64_t weight, struct pgo_err *err)
 {
 	struct pgo_reader *watched;
 	int rc;
@@ -260,7 +260,8 @@ static void free_merges(struct pgo_merge_job *job)
  * the end.  Sums are exact and the result is sorted by content, so neither the number of threads
  * nor who took what can show.
  */
-static int sum_inputs(struct pgo_merge_job *job, const struct pgo_merge_options *all, struct pgo_err *err)
+static int sum_inputs(
+	struct pgo_merge_job *job, const struct pgo_merge_options *all, struct pgo_err *err)
 {
 	struct pgo_merge_options each = *all;
 	const struct pgo_merge_options *o = &each;
@@ -298,8 +299,8 @@ static int sum_inputs(struct pgo_merge_job *job, const struct pgo_merge_options 
 
 static int plan(struct pgo_merge_job *job, struct pgo_err *err)
 {
-	return pgo_plan_inputs(job->in, job->files, job->n, job->binary, job->memory,
-		&job->out->plan, err);
+	return pgo_plan_inputs(
+		job->in, job->files, job->n, job->binary, job->memory, &job->out->plan, err);
 }
 
 /*
@@ -363,8 +364,7 @@ static int attempt(const struct pgo_merge_input *in, size_t n, const char *binar
 	struct pgo_err *err)
 {
 	const struct pgo_plan_options none = {0};
-	struct pgo_merge_job job = {
-		.in = in, .n = n, .binary = binary, .out = ret, .cache = cache};
+	struct pgo_merge_job job = {.in = in, .n = n, .binary = binary, .out = ret, .cache = cache};
 	int rc;
 
 	memset(ret, 0, sizeof *ret);
@@ -391,8 +391,8 @@ int pgo_merge_inputs_kept(const struct pgo_merge_input *in, size_t n, const char
 {
 	struct pgo_err local = PGO_ERR_INIT;
 	bool again = false;
-	int rc = attempt(in, n, binary, po, mo, may_keep(cache, po, mo) ? cache : NULL, ret, &again,
-		&local);
+	int rc = attempt(
+		in, n, binary, po, mo, may_keep(cache, po, mo) ? cache : NULL, ret, &again, &local);
 
 	/* Whatever is wrong with what is kept, it is only kept. */
 	if (rc < 0 && again) {
@@ -442,8 +442,7 @@ int pgo_merge_inputs_again(const struct pgo_merge_input *in, size_t n, const cha
 	const struct pgo_plan_options *po, const struct pgo_merge_options *mo,
 	const struct pgo_merge_cache *cache, struct pgo_merged *ret, struct pgo_err *err)
 {
-	return finish(
-		ret, pgo_merge_inputs_kept(in, n, binary, po, mo, cache, ret, err), err);
+	return finish(ret, pgo_merge_inputs_kept(in, n, binary, po, mo, cache, ret, err), err);
 }
 
 void pgo_merged_fini(struct pgo_merged *m)

@@ -21,8 +21,8 @@
 /* How much of it was from before. */
 struct pgo_merge_reuse {
 	size_t measured, known; /* profiles measured, and those of which that was known */
-	size_t summed, kept;    /* profiles read for their samples, and those in sums that were kept */
-	size_t sums, stored;    /* sums read, and written */
+	size_t summed, kept; /* profiles read for their samples, and those in sums that were kept */
+	size_t sums, stored; /* sums read, and written */
 };
 
 struct pgo_merged {
@@ -44,7 +44,7 @@ struct pgo_merged {
  */
 struct pgo_merge_cache {
 	const char *dir;
-	const char *salt;   /* what the reading of inputs depends on besides: the program's digest */
+	const char *salt; /* what the reading of inputs depends on besides: the program's digest */
 	uint64_t max_bytes; /* of sums; 0 = as much as the profiles themselves */
 };
 
@@ -72,8 +72,8 @@ int pgo_merge_inputs_again(const struct pgo_merge_input *in, size_t n, const cha
 	struct pgo_err *err) PGO_MUST_CHECK;
 /* Makes what is kept in DIR no larger than `max_bytes`, by what was written longest ago, and removes
  * all of it that is older than `max_age_ns` (0: no limit, both).  *ret_bytes: how many went. */
-int pgo_merge_cache_gc(const char *dir, uint64_t max_bytes, int64_t max_age_ns,
-	uint64_t *ret_bytes, struct pgo_err *err) PGO_MUST_CHECK;
+int pgo_merge_cache_gc(const char *dir, uint64_t max_bytes, int64_t max_age_ns, uint64_t *ret_bytes,
+	struct pgo_err *err) PGO_MUST_CHECK;
 void pgo_merged_fini(struct pgo_merged *m);
 
 #endif

@@ -26,10 +26,10 @@
 #include <sys/stat.h>
 
 #define DAY_NS ((int64_t)86400 * 1000000000)
-#define FEW_SUMS 6       /* of a group, to be read */
-#define FEW_MEMBERS 4    /* of a group, to be kept */
-#define CHUNKS 24        /* of a group that is read as a whole, at most */
-#define CHUNK_LEAST 16   /* profiles */
+#define FEW_SUMS 6     /* of a group, to be read */
+#define FEW_MEMBERS 4  /* of a group, to be kept */
+#define CHUNKS 24      /* of a group that is read as a whole, at most */
+#define CHUNK_LEAST 16 /* profiles */
 
 /* A profile that has a weight. */
 struct item {
@@ -214,8 +214,7 @@ static int add_part(struct reading *r, const struct pgo_input *input, const stru
 		return pgo_err_set(err, PGO_EIO, "%s holds fewer profiles than before",
 			r->k->job->in[it->input].path);
 	rc = pgo_merge_add(m, input->readers[it->part], weight, err);
-	return rc == 0 ? pgo_merge_job_comments(r->k->job, it->input, input, it->part, m, err)
-		       : rc;
+	return rc == 0 ? pgo_merge_job_comments(r->k->job, it->input, input, it->part, m, err) : rc;
 }
 
 static int read_file(void *ctx, size_t i, unsigned thread, struct pgo_err *err)
@@ -365,8 +364,9 @@ static int load_sums(struct kept *k, struct group *g, bool own, struct pgo_err *
 	for (size_t i = 0; i < g->n_sums && rc == 0; i++) {
 		struct pgo_kept_sum *s = g->use[i];
 
-		if (!g->items->oldest && (s->exponent < g->exponent ||
-						 s->exponent > g->exponent + PGO_PLAN_HALF_LIVES + 1))
+		if (!g->items->oldest &&
+			(s->exponent < g->exponent ||
+				s->exponent > g->exponent + PGO_PLAN_HALF_LIVES + 1))
 			return pgo_err_set(err, PGO_EFORMAT, "%s is of another time", s->path);
 		rc = pgo_kept_sum_load(&k->sums, s, g->to,
 			own ? (uint64_t)1 << (g->items->oldest ? 0 : s->exponent - g->exponent)

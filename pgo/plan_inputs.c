@@ -200,8 +200,7 @@ static bool remember(struct job *job, size_t i)
 		.probability = in->probability,
 	};
 
-	m->key = pgo_measures_key(
-		&job->plan->options, &src, in->digest, job->memory->salt);
+	m->key = pgo_measures_key(&job->plan->options, &src, in->digest, job->memory->salt);
 	m->n = pgo_measures_get(job->memory->measures, &m->key, &m->part);
 	m->fresh = m->n == 0;
 	job->files[i].known = m->n != 0;
@@ -280,12 +279,8 @@ int pgo_plan_inputs(const struct pgo_merge_input *in, struct pgo_input_file *fil
 	const char *binary, struct pgo_plan_memory *memory, struct pgo_plan *plan,
 	struct pgo_err *err)
 {
-	struct job job = {.in = in,
-		.files = files,
-		.n = n,
-		.binary = binary,
-		.memory = memory,
-		.plan = plan};
+	struct job job = {
+		.in = in, .files = files, .n = n, .binary = binary, .memory = memory, .plan = plan};
 	int rc;
 
 	job.measured = pgo_calloc(n, sizeof *job.measured);

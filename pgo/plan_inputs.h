@@ -42,7 +42,7 @@ struct pgo_input_file {
 	struct timespec mtime;
 	ino_t inode;
 	bool regular, skip;
-	bool known; /* its measures are from before */
+	bool known;                 /* its measures are from before */
 	char digest[65];            /* "" as long as nobody needed it */
 	size_t first_part, n_parts; /* numbers in the plan: pgo_plan_of() */
 	char *trouble;              /* why it is skipped, to be told in the order of the inputs */
