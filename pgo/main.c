@@ -16,7 +16,7 @@
  *	input                  any file a user may name as a profile -> readers
  *	operands               what a command line names: files, directories, fetched ones
  *	merge_converted        files that were converted already -> one
- *	plan_inputs, merge_inputs, merge_kept, merge_job
+ *	plan_inputs, merge_inputs, merge_kept, merge_cache, merge_job
  *	                       files -> plan; files and plan -> one merged profile, by sums that are
  *	                       kept from one run to the next
  *	merge_words, merge_written

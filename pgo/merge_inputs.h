@@ -70,10 +70,11 @@ int pgo_merge_inputs_again(const struct pgo_merge_input *in, size_t n, const cha
 	const struct pgo_plan_options *po, const struct pgo_merge_options *mo,
 	const struct pgo_merge_cache *cache, struct pgo_merged *ret,
 	struct pgo_err *err) PGO_MUST_CHECK;
-/* Makes what is kept in DIR no larger than `max_bytes`, by what was written longest ago, and removes
- * all of it that is older than `max_age_ns` (0: no limit, both).  *ret_bytes: how many went. */
-int pgo_merge_cache_gc(const char *dir, uint64_t max_bytes, int64_t max_age_ns, uint64_t *ret_bytes,
-	struct pgo_err *err) PGO_MUST_CHECK;
+/* Removes of what is kept in DIR what was written longer than `max_age_ns` before `now_ns`, and what
+ * was written longest ago until no more than `max_bytes` are left (0: no limit, both); *ret_bytes:
+ * how many went.  A missing directory is empty. */
+int pgo_merge_cache_gc(const char *dir, uint64_t max_bytes, int64_t max_age_ns, int64_t now_ns,
+	uint64_t *ret_bytes, struct pgo_err *err) PGO_MUST_CHECK;
 void pgo_merged_fini(struct pgo_merged *m);
 
 #endif
