@@ -45,6 +45,7 @@
  *	fit_check, fit_program, fit_past, fit_parts, fit_files, accept
  *	                       what a profile is worth for a program, for `pgo check` and `pgo run`;
  *	                       converted ones looked into; compilers asked
+ *	applied_builds         two binaries and a profile: was it applied?
  *	versions               what --version says
  *	man/, completion/      manual pages; bash, zsh, fish
  *
@@ -156,7 +157,7 @@
  *	debugfile, debuginfod, dwo
  *	                       debug information, wherever it is
  *	lines, lines_impl, lines_loader, lines_unit, lines_die, lines_disc, lines_moved, lines_file,
- *	lines_scan, lines_rows, lines_bytes, lines_split, linetab
+ *	lines_producer, lines_scan, lines_rows, lines_bytes, lines_split, linetab
  *	                       DWARF: address -> line and inline chain
  *	positions, edges       executions -> source positions; -> edges of blocks
  *	fnprof, fnprof_merge, fnprof_summary, trim, fdata
@@ -182,6 +183,8 @@
  *	                       whose cost; shares, intervals, verdicts; text and JSON
  *	fit, fit_compare, fit_impl
  *	                       mixes of functions laid one over the other
+ *	applied, applied_code, applied_text
+ *	                       what became of a profile, by the binaries before and after
  *	gates, gate_limits     measured against limits: pass, warn, fail, skipped, and why
  *	views, markdown, junit, html, html_verdict, html_assets, escape
  *	                       the JSON of a verdict as a comment, test cases, a page (style and
