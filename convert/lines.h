@@ -98,7 +98,8 @@ struct pgo_lines *pgo_lines_open_target(const struct pgo_elf *elf,
 /* Calls `each` with the DW_AT_producer of every unit ("" if it has none), which says who compiled it and,
  * from gcc, how; a negative result ends it and means out of memory.  Errors as above. */
 int pgo_lines_producers(const struct pgo_elf *elf, const struct pgo_debug_places *where,
-	int (*each)(void *ctx, const char *producer), void *ctx, struct pgo_err *err) PGO_MUST_CHECK;
+	int (*each)(void *ctx, const char *producer), void *ctx,
+	struct pgo_err *err) PGO_MUST_CHECK;
 void pgo_lines_close(struct pgo_lines *l);
 const char *pgo_lines_debug_file(const struct pgo_lines *l);
 /* Of split DWARF: how many units were found and how many not; the first file used, or NULL. */

@@ -3,7 +3,7 @@
 
 #include "pgo/fit_files.h"
 
-int pgo_verify_applied(const char *before, const char *after, const char *profile,
+int pgo_applied_builds(const char *before, const char *after, const char *profile,
 	const struct pgo_gate_limits *limits, struct pgo_applied *ret, struct pgo_err *err)
 {
 	struct pgo_fit_loaded l = {.name = NULL};
@@ -25,7 +25,7 @@ int pgo_verify_applied(const char *before, const char *after, const char *profil
 	return rc;
 }
 
-void pgo_verify_applied_print(const struct pgo_applied *a, bool json, struct pgo_buf *out)
+void pgo_applied_builds_print(const struct pgo_applied *a, bool json, struct pgo_buf *out)
 {
 	struct pgo_json j;
 

@@ -9,10 +9,10 @@
 
 /* `profile`: the converted profile that the build was given; NULL = functions count by size.  Fills *ret
  * (pgo_applied_fini). */
-int pgo_verify_applied(const char *before, const char *after, const char *profile,
+int pgo_applied_builds(const char *before, const char *after, const char *profile,
 	const struct pgo_gate_limits *limits, struct pgo_applied *ret,
 	struct pgo_err *err) PGO_MUST_CHECK;
 /* As text, or as a document {"schema": 1, "kind": "applied", "applied": {...}}. */
-void pgo_verify_applied_print(const struct pgo_applied *a, bool json, struct pgo_buf *out);
+void pgo_applied_builds_print(const struct pgo_applied *a, bool json, struct pgo_buf *out);
 
 #endif

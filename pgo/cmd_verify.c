@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "pgo/cmd.h"
 
+#include "pgo/applied_builds.h"
 #include "pgo/core/diag.h"
 #include "pgo/operands.h"
 #include "pgo/verdict_outputs.h"
@@ -16,6 +17,7 @@ struct verify_values {
 	double min_share;
 	uint64_t top;
 	bool same_work;
+	const char *profile;
 };
 
 #define AT(field) offsetof(struct verify_values, field)
@@ -31,6 +33,10 @@ static const struct pgo_opt opts[] = {
 	{"after-binary", 0, "APP", "the program after", PGO_OPT_STR, AT(after_binary)},
 	{"sample-type", 0, "NAME", "the column to compare (default: cpu)", PGO_OPT_STR,
 		AT(sample_type)},
+	{"profile", 0, "FILE",
+		"what the program after was built with: with both binaries, says whether it was "
+		"applied",
+		PGO_OPT_STR, AT(profile)},
 	{"Comparison", 0, NULL, NULL, PGO_OPT_GROUP, 0},
 	{"same-work", 0, NULL,
 		"every profile covers the same amount of work: compare plain cost, not shares",
@@ -141,6 +147,43 @@ static int show_verdict(
 	return pgo_cmd_fail(&pgo_cmd_verify, g, &err);
 }
 
+/* Two binaries and no profiles: was the build's profile applied? */
+static int compare_builds(const struct verify_values *o, const struct pgo_opt_globals *g)
+{
+	struct pgo_err err = PGO_ERR_INIT;
+	struct pgo_applied a;
+	struct pgo_buf out;
+	int code;
+
+	if (pgo_applied_builds(o->before_binary, o->after_binary, o->profile, NULL, &a, &err) < 0)
+		return pgo_cmd_fail(&pgo_cmd_verify, g, &err);
+	pgo_buf_init(&out, (size_t)1 << 24);
+	pgo_applied_builds_print(&a, g->json, &out);
+	code = pgo_cmd_print(&pgo_cmd_verify, g, out.data, out.len);
+	if (code == PGO_EXIT_OK && pgo_gates_worst(&a.gates) == PGO_GATE_FAIL)
+		code = PGO_EXIT_FINDING;
+	pgo_buf_fini(&out);
+	pgo_applied_fini(&a);
+	return code;
+}
+
+/* A section of the verdict, where both binaries are known and are two. */
+static int add_applied(const struct verify_values *o, struct pgo_verify *v, struct pgo_err *err)
+{
+	struct pgo_applied a;
+	int rc;
+
+	if (o->before_binary == NULL || o->after_binary == NULL)
+		return 0;
+	rc = pgo_applied_builds(o->before_binary, o->after_binary, o->profile, NULL, &a, err);
+	if (rc == PGO_ENOTFOUND || rc == PGO_EMISMATCH) {
+		pgo_warn("%s; it is not looked at whether a profile was applied", err->msg);
+		pgo_err_clear(err);
+		return 0;
+	}
+	return rc < 0 ? rc : pgo_verify_take_applied(v, &a, err);
+}
+
 static int run(int argc, char **argv)
 {
 	struct verify_values o = {.top = 20, .min_share = 0.05};
@@ -154,6 +197,11 @@ static int run(int argc, char **argv)
 		goto out;
 	if (o.verdict != NULL) {
 		code = show_verdict(&o, &g, argc - first + (int)(o.before.n + o.after.n));
+		goto out;
+	}
+	if (argc - first + (int)(o.before.n + o.after.n) == 0 && o.before_binary != NULL &&
+		o.after_binary != NULL) {
+		code = compare_builds(&o, &g);
 		goto out;
 	}
 	vo = (struct pgo_verify_options){
@@ -170,7 +218,7 @@ static int run(int argc, char **argv)
 			&err) < 0 ||
 		add_side(v, true, &o.after, argv + dashdash, argc - dashdash, vo.after_binary,
 			&err) < 0 ||
-		pgo_verify_finish(v, &err) < 0 ||
+		pgo_verify_finish(v, &err) < 0 || add_applied(&o, v, &err) < 0 ||
 		pgo_verdict_outputs_write(pgo_verify_result(v), &o.outputs, &err) < 0)
 		code = pgo_cmd_fail(&pgo_cmd_verify, &g, &err);
 	else

@@ -316,6 +316,11 @@ static int list_inlined(struct laying *l)
 
 /* ---- laying one over the other */
 
+static bool is_same(const struct pgo_body *a, const struct pgo_body *b)
+{
+	return a != NULL && a->hash == b->hash && a->size == b->size;
+}
+
 static int tell_top(struct laying *l, const struct matter *m, const struct pgo_body *a,
 	const struct pgo_body *b, double share)
 {
@@ -329,7 +334,8 @@ static int tell_top(struct laying *l, const struct matter *m, const struct pgo_b
 		.before = a != NULL ? a->size : 0,
 		.after = b != NULL ? b->size : 0,
 		.share = share,
-		.same = a != NULL && b != NULL && a->hash == b->hash && a->size == b->size};
+		.same = b != NULL && is_same(a, b),
+		.straight = b != NULL && is_same(a, b) && !a->branches};
 	if (f->name == NULL)
 		return -1;
 	r->n_top++;
@@ -359,7 +365,10 @@ static int judge_function(struct laying *l, const struct matter *m, double *hot)
 	} else if (b == NULL) {
 		r->gone += share;
 		r->functions_gone++;
-	} else if (a != NULL && a->hash == b->hash && a->size == b->size) {
+	} else if (is_same(a, b) && !a->branches) {
+		r->straight += share;
+		r->functions_straight++;
+	} else if (is_same(a, b)) {
 		r->same += share;
 		r->functions_same++;
 	} else {
@@ -385,11 +394,19 @@ static int lay(struct laying *l)
 
 /* ---- the verdict */
 
+/* Of what a profile could change, what is not as it was. */
+static double affected(const struct pgo_applied *r)
+{
+	double could = r->same + r->changed + r->inlined + r->gone;
+
+	return could > 0.01 ? (r->changed + r->inlined) / could : r->changed + r->inlined;
+}
+
 static void judge(struct pgo_applied *r)
 {
 	bool bolted = r->after.bolt[0] != '\0' && strcmp(r->after.bolt, r->before.bolt) != 0;
 	bool told = bolted || r->after.option[0] != '\0';
-	double other = r->changed + r->inlined;
+	double other = affected(r);
 
 	if (other < NOTHING && !(bolted && r->rewritten >= MOST))
 		r->result = PGO_APPLIED_NOTHING;
@@ -401,33 +418,35 @@ static void judge(struct pgo_applied *r)
 
 static int write_sentence(struct pgo_applied *r)
 {
-	const char *of = r->by_mass ? "the profile's counts" : "the code";
+	const char *of = r->by_mass ? "the counts" : "the code";
 	const char *who = r->after.bolt[0] != '\0' ? "llvm-bolt" : r->after.option;
-	double other = (r->changed + r->inlined) * 100;
+	double other = affected(r) * 100;
 
 	switch (r->result) {
 	case PGO_APPLIED:
 	case PGO_APPLIED_PARTLY:
-		r->sentence = pgo_asprintf("The profile was applied%s (%s): %.1f %% of %s are of "
-					   "functions whose code is "
-					   "not what it was%s.",
-			r->result == PGO_APPLIED ? "" : " in part", who, other, of,
+		r->sentence = pgo_asprintf("The profile was applied%s (%s): of %s in functions "
+					   "that branch or call, %.1f %% "
+					   "belong to code that is not what it was%s.",
+			r->result == PGO_APPLIED ? "" : " in part", who, of, other,
 			other < NOTHING * 100 ? ", and functions were moved" : "");
 		break;
 	case PGO_APPLIED_NOTHING:
-		r->sentence = pgo_asprintf("The profile did nothing: %.1f %% of %s are of "
-					   "functions whose code is the same, "
-					   "instruction for instruction%s%s%s%s.",
-			r->same * 100, of,
-			r->gone > NOTHING ? ", and the others are not in it" : "",
+		r->sentence = pgo_asprintf(
+			"The profile did nothing: of %s in functions that branch or call, %.1f %% "
+			"belong "
+			"to code that is the same, instruction for instruction%s%s%s%s.",
+			of, 100 - other - (r->gone > 0 ? r->gone * 100 : 0),
+			r->gone > NOTHING ? ", and of others to functions that are not in it" : "",
 			who[0] != '\0' ? "; it was given one ("
 				       : "; nothing says that it was given one",
 			who, who[0] != '\0' ? "), whose names or lines do not fit" : "");
 		break;
 	case PGO_APPLIED_UNTOLD:
-		r->sentence = pgo_asprintf(
-			"Code of %.1f %% of %s changed, and nothing says that a profile did it%s.",
-			other, of,
+		r->sentence = pgo_asprintf("Of %s in functions that branch or call, %.1f %% belong "
+					   "to code that is not what "
+					   "it was, and nothing says that a profile did it%s.",
+			of, other,
 			r->after.options_recorded
 				? ": the options that are recorded use none"
 				: ": the compiler's options are not recorded (clang: "
@@ -439,7 +458,7 @@ static int write_sentence(struct pgo_applied *r)
 static int add_gates(
 	struct pgo_applied *r, const struct pgo_gate_limits *limits, struct pgo_err *err)
 {
-	double other = (r->changed + r->inlined) * 100;
+	double other = affected(r) * 100;
 	double grown = r->before.text != 0
 			       ? 100 * ((double)r->after.text / (double)r->before.text - 1)
 			       : 0;

@@ -12,7 +12,8 @@
  *	changed    the code of functions, normalised: what differs between two links of one object
  *	           (addresses, distances to other functions and data) is left out
  *
- * With the profile at hand functions count by their mass, else by their size.  A compiler that was
+ * A function that neither branches nor calls (straight) is left as it is by any profile, and counts for
+ * neither side.  With the profile at hand functions count by their mass, else by their size.  A compiler that was
  * given a profile of another program says so in its options, and changes nothing: that is told as such.
  * Sources that changed in between change code, too; then only "nothing" is sure.
  */
@@ -60,7 +61,7 @@ struct pgo_applied_function {
 	char *name;
 	uint64_t before, after; /* bytes; 0 = there is none */
 	double share;           /* of the mass, or of the code */
-	bool same;
+	bool same, straight;
 };
 
 struct pgo_applied {
@@ -69,11 +70,11 @@ struct pgo_applied {
 	struct pgo_applied_side before, after;
 	bool by_mass; /* shares are of the profile's counts; else of the bytes of the code before */
 	/* Shares; they add up to 1 (or are all 0). */
-	double same, changed, inlined, gone;
+	double same, straight, changed, inlined, gone;
 	double in_hot_section; /* of what is there after: in sections for hot code */
 	double rewritten;      /* in the code that llvm-bolt wrote anew */
-	uint64_t functions_same, functions_changed, functions_inlined, functions_gone,
-		functions_new;
+	uint64_t functions_same, functions_straight, functions_changed, functions_inlined,
+		functions_gone, functions_new;
 	struct pgo_applied_function top[PGO_APPLIED_TOP]; /* by share */
 	size_t n_top;
 	struct pgo_gates gates; /* applied, text */

@@ -82,6 +82,7 @@ struct hashing {
 	struct pgo_strtab *strs;
 	uint32_t *names; /* canonical ones, of all symbols */
 	uint64_t start, end;
+	bool branches; /* of the function at hand */
 };
 
 /* What a branch or call goes to: a place in the function, or another function by its name. */
@@ -134,6 +135,8 @@ static uint64_t hash_code(struct hashing *h, const uint8_t *code, size_t len)
 		if (!pgo_insn_decode(&h->d, h->start + at, code + at, len - at, &x) || x.size == 0)
 			return mix(sum, pgo_hash(code + at, len - at));
 		one = hash_insn(h, &x, code + at);
+		h->branches |= x.kind == PGO_INSN_COND || x.kind == PGO_INSN_JUMP_INDIRECT ||
+			       pgo_insn_is_call(x.kind);
 		if (one != 0)
 			sum = mix(sum, one);
 		at += x.size;
@@ -169,12 +172,14 @@ static int add(struct pgo_bodies *c, struct hashing *h, const struct pgo_symbol 
 	len = code == NULL ? 0 : len < s->size ? len : s->size;
 	h->start = s->addr;
 	h->end = s->addr + len;
+	h->branches = false;
 	*f = (struct pgo_body){.name = h->names[s - h->e->symbols],
 		.size = len,
 		.cold = cold ? len : 0,
 		.hash = hash_code(h, code, len),
 		.section = section_kind(h->e, s),
 		.largest = cold ? 0 : len};
+	f->branches = h->branches;
 	c->text += len;
 	c->cold_parts += cold;
 	c->cold_bytes += f->cold;
@@ -207,6 +212,7 @@ static void join(struct pgo_bodies *c)
 		into->size += f->size;
 		into->cold += f->cold;
 		into->hash += f->hash;
+		into->branches |= f->branches;
 		if (f->largest > into->largest) {
 			into->largest = f->largest;
 			into->section = f->section;

@@ -20,6 +20,7 @@ struct pgo_body {
 	uint64_t size; /* bytes of all parts */
 	uint64_t cold; /* of those split off */
 	uint64_t hash;
+	bool branches;   /* it branches or calls: a profile could change it */
 	uint8_t section; /* 0 other, 1 hot, 2 cold, 3 left where llvm-bolt found it: of the largest part that is not split off */
 	uint64_t largest; /* its bytes */
 };

@@ -50,12 +50,13 @@ void pgo_applied_text(const struct pgo_applied *a, struct pgo_buf *out)
 	side_text(&a->before, "before", out);
 	side_text(&a->after, "after", out);
 	pgo_buf_printf(out,
-		"  of %s: %.1f %% same code, %.1f %% changed, %.1f %% inlined, %.1f %% gone "
-		"(%" PRIu64 ", %" PRIu64 ", %" PRIu64 " and %" PRIu64 " functions; %" PRIu64
-		" new)\n",
+		"  of %s: %.1f %% same code, %.1f %% without branches, %.1f %% changed, "
+		"%.1f %% inlined, %.1f %% gone (%" PRIu64 ", %" PRIu64 ", %" PRIu64 ", %" PRIu64
+		" and %" PRIu64 " functions; %" PRIu64 " new)\n",
 		a->by_mass ? "the profile's counts" : "the code before", a->same * 100,
-		a->changed * 100, a->inlined * 100, a->gone * 100, a->functions_same,
-		a->functions_changed, a->functions_inlined, a->functions_gone, a->functions_new);
+		a->straight * 100, a->changed * 100, a->inlined * 100, a->gone * 100,
+		a->functions_same, a->functions_straight, a->functions_changed,
+		a->functions_inlined, a->functions_gone, a->functions_new);
 	if (a->after.hot_section != 0)
 		pgo_buf_printf(
 			out, "  %.1f %% in sections for hot code\n", a->in_hot_section * 100);
@@ -94,12 +95,14 @@ void pgo_applied_json(const struct pgo_applied *a, struct pgo_json *j)
 	pgo_json_kv_str(j, "sentence", a->sentence);
 	pgo_json_kv_str(j, "shares_of", a->by_mass ? "profile" : "code");
 	pgo_json_kv_double(j, "same", a->same);
+	pgo_json_kv_double(j, "straight", a->straight);
 	pgo_json_kv_double(j, "changed", a->changed);
 	pgo_json_kv_double(j, "inlined", a->inlined);
 	pgo_json_kv_double(j, "gone", a->gone);
 	pgo_json_kv_double(j, "in_hot_section", a->in_hot_section);
 	pgo_json_kv_double(j, "rewritten", a->rewritten);
 	pgo_json_kv_u64(j, "functions_same", a->functions_same);
+	pgo_json_kv_u64(j, "functions_straight", a->functions_straight);
 	pgo_json_kv_u64(j, "functions_changed", a->functions_changed);
 	pgo_json_kv_u64(j, "functions_inlined", a->functions_inlined);
 	pgo_json_kv_u64(j, "functions_gone", a->functions_gone);

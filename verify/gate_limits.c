@@ -68,7 +68,9 @@ const struct pgo_gate_rule pgo_gate_rules[] = {
 		"profile "
 		"changes what it measures"},
 	{"applied", "%", 50, 5, false, false,
-		"counts of functions whose code is not what it is without the profile"},
+		"counts of functions that branch or call whose code is not what it is without the "
+		"profile; "
+		"next to none says that the profile did nothing"},
 	{"text", "%", 5, 15, true, false,
 		"growth of the program's code; caches pay for more than 5 %"},
 	{NULL, NULL, 0, 0, false, false, NULL},

@@ -2,6 +2,7 @@
 /* A verdict as text for people and as JSON for machines. */
 #include "verify/verify.h"
 
+#include "verify/applied.h"
 #include "verify/escape.h"
 #include "verify/gates.h"
 #include "verify/views.h"
@@ -78,6 +79,8 @@ void pgo_verdict_text(const struct pgo_verdict *v, size_t most, struct pgo_buf *
 
 	sentence(v, out);
 	figures(v, out);
+	if (v->applied != NULL)
+		pgo_buf_printf(out, "%s\n", v->applied->sentence);
 	for (size_t i = 0; i < v->n_fail_if; i++)
 		pgo_buf_printf(out, "gate %s: %s (measured %.2f%%)\n", v->fail_if[i].text,
 			v->fail_if[i].failed ? "FAILED" : "passed", v->fail_if[i].value);
@@ -334,6 +337,11 @@ void pgo_verdict_json(const struct pgo_verdict *v, struct pgo_json *j)
 	pgo_json_kv_bool(j, "design_effect_assumed", v->design_effect_assumed);
 	findings_json(j, v);
 	gates_json(v, j);
+	pgo_json_key(j, "applied");
+	if (v->applied != NULL)
+		pgo_applied_json(v->applied, j);
+	else
+		pgo_json_null(j);
 	fail_if_json(j, v);
 	pgo_json_kv_bool(j, "failed", pgo_verdict_failed(v));
 	pgo_json_end_object(j);

@@ -3,6 +3,7 @@
 #include "verify/verify.h"
 
 #include "pgo/core/alloc.h"
+#include "verify/applied.h"
 
 #include <string.h>
 
@@ -74,5 +75,8 @@ void pgo_verdict_fini(struct pgo_verdict *v)
 	pgo_free(v->design.per);
 	pgo_free(v->calibration.why);
 	pgo_free(v->sentence);
+	if (v->applied != NULL)
+		pgo_applied_fini(v->applied);
+	pgo_free(v->applied);
 	memset(v, 0, sizeof *v);
 }

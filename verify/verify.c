@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "verify/verify.h"
 
+#include "verify/applied.h"
+
 #include "pgo/core/opt.h"
 #include "pgo/core/vec.h"
 #include "verify/attrib.h"
@@ -193,6 +195,19 @@ int pgo_verify_finish(struct pgo_verify *v, struct pgo_err *err)
 	if (rc == 0)
 		rc = run_gates(v->o.fail_if, &v->verdict, v->o.same_work, err);
 	return rc;
+}
+
+int pgo_verify_take_applied(struct pgo_verify *v, struct pgo_applied *a, struct pgo_err *err)
+{
+	struct pgo_applied *own = pgo_malloc(sizeof *own);
+
+	if (own == NULL) {
+		pgo_applied_fini(a);
+		return pgo_err_nomem(err);
+	}
+	*own = *a;
+	v->verdict.applied = own;
+	return 0;
 }
 
 const struct pgo_verdict *pgo_verify_result(const struct pgo_verify *v)

@@ -224,6 +224,9 @@ int pgo_verify_add(struct pgo_verify *v, bool after, struct pgo_reader *r,
 	const struct pgo_attrib_input *about, struct pgo_err *err) PGO_MUST_CHECK;
 /* 0, also when gates failed: see pgo_verdict.gates. */
 int pgo_verify_finish(struct pgo_verify *v, struct pgo_err *err) PGO_MUST_CHECK;
+/* Takes what `a` holds into the verdict, also on failure. */
+int pgo_verify_take_applied(
+	struct pgo_verify *v, struct pgo_applied *a, struct pgo_err *err) PGO_MUST_CHECK;
 const struct pgo_verdict *pgo_verify_result(const struct pgo_verify *v);
 bool pgo_verdict_failed(const struct pgo_verdict *v);
 void pgo_verdict_fini(struct pgo_verdict *v);
