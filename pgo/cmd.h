@@ -40,13 +40,18 @@ struct pgo_cmd {
 	X(fetch, PROFILES)                                                                         \
 	X(finish, SHARDS)                                                                          \
 	X(flags, REBUILD)                                                                          \
+	X(gc, REFRESH)                                                                             \
 	X(import, PROFILES)                                                                        \
 	X(merge, PROFILES)                                                                         \
+	X(pin, REFRESH)                                                                            \
 	X(plan, SHARDS)                                                                            \
+	X(promote, REFRESH)                                                                        \
 	X(push, PROFILES)                                                                          \
 	X(reduce, SHARDS)                                                                          \
+	X(rollback, REFRESH)                                                                       \
 	X(run, REFRESH)                                                                            \
 	X(show, PROFILES)                                                                          \
+	X(status, REFRESH)                                                                         \
 	X(tune, PROFILES)                                                                          \
 	X(verify, REBUILD)
 

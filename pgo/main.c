@@ -31,6 +31,8 @@
  *	verdict_outputs        the files of a verdict
  *	state, state_change, state_lock, state_log, state_migrate, state_impl
  *	                       what is kept of a target between runs: results, links, log
+ *	state_gc, on_target, decide, status
+ *	                       what of it may go; what people decide about it and want to know
  *	doctor, doctor_machine, doctor_program
  *	                       what machine, compilers, a program and a store allow
  *	provenance, provenance_function

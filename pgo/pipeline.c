@@ -88,6 +88,8 @@ static int open_state(struct pgo_pipeline *p, struct pgo_err *err)
 	if (rc == 0)
 		rc = pgo_state_log_read(&p->state, &p->log, err);
 	if (rc == 0)
+		rc = pgo_state_settle(&p->state, &p->log, err);
+	if (rc == 0)
 		pgo_state_standing(
 			&p->state, &p->log, p->target->last_good_ttl_ns, p->now_ns, &p->standing);
 	return rc;

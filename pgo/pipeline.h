@@ -62,6 +62,9 @@ void pgo_run_report_fini(struct pgo_run_report *r);
  * many had to be written. */
 int pgo_pipeline_renew(const struct pgo_conf *c, const struct pgo_target *t,
 	const struct pgo_state *s, size_t *ret_n, struct pgo_err *err) PGO_MUST_CHECK;
+/* How many that would have to write; for readers. */
+int pgo_pipeline_look(const struct pgo_conf *c, const struct pgo_target *t,
+	const struct pgo_state *s, size_t *ret_n, struct pgo_err *err) PGO_MUST_CHECK;
 /* Brings a state of an older pgo to the present form; under the lock. */
 int pgo_pipeline_migrate(const struct pgo_conf *c, const struct pgo_target *t, struct pgo_state *s,
 	struct pgo_err *err) PGO_MUST_CHECK;

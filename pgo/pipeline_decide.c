@@ -189,7 +189,9 @@ static int conclude(
 			.ctx = p};
 
 		rc = pgo_state_log_append(&p->state, &d, err);
-		pgo_buf_printf(&p->text, "%-8s %s\n", e->shown, reason.data);
+		pgo_buf_printf(&p->text, "%-8s %s%s%s\n", e->shown,
+			e->id != NULL && e->id[0] != '\0' ? e->id : "",
+			e->id != NULL && e->id[0] != '\0' ? ": " : "", reason.data);
 		p->report->reason = pgo_strdup(reason.data);
 	}
 	if (rc == 0 && now.expired)
@@ -272,7 +274,7 @@ static int use(struct pgo_pipeline *p, const char *id, const char *why, struct p
 		e.decision = "held";
 		e.exit = PGO_EXIT_UNCHANGED;
 		e.confirms = false;
-		text = pgo_asprintf("%s: %s, and waits: %s is pinned", id, why, pinned);
+		text = pgo_asprintf("%s; it waits, as %s is pinned", why, pinned);
 		rc = text != NULL ? conclude(p, &e, text, err) : pgo_err_nomem(err);
 		pgo_free(text);
 		return rc;
@@ -282,7 +284,7 @@ static int use(struct pgo_pipeline *p, const char *id, const char *why, struct p
 		rc = renew(p, &n, err);
 	if (rc < 0)
 		return rc;
-	text = pgo_asprintf("%s: %s%s%s", id, why,
+	text = pgo_asprintf("%s%s%s", why,
 		before[0] != '\0' && strcmp(before, id) != 0 ? "; it takes the place of " : "",
 		before[0] != '\0' && strcmp(before, id) != 0 ? before : "");
 	rc = text != NULL ? conclude(p, &e, text, err) : pgo_err_nomem(err);
@@ -436,7 +438,6 @@ int pgo_pipeline_refuse(struct pgo_pipeline *p, const char *why, struct pgo_err 
 		.fingerprint = p->fingerprint,
 		.shown = "REFUSED",
 		.exit = PGO_EXIT_GATED};
-	char *text;
 	int rc = p->id[0] == '\0' ? pgo_pipeline_name(p, err) : 0;
 
 	if (rc == 0 && p->is_converted && strcmp(p->id, p->standing.id) == 0)
@@ -446,10 +447,7 @@ int pgo_pipeline_refuse(struct pgo_pipeline *p, const char *why, struct pgo_err 
 	if (rc < 0)
 		return rc;
 	e.id = p->id;
-	text = pgo_asprintf("%s is in quarantine: %s", p->id, why);
-	rc = text != NULL ? conclude(p, &e, text, err) : pgo_err_nomem(err);
-	pgo_free(text);
-	return rc;
+	return conclude(p, &e, why, err);
 }
 
 static int refuse_by_gates(struct pgo_pipeline *p, struct pgo_err *err)

@@ -72,6 +72,7 @@ struct renewal {
 	const struct pgo_target *target;
 	const struct pgo_jval *manifest;
 	const char *dir;
+	bool look; /* only count what would be written */
 	struct pgo_outfile *files[PGO_N_OUTPUT_KINDS];
 	size_t n;
 };
@@ -94,10 +95,15 @@ static int stage_file(struct renewal *r, const char *from, const char *to, const
 	char found[65];
 	int rc;
 
-	sweep(to);
+	if (!r->look)
+		sweep(to);
 	if (pgo_path_exists(to) && pgo_sha256_file(to, found, NULL) == 0 &&
 		strcmp(found, digest) == 0)
 		return 0;
+	if (r->look) {
+		r->n++;
+		return 0;
+	}
 	rc = pgo_file_read(from, MAX_OUTPUT, &data, err);
 	if (rc == 0) {
 		f = pgo_outfile_open(to, err);
@@ -144,6 +150,8 @@ static int renew(struct renewal *r, size_t *ret_n, struct pgo_err *err)
 		if (r->target->output[k][0] != '\0')
 			rc = stage(r, (enum pgo_output_kind)k, err);
 	*ret_n = r->n;
+	if (r->look)
+		return rc;
 	if (rc == 0 && r->n != 0)
 		rc = pgo_outfiles_commit(r->files, r->n, err);
 	for (size_t i = 0; i < r->n; i++)
@@ -151,10 +159,9 @@ static int renew(struct renewal *r, size_t *ret_n, struct pgo_err *err)
 	return rc;
 }
 
-int pgo_pipeline_renew(const struct pgo_conf *c, const struct pgo_target *t,
-	const struct pgo_state *s, size_t *ret_n, struct pgo_err *err)
+static int with_last_good(
+	struct renewal *r, const struct pgo_state *s, size_t *ret_n, struct pgo_err *err)
 {
-	struct renewal r = {.conf = c, .target = t};
 	struct pgo_state_entry e = {.last_good = true};
 	struct pgo_jval *manifest;
 	int rc;
@@ -173,15 +180,31 @@ int pgo_pipeline_renew(const struct pgo_conf *c, const struct pgo_target *t,
 			"makes it again, `pgo rollback` goes to the one before",
 			e.dir);
 	} else if (manifest != NULL) {
-		r.manifest = manifest;
-		r.dir = e.dir;
-		rc = renew(&r, ret_n, err);
+		r->manifest = manifest;
+		r->dir = e.dir;
+		rc = renew(r, ret_n, err);
 	} else {
 		rc = err != NULL ? (int)err->code : PGO_EFORMAT;
 	}
 	pgo_jdoc_free(manifest);
 	pgo_free(e.dir);
 	return rc;
+}
+
+int pgo_pipeline_renew(const struct pgo_conf *c, const struct pgo_target *t,
+	const struct pgo_state *s, size_t *ret_n, struct pgo_err *err)
+{
+	struct renewal r = {.conf = c, .target = t};
+
+	return with_last_good(&r, s, ret_n, err);
+}
+
+int pgo_pipeline_look(const struct pgo_conf *c, const struct pgo_target *t,
+	const struct pgo_state *s, size_t *ret_n, struct pgo_err *err)
+{
+	struct renewal r = {.conf = c, .target = t, .look = true};
+
+	return with_last_good(&r, s, ret_n, err);
 }
 
 int pgo_pipeline_migrate(const struct pgo_conf *c, const struct pgo_target *t, struct pgo_state *s,

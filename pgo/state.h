@@ -120,7 +120,7 @@ int pgo_state_move(struct pgo_state *s, const char *id, bool to_quarantine,
 	struct pgo_err *err) PGO_MUST_CHECK;
 /* Removes a directory and all that is in it. */
 int pgo_state_remove(const char *dir, struct pgo_err *err) PGO_MUST_CHECK;
-/* Points last-good to published/ID in one step. */
+/* Points last-good to published/ID in one step; "" takes it away. */
 int pgo_state_switch(struct pgo_state *s, const char *id, struct pgo_err *err) PGO_MUST_CHECK;
 /* The same for `pinned`; NULL takes the pin away. */
 int pgo_state_pin(struct pgo_state *s, const char *id, struct pgo_err *err) PGO_MUST_CHECK;
@@ -161,6 +161,7 @@ void pgo_state_events_fini(struct pgo_state_events *e);
 
 struct pgo_state_decision { /* NULL, 0: left out */
 	const char *decision, *id, *reason, *by, *fingerprint;
+	const char *last_good; /* in use afterwards; NULL = what the link says */
 	int exit;
 	int64_t retry_ns;
 	/* More members of the line. */
@@ -171,6 +172,14 @@ struct pgo_state_decision { /* NULL, 0: left out */
 /* Under the lock: one write, on the disk when this returns.  Passwords in URLs within `reason` are
  * taken out. */
 int pgo_state_log_append(struct pgo_state *s, const struct pgo_state_decision *d,
+	struct pgo_err *err) PGO_MUST_CHECK;
+
+/*
+ * Under the lock: if the last line is a person's decision (rolled_back, rejected, promoted, pinned,
+ * unpinned) that the links do not show, because whoever made it was killed, makes them so.  That is
+ * how these decisions are carried out, too: the line first, then this.
+ */
+int pgo_state_settle(struct pgo_state *s, const struct pgo_state_events *log,
 	struct pgo_err *err) PGO_MUST_CHECK;
 
 /* What the log says of one result. */

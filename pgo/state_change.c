@@ -156,17 +156,59 @@ static int point(const struct pgo_state *s, const char *link, const char *id, st
 	return rc;
 }
 
+static int unlink_pointer(const struct pgo_state *s, const char *link, struct pgo_err *err)
+{
+	if (unlink(link) < 0 && errno != ENOENT)
+		return pgo_err_errno(err, PGO_EIO, "%s cannot be removed", link);
+	pgo_state_sync_dir(s->dir);
+	return 0;
+}
+
 int pgo_state_switch(struct pgo_state *s, const char *id, struct pgo_err *err)
 {
-	return point(s, s->last_good, id, err);
+	return id[0] != '\0' ? point(s, s->last_good, id, err)
+			     : unlink_pointer(s, s->last_good, err);
 }
 
 int pgo_state_pin(struct pgo_state *s, const char *id, struct pgo_err *err)
 {
-	if (id != NULL)
-		return point(s, s->pinned, id, err);
-	if (unlink(s->pinned) < 0 && errno != ENOENT)
-		return pgo_err_errno(err, PGO_EIO, "%s cannot be removed", s->pinned);
-	pgo_state_sync_dir(s->dir);
-	return 0;
+	return id != NULL ? point(s, s->pinned, id, err) : unlink_pointer(s, s->pinned, err);
+}
+
+static bool is_one_of(const char *word, const char *const *words)
+{
+	while (*words != NULL && strcmp(word, *words) != 0)
+		words++;
+	return *words != NULL;
+}
+
+int pgo_state_settle(struct pgo_state *s, const struct pgo_state_events *log, struct pgo_err *err)
+{
+	static const char *const persons[] = {
+		"rolled_back", "rejected", "promoted", "pinned", "unpinned", NULL};
+	const struct pgo_state_event *e = log->n != 0 ? &log->of[log->n - 1] : NULL;
+	char now[PGO_STATE_ID_SIZE], *dir;
+	int rc = 0;
+
+	if (e == NULL || !is_one_of(e->decision, persons))
+		return 0;
+	if (strcmp(e->decision, "unpinned") == 0)
+		return pgo_state_pin(s, NULL, err);
+	if (e->last_good[0] != '\0' && !pgo_state_is_id(e->last_good))
+		return 0;
+	pgo_state_last_good(s, now);
+	dir = pgo_state_path(s, false, e->last_good, NULL);
+	if (dir == NULL)
+		return pgo_err_nomem(err);
+	/* What is no longer there cannot be used. */
+	if (pgo_path_exists(dir)) {
+		pgo_state_pinned(s, now);
+		if (strcmp(e->decision, "pinned") == 0 && strcmp(now, e->last_good) != 0)
+			rc = pgo_state_pin(s, e->last_good, err);
+		pgo_state_last_good(s, now);
+		if (rc == 0 && strcmp(now, e->last_good) != 0)
+			rc = pgo_state_switch(s, e->last_good, err);
+	}
+	pgo_free(dir);
+	return rc;
 }

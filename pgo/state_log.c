@@ -176,7 +176,7 @@ static void put_line(const struct pgo_state *s, const struct pgo_state_decision 
 	pgo_json_kv_str(&j, "target", s->target);
 	pgo_json_kv_str(&j, "decision", d->decision);
 	pgo_json_kv_str(&j, "id", d->id != NULL ? d->id : "");
-	pgo_json_kv_str(&j, "last_good", last_good);
+	pgo_json_kv_str(&j, "last_good", d->last_good != NULL ? d->last_good : last_good);
 	put_reason(&j, d->reason != NULL ? d->reason : "");
 	pgo_json_kv_i64(&j, "exit", d->exit);
 	pgo_json_kv_str(&j, "tool", "pgo " PGO_VERSION);
