@@ -292,17 +292,9 @@ static int use(struct pgo_pipeline *p, const char *id, const char *why, struct p
 	return rc;
 }
 
-/* Nothing new: only what somebody damaged at the places of pgo.conf is mended.  `fingerprint` NULL: it
- * is in the log. */
-static int keep(struct pgo_pipeline *p, const char *why, const char *fingerprint, int code,
-	bool confirms, struct pgo_err *err)
+/* Nothing new: only what somebody damaged at the places of pgo.conf is mended. */
+static int keep_as(struct pgo_pipeline *p, struct ending e, const char *why, struct pgo_err *err)
 {
-	struct ending e = {.decision = "unchanged",
-		.id = p->standing.id,
-		.fingerprint = fingerprint,
-		.shown = "kept",
-		.exit = code,
-		.confirms = confirms};
 	size_t n = 0;
 	char *text;
 	int rc = renew(p, &n, err);
@@ -318,6 +310,20 @@ static int keep(struct pgo_pipeline *p, const char *why, const char *fingerprint
 	rc = text != NULL ? conclude(p, &e, text, err) : pgo_err_nomem(err);
 	pgo_free(text);
 	return rc;
+}
+
+/* `fingerprint` NULL: it is in the log. */
+static int keep(struct pgo_pipeline *p, const char *why, const char *fingerprint, int code,
+	bool confirms, struct pgo_err *err)
+{
+	const struct ending e = {.decision = "unchanged",
+		.id = p->standing.id,
+		.fingerprint = fingerprint,
+		.shown = "kept",
+		.exit = code,
+		.confirms = confirms};
+
+	return keep_as(p, e, why, err);
 }
 
 /* ---- decisions made before */
@@ -354,16 +360,24 @@ static const struct pgo_state_event *find_decision(const struct pgo_pipeline *p)
 	return NULL;
 }
 
-static int repeat(
-	struct pgo_pipeline *p, const struct pgo_state_event *e, int code, struct pgo_err *err)
+/* What was said on that day stands. */
+static int repeat(struct pgo_pipeline *p, const struct pgo_state_event *e, struct pgo_err *err)
 {
+	bool refused = is(e, "quarantined");
+	const struct ending ending = {.decision = refused ? "quarantined" : "unchanged",
+		.id = refused ? e->id : p->standing.id,
+		.fingerprint = refused ? p->fingerprint : NULL,
+		.shown = refused ? "REFUSED" : "kept",
+		.exit = refused ? PGO_EXIT_GATED : PGO_EXIT_UNCHANGED};
+	const char *said = strncmp(e->reason, "as on ", 6) == 0 ? strchr(e->reason, ':') : NULL;
 	char day[64], *why;
 	int rc;
 
+	said = said != NULL ? said + 2 : e->reason;
 	pgo_format_time(e->clock_ns, day, sizeof day);
-	why = pgo_asprintf("as on %.10s (%s%s%s): %.*s", day, e->decision,
-		e->id[0] != '\0' ? " " : "", e->id, (int)strcspn(e->reason, ";"), e->reason);
-	rc = why != NULL ? keep(p, why, NULL, code, false, err) : pgo_err_nomem(err);
+	why = pgo_asprintf(
+		"as on %.10s, %s: %.*s", day, e->decision, (int)strcspn(said, ";"), said);
+	rc = why != NULL ? keep_as(p, ending, why, err) : pgo_err_nomem(err);
 	pgo_free(why);
 	return rc < 0 ? rc : 1;
 }
@@ -377,14 +391,14 @@ static int recall_result(
 
 	pgo_state_story(&p->log, e->id, &story);
 	if (story.withdrawn)
-		return repeat(p, story.last, PGO_EXIT_UNCHANGED, err);
+		return repeat(p, story.last, err);
 	if (!is_whole(p, e->id, NULL))
 		return 0;
 	if (strcmp(e->id, p->standing.id) == 0)
 		rc = keep(p, "the same profiles, program and options", NULL, PGO_EXIT_UNCHANGED,
 			true, err);
 	else if (is(story.last, "held") && p->standing.pinned)
-		return repeat(p, story.last, PGO_EXIT_UNCHANGED, err);
+		return repeat(p, story.last, err);
 	else
 		rc = use(p, e->id, "the profiles are those of this result again", err);
 	return rc < 0 ? rc : 1;
@@ -423,10 +437,10 @@ int pgo_pipeline_recall(struct pgo_pipeline *p, struct pgo_err *err)
 	/* These depend on what they were compared with. */
 	if (is(e, "suppressed"))
 		return same_last_good && (e->retry_ns == 0 || p->now_ns < e->retry_ns)
-			       ? repeat(p, e, PGO_EXIT_UNCHANGED, err)
+			       ? repeat(p, e, err)
 			       : 0;
 	if (is(e, "quarantined"))
-		return same_last_good ? repeat(p, e, PGO_EXIT_GATED, err) : 0;
+		return same_last_good ? repeat(p, e, err) : 0;
 	return e->id[0] != '\0' ? recall_result(p, e, err) : 0;
 }
 
@@ -591,7 +605,7 @@ int pgo_pipeline_decide(struct pgo_pipeline *p, struct pgo_err *err)
 		return rc;
 	pgo_state_story(&p->log, p->id, &story);
 	if (story.withdrawn)
-		rc = repeat(p, story.last, PGO_EXIT_UNCHANGED, err);
+		rc = repeat(p, story.last, err);
 	else if (strcmp(p->id, p->standing.id) == 0 && is_whole(p, p->id, NULL))
 		return keep(p, "the result is the same, byte for byte", p->fingerprint,
 			PGO_EXIT_UNCHANGED, true, err);
