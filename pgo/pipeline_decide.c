@@ -368,7 +368,8 @@ static int repeat(struct pgo_pipeline *p, const struct pgo_state_event *e, struc
 		.id = refused ? e->id : p->standing.id,
 		.fingerprint = refused ? p->fingerprint : NULL,
 		.shown = refused ? "REFUSED" : "kept",
-		.exit = refused ? PGO_EXIT_GATED : PGO_EXIT_UNCHANGED};
+		.exit = refused ? PGO_EXIT_GATED : PGO_EXIT_UNCHANGED,
+		.confirms = is(e, "suppressed")};
 	const char *said = strncmp(e->reason, "as on ", 6) == 0 ? strchr(e->reason, ':') : NULL;
 	char day[64], *why;
 	int rc;

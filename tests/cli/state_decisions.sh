@@ -35,6 +35,10 @@ run() {
 	shift
 	exits "$want" "$PGO" run -c "$T/pgo.conf" "$@"
 }
+# What is in published/ or quarantine/.
+ids() {
+	find "$T/state/app/$1" -mindepth 1 -maxdepth 1 -printf '%f\n' | sort
+}
 in_use() {
 	basename "$(readlink "$T/state/app/last-good")"
 }
@@ -130,10 +134,10 @@ decided held
 check "the pin holds" [ "$(in_use)" = "$A" ]
 run 10
 decided unchanged
-check "what waits is kept" [ "$(ls "$T/state/app/published" | wc -l)" = 3 ]
+check "what waits is kept" [ "$(ids published | wc -l)" = 3 ]
 exits 0 "$PGO" gc -c "$T/pgo.conf" --keep 0 --keep-for 0
-check "also by gc: the pinned and the one that waits" [ "$(ls "$T/state/app/published" | wc -l)" = 2 ]
-fails 2 'is pinned' "$PGO" rollback -c "$T/pgo.conf" "$(ls "$T/state/app/published" | tail -n 1)"
+check "also by gc: the pinned and the one that waits" [ "$(ids published | wc -l)" = 2 ]
+fails 2 'is pinned' "$PGO" rollback -c "$T/pgo.conf" "$(ids published | tail -n 1)"
 at 2026-12-30
 exits 0 "$PGO" status -c "$T/pgo.conf"
 check "a pin does not get too old" grep -q 'never while it is pinned' "$T/stdout"
@@ -154,12 +158,12 @@ edit 's/hosts = "5\/1"/hosts = "9\/5"/'
 run 11
 decided quarantined
 check "last-good stays" [ "$(in_use)" = "$C" ]
-Q=$(ls "$T/state/app/quarantine")
+Q=$(ids quarantine)
 check "why.txt names the gate" grep -q 'gate hosts' "$T/state/app/quarantine/$Q/why.txt"
 check "gates.json is there" grep -q '"verdict": "fail"' "$T/state/app/quarantine/$Q/gates.json"
 run 11
 check "said again without computing" grep -q 'as on 2026-11-14, quarantined: gate hosts' "$T/stdout"
-check "and without a second copy" [ "$(ls "$T/state/app/quarantine")" = "$Q" ]
+check "and without a second copy" [ "$(ids quarantine)" = "$Q" ]
 exits 0 "$PGO" run -c "$T/pgo.conf" --require any
 exits 11 "$PGO" run -c "$T/pgo.conf" --require fresh
 exits 0 "$PGO" run -c "$T/pgo.conf" --require none
@@ -169,7 +173,7 @@ check "status says what to do" grep -q "next *read quarantine/$Q/why.txt" "$T/st
 fails 2 'why it is to be used' "$PGO" promote -c "$T/pgo.conf" "$Q"
 exits 0 "$PGO" promote -c "$T/pgo.conf" "$Q" -m "there are only two hosts"
 check "promoted out of quarantine" [ "$(in_use)" = "$Q" ]
-check "which is empty" [ -z "$(ls "$T/state/app/quarantine")" ]
+check "which is empty" [ -z "$(ids quarantine)" ]
 run 10
 check "and it stays" [ "$(in_use)" = "$Q" ]
 edit 's/hosts = "9\/5"/hosts = "5\/1"/'
@@ -224,10 +228,10 @@ check "status as JSON" python3 -c "import json,sys; s=json.load(open('$T/stdout'
 at 2027-02-20
 exits 0 "$PGO" gc -c "$T/pgo.conf" --keep 1 --keep-for 1d --dry-run
 cp "$T/stdout" "$T/plan"
-check "a plan removes nothing" [ "$(ls "$T/state/app/published" | wc -l)" -gt 3 ]
+check "a plan removes nothing" [ "$(ids published | wc -l)" -gt 3 ]
 exits 0 "$PGO" gc -c "$T/pgo.conf" --keep 1 --keep-for 1d
 check "it does what it said" diff <(grep gone "$T/plan") <(grep gone "$T/stdout")
-check "one result is left" [ "$(ls "$T/state/app/published")" = "$(in_use)" ]
+check "one result is left" [ "$(ids published)" = "$(in_use)" ]
 check "its profiles are" [ "$(find "$T/state/app/raw/objects" -type f | wc -l)" = "$(grep -c '"weight"' "$T/state/app/last-good/manifest.json")" ]
 check "and no others are listed" [ "$(wc -l <"$T/state/app/raw/manifest.jsonl")" = "$(grep -c '"weight"' "$T/state/app/last-good/manifest.json")" ]
 decided collected
