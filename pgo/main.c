@@ -181,7 +181,7 @@
  *	                       encode, read back, compare, then write all or none
  *
  * verify/: before against after
- *	verify, verdict, attrib, attrib_read, attrib_names, costs, stacks, calltree, folded, groups, diff, stats, report
+ *	verify, verdict, attrib, attrib_read, attrib_names, costs, stacks, calltree, folded, groups, layout, diff, stats, report
  *	                       whose cost; shares, intervals, verdicts; text and JSON
  *	fit, fit_compare, fit_impl
  *	                       mixes of functions laid one over the other

@@ -56,7 +56,7 @@ includes() {
 # and reads convert's formats; nothing else looks across.
 may_include() {
 	case $1 in
-	verify) echo "convert/(fdata|fnprof|format|lines|rules_name|shape)\.h" ;;
+	verify) echo "convert/(fdata|fnprof|format|lines|ranges|rules_name|shape)\.h" ;;
 	*) echo "-" ;;
 	esac
 }

@@ -23,6 +23,7 @@ int pgo_attrib_init(
 	a->settle_at = SETTLE_ROWS < a->o.max_rows ? SETTLE_ROWS : a->o.max_rows;
 	pgo_map_init(&a->frame_map);
 	pgo_map_init(&a->row_map);
+	pgo_layout_init(&a->layout);
 	pgo_stacks_init(&a->stacks, PGO_STACKS_MAX_NODES);
 	if (pgo_strtab_init(&a->names, NAMES_BUDGET) < 0)
 		return pgo_err_nomem(err);
@@ -43,6 +44,7 @@ static void drop_rows(struct pgo_attrib *a)
 void pgo_attrib_fini(struct pgo_attrib *a)
 {
 	drop_rows(a);
+	pgo_layout_fini(&a->layout);
 	pgo_stacks_fini(&a->stacks);
 	pgo_elf_close(a->elf);
 	pgo_free(a->unit);

@@ -23,6 +23,7 @@
 #include "pgo/core/map.h"
 #include "pgo/core/profile.h"
 #include "verify/costs.h"
+#include "verify/layout.h"
 #include "verify/stacks.h"
 
 #include <stdbool.h>
@@ -98,6 +99,7 @@ struct pgo_attrib {
 	size_t n_frames, frames_room, n_reps, reps_room, n_rows, rows_room;
 	struct pgo_map frame_map, row_map;
 	struct pgo_stacks stacks; /* of the arm that was rebuilt */
+	struct pgo_layout layout; /* of it as well: branch records */
 	int64_t counted;          /* cost of it */
 	int64_t stackless;        /* cost of its samples that have no location at all */
 	size_t settle_at;         /* rows */

@@ -87,6 +87,8 @@ struct reading {
 	struct pgo_cost_rep blank;   /* what all replicates of this profile have */
 	uint32_t last_key, last_rep; /* samples of a host come together, mostly */
 	double counted;
+	struct pgo_lbr_columns lbr;
+	bool has_lbr;
 };
 
 /* Without a binary the program is the first file that is neither a library nor the kernel. */
@@ -230,6 +232,11 @@ static struct said read_labels(const struct reading *r, const struct pgo_sample 
 	return said;
 }
 
+static bool is_control(const struct reading *r, const struct pgo_sample *s)
+{
+	return r->arm_key != PGO_STR_NONE && read_labels(r, s).control;
+}
+
 static uint32_t rep_of(struct reading *r, const struct said *said)
 {
 	uint32_t key = said->host * 2 + said->control;
@@ -344,6 +351,11 @@ static int take_sample(struct reading *r, const struct pgo_sample *s, struct pgo
 	int rc = 0;
 
 	count_sample(&r->a->account, v);
+	if (r->has_lbr && !r->blank.control && !is_control(r, s)) {
+		rc = pgo_layout_add(&r->a->layout, &r->lbr, r->p, r->resolver.at, s, err);
+		if (rc < 0)
+			return rc;
+	}
 	if (v <= 0 && work <= 0)
 		return 0;
 	said = read_labels(r, s);
@@ -452,6 +464,9 @@ static int begin(struct reading *r, struct pgo_err *err)
 	memset(r->rep_of, 0xff, p->strs.n_strs * 2 * sizeof *r->rep_of);
 	if (a->elf != NULL)
 		rc = pgo_resolver_init(&r->resolver, p, a->elf, NULL, err);
+	/* Branch records mean something only where the program's code is there. */
+	if (rc == 0 && a->elf != NULL)
+		rc = pgo_lbr_columns_init(&r->lbr, p, &r->has_lbr, err);
 	return rc;
 }
 
@@ -479,6 +494,7 @@ int pgo_attrib_add(struct pgo_attrib *a, struct pgo_reader *in,
 	if (rc == 0 && (a->coarse || a->n_rows > a->o.max_rows))
 		rc = pgo_attrib_settle(a, true, err);
 	pgo_resolver_fini(&r.resolver);
+	pgo_lbr_columns_fini(&r.lbr);
 	pgo_free(r.frame_of);
 	pgo_free(r.caller_of);
 	pgo_free(r.known);
