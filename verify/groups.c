@@ -6,9 +6,10 @@
 #include <math.h>
 #include <stdlib.h>
 
-#define MIN_SHARE 0.0005  /* of the whole cost that a changed edge carries */
-#define MIN_CHANGE 0.1    /* of a callee's cost */
-#define SIGMAS 3.0        /* beyond sampling */
+#define MIN_SHARE 0.0005 /* of the whole cost that a changed edge carries */
+#define MIN_CHANGE 0.1   /* of a callee's cost */
+#define SIGMAS 3.0       /* beyond sampling */
+#define SHIFT_SIGMAS 2.0
 #define DESIGN_EFFECT 2.0 /* samples come in bursts */
 #define LOST 0.5          /* of a callee's cost: then it is looked for in its callers */
 #define MAX_DEPTH 64
@@ -21,6 +22,16 @@ struct edge {
 	double cost[2];   /* of the callee and what is in it, there; as share of the side */
 	bool in_build[2]; /* by the debug information of the side */
 	double moved;
+	bool shift; /* no edge: cost went from one to the other where both are inlined */
+};
+
+/* One function's own cost in the code of one function that was not inlined (its root). */
+struct part {
+	struct {
+		uint32_t root, item;
+	} key;
+	double cost[2], samples[2];
+	double rose; /* of what did not change elsewhere; below 0: fell */
 };
 
 /* A callee, with all that is inlined into it, wherever. */
@@ -35,7 +46,11 @@ struct finding_groups {
 	struct edge *edges;
 	size_t n_edges, edges_room;
 	struct pgo_map map;
-	struct callee *callees;  /* by item */
+	struct callee *callees; /* by item */
+	struct part *parts;
+	size_t n_parts, parts_room;
+	struct pgo_map part_map;
+	double counted[2];       /* samples of the side */
 	uint32_t *item_of;       /* by frame of the side in hand */
 	uint32_t *parent, *size; /* union-find over items */
 };
@@ -88,6 +103,26 @@ static struct edge *edge_of(struct finding_groups *g, uint32_t caller, uint32_t 
 	return slot;
 }
 
+static int add_part(struct finding_groups *g, int side, uint32_t root, uint32_t item, double share,
+	double samples)
+{
+	struct part p = {.key = {root, item}};
+	uint32_t i =
+		pgo_map_find_key(&g->part_map, g->parts, sizeof *g->parts, &p.key, sizeof p.key);
+
+	if (i == PGO_MAP_NONE) {
+		struct part *slot = PGO_VEC_PUSH(g->parts, g->n_parts, g->parts_room);
+
+		i = (uint32_t)(g->n_parts - 1);
+		if (slot == NULL || pgo_map_add_key(&g->part_map, &p.key, sizeof p.key, i) < 0)
+			return -1;
+		*slot = p;
+	}
+	g->parts[i].cost[side] += share;
+	g->parts[i].samples[side] += samples;
+	return 0;
+}
+
 static bool seen_before(const uint32_t *chain, size_t n, uint32_t item)
 {
 	for (size_t i = 0; i < n; i++)
@@ -123,7 +158,10 @@ static int add_place(struct finding_groups *g, int side, uint32_t frame, double 
 		if (a->frames[f].key.up == 0)
 			break;
 	}
-	return 0;
+	if (share <= 0 || g->item_of[frame] == UINT32_MAX || n == 0)
+		return 0;
+	return add_part(
+		g, side, chain[n - 1], g->item_of[frame], share, (double)a->frames[frame].samples);
 }
 
 static int add_side(struct finding_groups *g, int side)
@@ -133,7 +171,8 @@ static int add_side(struct finding_groups *g, int side)
 	int rc = find_items(g, side);
 
 	for (size_t i = 0; i < a->n_frames; i++)
-		total += (double)a->frames[i].value;
+		total += (double)a->frames[i].value,
+			g->counted[side] += (double)a->frames[i].samples;
 	for (size_t i = 0; i < a->n_frames && rc == 0; i++)
 		if (g->item_of[i] != UINT32_MAX && a->frames[i].key.kind != PGO_FRAME_ADDRESS)
 			rc = add_place(g, side, (uint32_t)i, total > 0 ? total : 1);
@@ -189,6 +228,109 @@ static bool came_along(const struct finding_groups *g, const struct edge *e)
 	return false;
 }
 
+/* ---- shifts within one root */
+
+static int by_ratio(const void *pa, const void *pb)
+{
+	const struct part *a = pa, *b = pb;
+	double x = a->cost[1] * b->cost[0], y = b->cost[1] * a->cost[0];
+
+	return x != y ? (x < y ? -1 : 1)
+	       : a->key.root != b->key.root
+		       ? (a->key.root < b->key.root ? -1 : 1)
+		       : (a->key.item > b->key.item) - (a->key.item < b->key.item);
+}
+
+/* What most of the cost did: shares of the rest rise when something gets cheaper, and the rest did
+ * not.  The median of after / before, weighted by cost before; sorts the parts. */
+static double common_ratio(struct finding_groups *g)
+{
+	double sum = 0, half = 0;
+
+	if (g->n_parts > 1)
+		qsort(g->parts, g->n_parts, sizeof *g->parts, by_ratio);
+	for (size_t i = 0; i < g->n_parts; i++)
+		half += g->parts[i].cost[0] / 2;
+	for (size_t i = 0; i < g->n_parts; i++) {
+		sum += g->parts[i].cost[0];
+		if (sum >= half && g->parts[i].cost[0] > 0 && g->parts[i].cost[1] > 0)
+			return g->parts[i].cost[1] / g->parts[i].cost[0];
+	}
+	return 1;
+}
+
+static int by_root_rose(const void *pa, const void *pb)
+{
+	const struct part *a = pa, *b = pb;
+
+	if (a->key.root != b->key.root)
+		return a->key.root < b->key.root ? -1 : 1;
+	if (a->rose != b->rose)
+		return a->rose < b->rose ? 1 : -1;
+	return (a->key.item > b->key.item) - (a->key.item < b->key.item);
+}
+
+/* How much a part rose or fell, if that is more than sampling explains; else 0. */
+static double rise_of(const struct finding_groups *g, const struct part *p, double common)
+{
+	double rose = p->cost[1] / common - p->cost[0], noise = 0;
+
+	for (int s = 0; s < 2; s++)
+		noise += (p->samples[s] + 1) / (g->counted[s] * g->counted[s] + 1);
+	noise = SHIFT_SIGMAS * sqrt(DESIGN_EFFECT * noise);
+	return fabs(rose) < noise || fabs(rose) < MIN_SHARE / 2 ? 0 : rose;
+}
+
+static int add_shift(struct finding_groups *g, uint32_t from, uint32_t to, double moved)
+{
+	struct edge *e = PGO_VEC_PUSH(g->edges, g->n_edges, g->edges_room);
+
+	if (e == NULL)
+		return -1;
+	e->key.caller = from;
+	e->key.callee = to;
+	e->moved = moved;
+	e->shift = true;
+	return 0;
+}
+
+/* The parts of one root, what rose most first, what fell most last: the former is paid by the latter
+ * as far as it goes. */
+static int add_shifts(struct finding_groups *g, struct part *p, size_t n)
+{
+	size_t up = 0, down = n;
+
+	while (up < down && p[up].rose > 0 && p[down - 1].rose < 0) {
+		struct part *to = &p[up], *from = &p[down - 1];
+		double moved = to->rose < -from->rose ? to->rose : -from->rose;
+
+		if (add_shift(g, from->key.item, to->key.item, moved) < 0)
+			return -1;
+		to->rose -= moved;
+		from->rose += moved;
+		up += to->rose <= 0;
+		down -= from->rose >= 0;
+	}
+	return 0;
+}
+
+static int find_shifts(struct finding_groups *g)
+{
+	double common = common_ratio(g);
+	int rc = 0;
+
+	for (size_t i = 0; i < g->n_parts; i++)
+		g->parts[i].rose = rise_of(g, &g->parts[i], common);
+	if (g->n_parts > 1)
+		qsort(g->parts, g->n_parts, sizeof *g->parts, by_root_rose);
+	for (size_t i = 0, end; i < g->n_parts && rc == 0; i = end) {
+		for (end = i; end < g->n_parts && g->parts[end].key.root == g->parts[i].key.root;)
+			end++;
+		rc = add_shifts(g, &g->parts[i], end - i);
+	}
+	return rc;
+}
+
 static int by_moved(const void *pa, const void *pb)
 {
 	const struct edge *a = pa, *b = pb;
@@ -240,16 +382,21 @@ static int join_edges(struct finding_groups *g)
 		g->parent[i] = (uint32_t)i;
 		g->size[i] = 1;
 	}
-	for (size_t i = 0; i < g->n_edges; i++)
-		g->edges[i].moved = larger(moved_under(g, &g->edges[i]), lost_in(g, &g->edges[i]));
+	for (size_t i = 0; i < g->n_edges; i++) {
+		double moved = larger(moved_under(g, &g->edges[i]), lost_in(g, &g->edges[i]));
+
+		g->edges[i].moved = moved >= MIN_SHARE ? moved : 0;
+	}
+	if (find_shifts(g) < 0)
+		return -1;
 	if (g->n_edges > 1)
 		qsort(g->edges, g->n_edges, sizeof *g->edges, by_moved);
-	for (size_t i = 0; i < g->n_edges && g->edges[i].moved >= MIN_SHARE; i++) {
+	for (size_t i = 0; i < g->n_edges && g->edges[i].moved > 0; i++) {
 		join(g, g->edges[i].key.caller, g->edges[i].key.callee);
-		g->callees[g->edges[i].key.callee].changed = true;
+		g->callees[g->edges[i].key.callee].changed |= !g->edges[i].shift;
 	}
 	for (size_t i = 0; i < g->n_edges; i++)
-		if (came_along(g, &g->edges[i]))
+		if (!g->edges[i].shift && came_along(g, &g->edges[i]))
 			join(g, g->edges[i].key.caller, g->edges[i].key.callee);
 	return 0;
 }
@@ -293,7 +440,7 @@ static int collect(struct finding_groups *g, struct pgo_groups *ret)
 		if (k != UINT32_MAX)
 			ret->members[ret->groups[k].first + ret->groups[k].n++] = (uint32_t)i;
 	}
-	for (size_t i = 0; i < g->n_edges && g->edges[i].moved >= MIN_SHARE; i++) {
+	for (size_t i = 0; i < g->n_edges && g->edges[i].moved > 0; i++) {
 		uint32_t a = root_of(g, g->edges[i].key.caller);
 
 		if (a == root_of(g, g->edges[i].key.callee))
@@ -319,6 +466,7 @@ int pgo_groups_find(const struct pgo_attrib *before, const struct pgo_attrib *af
 	int rc = 0;
 
 	pgo_map_init(&g.map);
+	pgo_map_init(&g.part_map);
 	g.callees = pgo_calloc(costs->n_items + 1, sizeof *g.callees);
 	if (g.callees == NULL || add_side(&g, 0) < 0 || add_side(&g, 1) < 0 || join_edges(&g) < 0 ||
 		collect(&g, &found) < 0) {
@@ -328,6 +476,8 @@ int pgo_groups_find(const struct pgo_attrib *before, const struct pgo_attrib *af
 		*ret = found;
 	}
 	pgo_map_fini(&g.map);
+	pgo_map_fini(&g.part_map);
+	pgo_free(g.parts);
 	pgo_free(g.edges);
 	pgo_free(g.callees);
 	pgo_free(g.parent);

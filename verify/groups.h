@@ -15,6 +15,11 @@
  * that the debug information of one build says holds it, and that of the other says does not.  What
  * is mostly inlined into a function that changed its place came along with it.
  *
+ * Inlined into one function on both sides, a callee and its caller, or two callees, still trade cost:
+ * the instructions are moved, shared, hoisted.  Of the parts that one function's code consists of,
+ * those that rose beyond sampling are joined with those that fell, as far as the one makes up for the
+ * other; rises and falls are counted from what most of the program did.
+ *
  * Functions are joined along changed edges, the largest first, as long as no group gets larger than
  * PGO_GROUP_MAX: small helpers that are inlined everywhere shall not glue a program together.
  */

@@ -344,6 +344,29 @@ static void what_is_inside_an_inlined_callee_comes_along(void **state)
 	end(&s);
 }
 
+static void cost_that_went_from_one_inlined_function_to_another_makes_a_group(void **state)
+{
+	struct pgo_groups g;
+	struct sides s;
+
+	(void)state;
+	begin(&s, NULL);
+	add(&s, false, "a 9000 rest\na 3000 next<loop\na 500 test<loop\na 4000 loop\na 900 alone",
+		0, "x");
+	/* All of it 10 % cheaper but for what went to `loop`. */
+	add(&s, true, "a 8100 rest\na 900 next<loop\na 450 test<loop\na 5300 loop\na 810 alone", 0,
+		"y");
+	finish(&s);
+	assert_int_equal(pgo_groups_find(&s.before, &s.after, &s.costs, &g, NULL), 0);
+	assert_int_equal(g.n_groups, 1);
+	assert_int_equal(g.groups[0].n, 2);
+	assert_int_equal(group_of(&s, &g, "loop"), 0);
+	assert_int_equal(group_of(&s, &g, "next"), 0);
+	assert_int_equal(group_of(&s, &g, "test"), UINT32_MAX);
+	pgo_groups_fini(&g);
+	end(&s);
+}
+
 static void noise_in_where_a_callee_is_seen_makes_no_group(void **state)
 {
 	struct pgo_groups g;
@@ -534,6 +557,7 @@ int main(void)
 		cmocka_unit_test(clones_and_parts_have_their_functions_name),
 		cmocka_unit_test(callers_and_callees_whose_inlining_changed_are_a_group),
 		cmocka_unit_test(what_is_inside_an_inlined_callee_comes_along),
+		cmocka_unit_test(cost_that_went_from_one_inlined_function_to_another_makes_a_group),
 		cmocka_unit_test(noise_in_where_a_callee_is_seen_makes_no_group),
 		cmocka_unit_test(a_helper_that_is_inlined_everywhere_does_not_glue_the_program),
 		cmocka_unit_test(the_tree_holds_what_the_verdict_says),
