@@ -290,6 +290,8 @@ install: all ## program, man pages, completion; DESTDIR and PREFIX (/usr/local) 
 	$(INSTALL) -m 644 pgo/completion/pgo.bash $(SHARE)/bash-completion/completions/pgo
 	$(INSTALL) -m 644 pgo/completion/_pgo $(DESTDIR)$(ZSH_FUNCTIONS)/_pgo
 	$(INSTALL) -m 644 pgo/completion/pgo.fish $(SHARE)/fish/vendor_completions.d/pgo.fish
+	$(INSTALL) -d $(SHARE)/pgo/tutorial
+	$(INSTALL) -m 644 pgo/tutorial/shop.c $(SHARE)/pgo/tutorial
 	$(INSTALL) -d $(SHARE)/pgo/engines $(SHARE)/pgo/schema
 	$(INSTALL) -m 644 verify/verdict.schema.json $(SHARE)/pgo/schema
 	$(INSTALL) -m 755 $(ENGINES) $(SHARE)/pgo/engines
@@ -302,7 +304,7 @@ install: all ## program, man pages, completion; DESTDIR and PREFIX (/usr/local) 
 uninstall: ## removes what install put there
 	rm -f $(BINDIR)/pgo $(INSTALLED_MAN) $(SHARE)/bash-completion/completions/pgo \
 		$(DESTDIR)$(ZSH_FUNCTIONS)/_pgo $(SHARE)/fish/vendor_completions.d/pgo.fish
-	rm -rf $(SHARE)/pgo/engines $(SHARE)/pgo/schema $(SHARE)/pgo/modules $(SHARE)/cmake/pgo
+	rm -rf $(SHARE)/pgo/engines $(SHARE)/pgo/tutorial $(SHARE)/pgo/schema $(SHARE)/pgo/modules $(SHARE)/cmake/pgo
 
 .PHONY: clean help
 clean: ## removes build/ (or B); other build directories stay
