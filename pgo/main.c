@@ -35,6 +35,8 @@
  *	                       what of it may go; what people decide about it and want to know
  *	doctor, doctor_machine, doctor_program
  *	                       what machine, compilers, a program and a store allow
+ *	target_fetch           the profiles of one target
+ *	sides                  the profiles of two versions
  *	provenance, provenance_function
  *	                       how a result came to be, and one function in it
  *	tools                  compilers and their like on this machine

@@ -4,48 +4,18 @@
 #include "pgo/core/elf.h"
 #include "pgo/core/sha256.h"
 #include "pgo/pipeline_impl.h"
+#include "pgo/target_fetch.h"
 
 #include <inttypes.h>
 #include <string.h>
 
-static const char *or_null(const char *text)
-{
-	return text[0] != '\0' ? text : NULL;
-}
-
 int pgo_pipeline_fetch(struct pgo_pipeline *p, struct pgo_err *err)
 {
-	struct pgo_fetch_options o = {
-		.urls = (const char *const *)p->target->sources,
-		.n_urls = p->target->n_sources,
-		.out_dir = p->state.raw,
-		.since_ns = p->since_ns,
-		.until_ns = p->until_ns,
-		.selects = (const char *const *)p->target->selects,
-		.n_selects = p->target->n_selects,
-		.types = (const char *const *)p->target->types,
-		.n_types = p->target->n_types,
-		.labels = (const char *const *)p->target->labels,
-		.n_labels = p->target->n_labels,
-		.by_host = or_null(p->target->by_host),
-		.max_profiles = p->target->max_profiles,
-		.max_object = p->target->max_object,
-		.http = {.parallel = p->target->parallel,
-			.tries = p->target->tries,
-			.rate = p->target->rate,
-			.netrc = p->target->netrc,
-			.ca_file = or_null(p->target->ca_file)},
-	};
-	int rc = pgo_fetch(&o, &p->fetch, err);
-	char *manifest;
+	int rc = pgo_target_fetch(p->target, p->state.raw, p->since_ns, p->until_ns, &p->fetch,
+		&p->records, err);
 
 	if (rc < 0)
 		return rc;
-	manifest = pgo_asprintf("%s/manifest.jsonl", p->state.raw);
-	if (manifest == NULL)
-		return pgo_err_nomem(err);
-	rc = pgo_manifest_load(&p->records, manifest, err);
-	pgo_free(manifest);
 	pgo_buf_printf(&p->text,
 		"fetch    %" PRIu64 " listed, %" PRIu64 " new (%" PRIu64 " bytes), %" PRIu64
 		" known; %zu profiles in all\n",
