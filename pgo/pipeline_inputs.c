@@ -11,8 +11,8 @@
 
 int pgo_pipeline_fetch(struct pgo_pipeline *p, struct pgo_err *err)
 {
-	int rc = pgo_target_fetch(p->target, p->state.raw, p->since_ns, p->until_ns, &p->fetch,
-		&p->records, err);
+	int rc = pgo_target_fetch(
+		p->target, p->state.raw, p->since_ns, p->until_ns, &p->fetch, &p->records, err);
 
 	if (rc < 0)
 		return rc;
