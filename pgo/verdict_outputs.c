@@ -2,11 +2,14 @@
 #include "pgo/verdict_outputs.h"
 
 #include "pgo/core/file.h"
+#include "verify/calltree.h"
 #include "verify/escape.h"
+#include "verify/folded.h"
 #include "verify/views.h"
 
 #include <string.h>
 
+#define NODES_MAX 4000
 #define DOCUMENT_MAX ((size_t)1 << 30)
 
 typedef void (*view_fn)(
@@ -79,16 +82,36 @@ static int write_from_json(
 	return rc;
 }
 
+static int write_folded(const struct pgo_verdict *v, const char *path, struct pgo_err *err)
+{
+	struct pgo_buf out;
+	int rc;
+
+	if (v->calltree == NULL)
+		return pgo_err_set(err, PGO_EEMPTY,
+			"no stacks to write to %s: no function of either side could be named",
+			path);
+	pgo_buf_init(&out, DOCUMENT_MAX);
+	pgo_folded_write(v->calltree, &out);
+	rc = pgo_buf_check(&out, "the folded stacks", err);
+	if (rc == 0)
+		rc = pgo_file_write(path, out.data != NULL ? out.data : "", out.len, err);
+	pgo_buf_fini(&out);
+	return rc;
+}
+
 int pgo_verdict_outputs_write(
 	const struct pgo_verdict *v, const struct pgo_verdict_outputs *o, struct pgo_err *err)
 {
 	int rc = 0;
 
-	if (o->html != NULL || o->markdown != NULL || o->junit != NULL)
+	if (o->folded != NULL)
+		rc = write_folded(v, o->folded, err);
+	/* What is drawn: more nodes than that are too narrow to be seen. */
+	if (rc == 0 && v->calltree != NULL)
+		rc = pgo_calltree_prune(v->calltree, NODES_MAX, err);
+	if (rc == 0 && (o->html != NULL || o->markdown != NULL || o->junit != NULL))
 		rc = write_from_json(v, o, err);
-	if (rc == 0 && o->folded != NULL)
-		rc = pgo_err_set(err, PGO_EEMPTY,
-			"no stacks to write to %s: neither side has call stacks", o->folded);
 	return rc;
 }
 

@@ -3,6 +3,7 @@
 #include "verify/verify.h"
 
 #include "verify/applied.h"
+#include "verify/calltree.h"
 #include "verify/escape.h"
 #include "verify/gates.h"
 #include "verify/views.h"
@@ -318,6 +319,20 @@ static void gates_json(const struct pgo_verdict *v, struct pgo_json *j)
 	}
 }
 
+/* On one line: a node is a line too little. */
+static void calltree_json(const struct pgo_verdict *v, struct pgo_json *j)
+{
+	bool compact = j->compact;
+
+	pgo_json_key(j, "calltree");
+	j->compact = true;
+	if (v->calltree != NULL)
+		pgo_calltree_json(v->calltree, j);
+	else
+		pgo_json_null(j);
+	j->compact = compact;
+}
+
 void pgo_verdict_json(const struct pgo_verdict *v, struct pgo_json *j)
 {
 	pgo_json_object(j);
@@ -344,6 +359,7 @@ void pgo_verdict_json(const struct pgo_verdict *v, struct pgo_json *j)
 		pgo_json_null(j);
 	fail_if_json(j, v);
 	pgo_json_kv_bool(j, "failed", pgo_verdict_failed(v));
+	calltree_json(v, j);
 	pgo_json_end_object(j);
 	pgo_json_finish(j);
 }

@@ -66,11 +66,12 @@ def gate(name, verdict, value, warn, fail, unit, above, why, source="default"):
 
 
 def tree(rnd, names, size):
-    """Nodes in depth-first order, [depth, name, before, after]; each no less than its children together."""
-    nodes = []
+    """Nodes in depth-first order, [parent, name, before, after]; each no less than its children together."""
+    nodes = [[-1, len(names), 1, .93]]
 
-    def grow(depth, before, after):
-        nodes.append([depth, rnd.randrange(len(names)), round(before, 6), round(after, 6)])
+    def grow(parent, depth, before, after):
+        here = len(nodes)
+        nodes.append([parent, rnd.randrange(len(names)), round(before, 6), round(after, 6)])
         if depth > 38 or len(nodes) >= size or before + after < .0006:
             return
         left_b, left_a = before * rnd.uniform(.75, .99), after * rnd.uniform(.75, .99)
@@ -80,12 +81,12 @@ def tree(rnd, names, size):
             a = min(a, left_a)
             if rnd.random() < .03:
                 b = 0
-            grow(depth + 1, b, a)
+            grow(here, depth + 1, b, a)
             left_b, left_a = left_b - b, left_a - a
 
-    grow(0, .62, .57)
-    grow(0, .38, .36)
-    return {"names": names, "nodes": nodes}
+    grow(0, 1, .62, .57)
+    grow(0, 1, .38, .36)
+    return {"called": True, "pruned": 0, "names": names + ["all"], "nodes": nodes}
 
 
 def verdict(kind):

@@ -122,29 +122,22 @@ const LINE = 21;
 
 function flame(tree) {
 	const graph = $("graph"), detail = $("detail"), trail = $("trail"), find = $("find"), reset = $("reset");
+	/* Depth first: a node comes after its parent, and what is below it comes next.  Node 0 is the whole. */
 	const raw = tree.nodes, n = raw.length;
-	const depth = new Int32Array(n + 1), name = new Array(n + 1), before = new Float64Array(n + 1), after = new Float64Array(n + 1);
-	const parent = new Int32Array(n + 1), end = new Int32Array(n + 1);
-	/* Node 0 is the whole; it holds the roots. */
-	depth[0] = 0;
-	name[0] = "all";
-	parent[0] = -1;
-	const open = [0];
-	for (let i = 1; i <= n; i++) {
-		const [d, id, b, a] = raw[i - 1];
-		depth[i] = Math.min(d + 1, open.length);
+	const depth = new Int32Array(n), name = new Array(n), before = new Float64Array(n), after = new Float64Array(n);
+	const parent = new Int32Array(n), end = new Int32Array(n);
+	const open = [];
+	for (let i = 0; i < n; i++) {
+		const [p, id, b, a] = raw[i];
+		parent[i] = i === 0 ? -1 : open.includes(p) ? p : 0;
 		name[i] = visible(String(tree.names[id]));
 		before[i] = b;
 		after[i] = a;
-		while (open.length > depth[i]) end[open.pop()] = i;
-		parent[i] = open[open.length - 1];
+		while (open.length && open[open.length - 1] !== parent[i]) end[open.pop()] = i;
+		depth[i] = open.length;
 		open.push(i);
-		if (depth[i] === 1) {
-			before[0] += b;
-			after[0] += a;
-		}
 	}
-	while (open.length) end[open.pop()] = n + 1;
+	while (open.length) end[open.pop()] = n;
 
 	const finding = new Map((data.findings || []).map(f => [visible(f.name), f]));
 	const significant = i => i === 0 ? data.outcome === "win" || data.outcome === "loss"
@@ -258,7 +251,7 @@ function flame(tree) {
 		}
 		/* Only the uppermost of nested ones, so that nothing counts twice. */
 		let frames = 0, b = 0, a = 0;
-		for (let i = 1, until = 0; i <= n; i++) {
+		for (let i = 1, until = 0; i < n; i++) {
 			if (!name[i].toLowerCase().includes(term)) continue;
 			frames++;
 			if (i < until) continue;
