@@ -49,6 +49,7 @@ struct pgo_cmd {
 	X(push, PROFILES)                                                                          \
 	X(reduce, SHARDS)                                                                          \
 	X(rollback, REFRESH)                                                                       \
+	X(report, REFRESH)                                                                         \
 	X(run, REFRESH)                                                                            \
 	X(show, PROFILES)                                                                          \
 	X(status, REFRESH)                                                                         \

@@ -29,6 +29,8 @@
  *	pipeline_decide, pipeline_impl
  *	                       one target through all stages, and what becomes of it
  *	verdict_outputs        the files of a verdict
+ *	weekly, weekly_text, weekly_html
+ *	                       a target as it stands, for people: from its state alone
  *	state, state_change, state_lock, state_log, state_migrate, state_impl
  *	                       what is kept of a target between runs: results, links, log
  *	state_gc, on_target, decide, status

@@ -61,6 +61,7 @@ const char *pgo_view_value(double v, const char *unit, char *ret)
 {
 	char plain[32], grouped[40];
 	double size = fabs(v);
+	bool plural;
 	/* Whole numbers without decimals, unless they are per cents. */
 	int d = size == floor(size) && strcmp(unit, "%") != 0 ? 0 : decimals(size);
 
@@ -73,8 +74,11 @@ const char *pgo_view_value(double v, const char *unit, char *ret)
 	else
 		snprintf(plain, sizeof plain, "%.*f", d, size);
 	group_digits(plain, grouped, sizeof grouped);
-	snprintf(ret, PGO_VIEW_NUMBER, "%s%s%s%.12s", v < 0 ? MINUS : "", grouped,
-		*unit != '\0' ? " " : "", unit);
+	/* "1 host" */
+	plural = size == 1 && strlen(unit) > 2 && unit[strlen(unit) - 1] == 's';
+	snprintf(ret, PGO_VIEW_NUMBER, "%s%s%s%.*s", v < 0 ? MINUS : "", grouped,
+		*unit != '\0' ? " " : "", plural && strlen(unit) <= 12 ? (int)strlen(unit) - 1 : 12,
+		unit);
 	return ret;
 }
 

@@ -150,6 +150,17 @@ def without_scripts(b, path, v):
     b.call("Emulation.setScriptExecutionDisabled", value=False)
 
 
+def weekly(b, path):
+    b.open(path)
+    check("a report has its panels", b.eval("[...document.querySelectorAll('main > section')].map(s => s.id).join()")
+          == "glance,gates,coverage,drops,functions,losses,outputs,decisions")
+    check("gates have their weeks as a line", b.eval("document.querySelectorAll('#gates-table svg.spark').length") == 6)
+    check("a row a host, a field a day", b.eval("[...document.querySelectorAll('.map tbody tr')].every(r => r.querySelectorAll('td[class^=m]').length === 21)")
+          and b.eval("document.querySelectorAll('.map tbody tr').length") == 40)
+    check("a host that went silent is first", b.eval("document.querySelector('.map tr.silent th').textContent") == "web-07.eu-west")
+    check("fields say their number to those who do not see them", b.eval("[...document.querySelectorAll('.map td span')].every(s => /^\\d+$/.test(s.textContent))"))
+
+
 def main():
     binary, place = sys.argv[1:]
     of = {k: json.load(open(f"{place}/{k}.json", encoding="utf-8")) for k in ("typical", "empty", "hostile", "large")}
@@ -167,6 +178,10 @@ def main():
         check("a large verdict has a graph that can be used", 100 < b.eval("document.querySelectorAll('.f').length") < 6000)
         quiet(b, "large", page["large"])
         check("and a page of bounded size", os.path.getsize(page["large"]) < 6 << 20, os.path.getsize(page["large"]))
+        weekly(b, f"{place}/weeks.html")
+        for kind in ("weeks", "weeks-hostile"):
+            looks(b, f"{place}/{kind}.html", kind)
+        check("nothing of a host's name runs", b.eval("typeof window.pwned === 'undefined' && !document.querySelector('img, x, main script')"))
         without_scripts(b, page["typical"], of["typical"])
     sys.exit(1 if wrong else 0)
 

@@ -46,6 +46,7 @@ function sortable(table) {
 		return cell.textContent.trim();
 	};
 	heads.forEach((th, i) => {
+		if (!th.textContent) return;
 		const button = make("button", "", th.textContent);
 		button.type = "button";
 		th.textContent = "";
@@ -69,7 +70,7 @@ function sortable(table) {
 		table.parentElement.classList.add("cards");
 		const words = heads.map(h => h.textContent);
 		for (const row of body.rows)
-			[...row.cells].forEach((c, i) => { if (c.tagName === "TD" && !c.querySelector(".state")) c.dataset.l = words[i]; });
+			[...row.cells].forEach((c, i) => { if (c.tagName === "TD" && words[i] && !c.querySelector(".state")) c.dataset.l = words[i]; });
 	}
 }
 
