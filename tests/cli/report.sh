@@ -28,6 +28,7 @@ check "a host that went silent is named" grep -q 'NONE now' "$T/stdout"
 check "what is left out is counted by reason" grep -qE '^ +204  older than the window' "$T/stdout"
 check "gates tell their values before" grep -q 'pass *mapped 98.*before: 98' "$T/stdout"
 check "the week in quarantine is among the decisions" grep -q '2026-10-26.*quarantined.*dominance' "$T/stdout"
+# shellcheck disable=SC2016 # eval expands
 check "nothing fails to add up" eval '! grep -q "NOT ADD UP" "$T/stdout"'
 "$PGO" report -c "$T/w/pgo.conf" app -o "$T/a.html" >"$T/out"
 TZ=Asia/Tokyo "$PGO" report -c "$T/w/pgo.conf" app -o - >"$T/b.html"
@@ -68,6 +69,7 @@ page = Page()
 page.feed(open(sys.argv[1], encoding="utf-8").read())
 assert not page.stack and page.scripts == 1
 PY
+# shellcheck disable=SC2016
 check "and no escape reaches a terminal" eval '! LC_ALL=C grep -q "[[:cntrl:]]" <(tr -d "\n\t" <"$T/out")'
 
 # Usage and places.
