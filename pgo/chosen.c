@@ -241,7 +241,9 @@ int pgo_choose(const struct pgo_choice *c, struct pgo_chosen *ret, struct pgo_er
 		return rc;
 	if (c->target != NULL) {
 		rc = of_target(c, ret, err);
-		date(ret, c->ttl_ns);
+		date(ret, c->ttl_ns != 0                     ? c->ttl_ns
+			  : c->target->last_good_ttl_ns != 0 ? c->target->last_good_ttl_ns
+							     : INT64_MAX);
 		return rc;
 	}
 	if (stat(c->path, &st) == 0 && S_ISDIR(st.st_mode))

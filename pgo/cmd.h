@@ -41,11 +41,13 @@ struct pgo_cmd {
 	X(finish, SHARDS)                                                                          \
 	X(flags, REBUILD)                                                                          \
 	X(gc, REFRESH)                                                                             \
+	X(get, REBUILD)                                                                            \
 	X(import, PROFILES)                                                                        \
 	X(merge, PROFILES)                                                                         \
 	X(pin, REFRESH)                                                                            \
 	X(plan, SHARDS)                                                                            \
 	X(promote, REFRESH)                                                                        \
+	X(publish, REBUILD)                                                                        \
 	X(push, PROFILES)                                                                          \
 	X(reduce, SHARDS)                                                                          \
 	X(rollback, REFRESH)                                                                       \

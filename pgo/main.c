@@ -45,7 +45,8 @@
  *	compiler, flags        what a compiler is and takes; flags for recording and for profiles
  *	chosen, build_files    the profile that a build uses; files that a build depends on
  *	modules                where what build systems include is; modules/ has it
- *	release                what was published, as one document
+ *	release, signing       what was published, as one document; signatures by others' programs
+ *	publish, obtain        releases into a store, and out of it
  *	show, show_output, show_layout, show_profile
  *	                       views of every file that the program reads or writes
  *	fit_check, fit_program, fit_past, fit_parts, fit_files, accept
@@ -79,6 +80,7 @@
  *	manifest               what came from where
  *
  * fetch/: stores and recordings -> raw profiles
+ *	objects                whole objects under names of one's own: directories, buckets, http
  *	fetch, select, examine, store, durable, transfer, fetch_impl
  *	                       choose, look into, copy once, keep the manifest; parts of objects
  *	candidates, strata, coverage

@@ -12,8 +12,8 @@
  *				written last: who reads it sees the old release or the new one
  * In a directory that `pgo get` fills: the files under their names, and release.json, written last.
  *
- * `time` is when the result was published first or found to be good still, not when it was put
- * there: the same result is the same release.  File names are plain ones: no slash, no leading dot.
+ * `time` is when `pgo run` published the result, or found it to be as good as a newer one; not when it
+ * was put there, so that the same state is the same release.  File names are plain ones: no slash, no leading dot.
  */
 #ifndef PGO_RELEASE_H
 #define PGO_RELEASE_H
