@@ -8,14 +8,16 @@
 #include "verify/attrib.h"
 #include "verify/verify.h"
 
+#include <math.h>
 #include <string.h>
 
 struct verify_values {
-	struct pgo_opt_list before, after;
+	struct pgo_opt_list before, after, control_before, control_after;
 	const char *binary, *before_binary, *after_binary, *sample_type, *fail_if, *verdict;
+	const char *work, *work_label, *control, *host_label, *arm, *design;
 	struct pgo_verdict_outputs outputs;
-	double min_share;
-	uint64_t top;
+	double min_share, cores, price, detect;
+	uint64_t top, bootstrap;
 	bool same_work;
 	const char *profile;
 };
@@ -37,10 +39,44 @@ static const struct pgo_opt opts[] = {
 		"what the program after was built with: with both binaries, says whether it was "
 		"applied",
 		PGO_OPT_STR, AT(profile)},
-	{"Comparison", 0, NULL, NULL, PGO_OPT_GROUP, 0},
+	{"control-before", 0, "FILE",
+		"a profile of hosts that are never rebuilt, from before (repeatable)", PGO_OPT_LIST,
+		AT(control_before)},
+	{"control-after", 0, "FILE", "a profile of these hosts from after (repeatable)",
+		PGO_OPT_LIST, AT(control_after)},
+	{"arm", 0, "LABEL", "samples where this label is 'control' are of such hosts", PGO_OPT_STR,
+		AT(arm)},
+	{"host-label", 0, "LABEL", "the label that tells hosts in a profile (default: host)",
+		PGO_OPT_STR, AT(host_label)},
+	{"Work", 0, NULL, NULL, PGO_OPT_GROUP, 0},
+	{"work", 0, "FILE",
+		"how much work was done: CSV with a column such as requests, and file, or host "
+		"with "
+		"start and end",
+		PGO_OPT_STR, AT(work)},
+	{"work-label", 0, "NAME", "a label or sample type of the profiles says how much",
+		PGO_OPT_STR, AT(work_label)},
+	{"control", 0, "REGEX",
+		"functions that cost the same per unit of work (default: those outside the "
+		"program)",
+		PGO_OPT_STR, AT(control)},
 	{"same-work", 0, NULL,
 		"every profile covers the same amount of work: compare plain cost, not shares",
 		PGO_OPT_FLAG, AT(same_work)},
+	{"Comparison", 0, NULL, NULL, PGO_OPT_GROUP, 0},
+	{"design", 0, "NAME",
+		"auto, paired, difference-in-differences, welch, before-after or counts (default "
+		"auto)",
+		PGO_OPT_STR, AT(design)},
+	{"bootstrap", 0, "N", "rounds of the bootstrap (default 10000)", PGO_OPT_U64,
+		AT(bootstrap)},
+	{"detect", 0, "PCT",
+		"say how many hosts would show a change this small, in per cent (default 1)",
+		PGO_OPT_DOUBLE, AT(detect)},
+	{"cores", 0, "N", "cores that the fleet uses before: says how many are saved",
+		PGO_OPT_DOUBLE, AT(cores)},
+	{"price", 0, "N", "price of a core for an hour: says what that is a year", PGO_OPT_DOUBLE,
+		AT(price)},
 	{"min-share", 0, "PCT",
 		"list functions from this share of the whole on, in per cent (default 0.05)",
 		PGO_OPT_DOUBLE, AT(min_share)},
@@ -72,7 +108,7 @@ static const struct pgo_opt_table table = {
 
 struct adding {
 	struct pgo_verify *v;
-	bool after;
+	bool after, control;
 };
 
 static int add_profile(
@@ -87,11 +123,13 @@ static int add_profile(
 		.duration_ns = in->record != NULL ? in->record->duration_ns : 0,
 	};
 
+	if (a->control)
+		return pgo_verify_add_control(a->v, a->after, r, &about, err);
 	return pgo_verify_add(a->v, a->after, r, &about, err);
 }
 
-static int add_side(struct pgo_verify *v, bool after, const struct pgo_opt_list *named,
-	char **operands, int n_operands, const char *binary, struct pgo_err *err)
+static int add_side(const struct adding *to, const struct pgo_opt_list *named, char **operands,
+	int n_operands, const char *binary, struct pgo_err *err)
 {
 	/* Costs are compared, not branches. */
 	const struct pgo_input_options io = {
@@ -105,8 +143,8 @@ static int add_side(struct pgo_verify *v, bool after, const struct pgo_opt_list 
 		rc = pgo_operands_add(&files, operands[i], err);
 	if (rc == 0)
 		rc = pgo_operands_visit(&files, &io,
-			after ? "reading profiles after" : "reading profiles before", add_profile,
-			&(struct adding){v, after}, err);
+			to->after ? "reading profiles after" : "reading profiles before",
+			add_profile, (void *)(uintptr_t)to, err);
 	pgo_operands_fini(&files);
 	return rc;
 }
@@ -184,42 +222,91 @@ static int add_applied(const struct verify_values *o, struct pgo_verify *v, stru
 	return rc < 0 ? rc : pgo_verify_take_applied(v, &a, err);
 }
 
+static int fill_options(
+	const struct verify_values *o, struct pgo_verify_options *ret, struct pgo_err *err)
+{
+	*ret = (struct pgo_verify_options){
+		.sample_type = o->sample_type,
+		.before_binary = o->before_binary != NULL ? o->before_binary : o->binary,
+		.after_binary = o->after_binary != NULL ? o->after_binary : o->binary,
+		.same_work = o->same_work,
+		.min_share = o->min_share / 100,
+		.fail_if = o->fail_if,
+		.bootstrap = o->bootstrap,
+		.cores = o->cores,
+		.price = o->price,
+		.wanted = o->detect / 100,
+		.work = o->work,
+		.work_label = o->work_label,
+		.control = o->control,
+		.host_label = o->host_label,
+		.arm_label = o->arm,
+	};
+	if ((o->same_work != 0) + (o->work != NULL) + (o->work_label != NULL) +
+			(o->control != NULL) >
+		1)
+		return pgo_err_set(err, PGO_EUSAGE,
+			"--work, --work-label, --control and --same-work each say how much work "
+			"was "
+			"done: give one");
+	if (!(o->cores >= 0) || !(o->price >= 0) || isinf(o->cores) || isinf(o->price) ||
+		(o->price > 0 && !(o->cores > 0)))
+		return pgo_err_set(err, PGO_EUSAGE,
+			"--cores and --price are numbers above 0, and --price needs --cores");
+	if (!(o->detect > 0) || o->detect > 1000 || o->bootstrap > 10000000)
+		return pgo_err_set(err, PGO_EUSAGE,
+			"--detect is a change in per cent, above 0; --bootstrap 10,000,000 rounds "
+			"at "
+			"most");
+	return o->design != NULL ? pgo_design_parse(o->design, &ret->design, err) : 0;
+}
+
+static int compare(const struct verify_values *o, char **argv, int argc, int first, int dashdash,
+	struct pgo_verify **ret, struct pgo_err *err)
+{
+	struct pgo_verify_options vo;
+	struct adding to = {0};
+	int rc = fill_options(o, &vo, err);
+
+	if (rc < 0)
+		return rc;
+	to.v = *ret = pgo_verify_new(&vo, err);
+	if (to.v == NULL)
+		return (int)err->code;
+	rc = add_side(&to, &o->before, argv + first, dashdash - first, vo.before_binary, err);
+	to.after = true;
+	if (rc == 0)
+		rc = add_side(
+			&to, &o->after, argv + dashdash, argc - dashdash, vo.after_binary, err);
+	to.control = true;
+	if (rc == 0 && o->control_after.n > 0)
+		rc = add_side(&to, &o->control_after, NULL, 0, vo.before_binary, err);
+	to.after = false;
+	if (rc == 0 && o->control_before.n > 0)
+		rc = add_side(&to, &o->control_before, NULL, 0, vo.before_binary, err);
+	if (rc == 0)
+		rc = pgo_verify_finish(to.v, err);
+	if (rc == 0)
+		rc = add_applied(o, to.v, err);
+	return rc == 0 ? pgo_verdict_outputs_write(pgo_verify_result(to.v), &o->outputs, err) : rc;
+}
+
 static int run(int argc, char **argv)
 {
-	struct verify_values o = {.top = 20, .min_share = 0.05};
+	struct verify_values o = {.top = 20, .min_share = 0.05, .detect = 1};
 	struct pgo_err err = PGO_ERR_INIT;
-	struct pgo_verify_options vo;
 	struct pgo_opt_globals g;
 	struct pgo_verify *v = NULL;
 	int first, dashdash, code;
 
 	if (pgo_cmd_begin(&pgo_cmd_verify, argc, argv, &o, &g, &first, &dashdash, &code) != 0)
 		goto out;
-	if (o.verdict != NULL) {
+	if (o.verdict != NULL)
 		code = show_verdict(&o, &g, argc - first + (int)(o.before.n + o.after.n));
-		goto out;
-	}
-	if (argc - first + (int)(o.before.n + o.after.n) == 0 && o.before_binary != NULL &&
-		o.after_binary != NULL) {
+	else if (argc - first + (int)(o.before.n + o.after.n) == 0 && o.before_binary != NULL &&
+		 o.after_binary != NULL)
 		code = compare_builds(&o, &g);
-		goto out;
-	}
-	vo = (struct pgo_verify_options){
-		.sample_type = o.sample_type,
-		.before_binary = o.before_binary != NULL ? o.before_binary : o.binary,
-		.after_binary = o.after_binary != NULL ? o.after_binary : o.binary,
-		.same_work = o.same_work,
-		.min_share = o.min_share / 100,
-		.fail_if = o.fail_if,
-	};
-	v = pgo_verify_new(&vo, &err);
-	if (v == NULL ||
-		add_side(v, false, &o.before, argv + first, dashdash - first, vo.before_binary,
-			&err) < 0 ||
-		add_side(v, true, &o.after, argv + dashdash, argc - dashdash, vo.after_binary,
-			&err) < 0 ||
-		pgo_verify_finish(v, &err) < 0 || add_applied(&o, v, &err) < 0 ||
-		pgo_verdict_outputs_write(pgo_verify_result(v), &o.outputs, &err) < 0)
+	else if (compare(&o, argv, argc, first, dashdash, &v, &err) < 0)
 		code = pgo_cmd_fail(&pgo_cmd_verify, &g, &err);
 	else
 		code = print_verdict(&o, &g, pgo_verify_result(v));
@@ -227,6 +314,8 @@ out:
 	pgo_verify_free(v);
 	pgo_opt_list_free(&o.before);
 	pgo_opt_list_free(&o.after);
+	pgo_opt_list_free(&o.control_before);
+	pgo_opt_list_free(&o.control_after);
 	return code;
 }
 

@@ -187,8 +187,15 @@
  *	                       encode, read back, compare, then write all or none
  *
  * verify/: before against after
- *	verify, verdict, attrib, attrib_read, attrib_names, costs, stacks, calltree, folded, groups, layout, diff, stats, report
- *	                       whose cost; shares, intervals, verdicts; text and JSON
+ *	verify, verdict, attrib, attrib_read, attrib_names, costs, stacks, calltree, folded, groups, layout, report
+ *	                       whose cost; verdicts; text and JSON
+ *	work, csv              how much work was done, from a table
+ *	design, design_weeks, design_impl, control
+ *	                       who is compared with whom, and per what
+ *	compare, compare_test, compare_impl, total, calibrate, conclude
+ *	                       functions; the whole; A against A; the sentence
+ *	stats, stats_rank, real, random
+ *	                       tests and intervals, in numbers that are the same everywhere
  *	fit, fit_compare, fit_impl
  *	                       mixes of functions laid one over the other
  *	applied, applied_code, applied_text

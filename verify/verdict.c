@@ -4,6 +4,8 @@
 
 #include "pgo/core/alloc.h"
 #include "verify/applied.h"
+#include "verify/calltree.h"
+#include "verify/gates.h"
 
 #include <string.h>
 
@@ -67,6 +69,10 @@ void pgo_verdict_fini(struct pgo_verdict *v)
 		pgo_free(v->groups[i].id);
 		free_strings(v->groups[i].members, v->groups[i].n_members);
 	}
+	if (v->gates != NULL)
+		pgo_gates_fini(v->gates);
+	pgo_free(v->gates);
+	pgo_calltree_free(v->calltree);
 	free_strings(v->design.notes, v->design.n_notes);
 	pgo_free(v->findings);
 	pgo_free(v->fail_if);

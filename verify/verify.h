@@ -166,6 +166,7 @@ struct pgo_verdict_work {
 struct pgo_fail_if {
 	char *text;   /* "regression>2%" */
 	double value; /* what was measured, in per cent */
+	double limit;
 	bool failed;
 };
 
@@ -206,14 +207,31 @@ struct pgo_verify_options {
 	/*
 	 * Comma-separated gates "METRIC>N%" or "METRIC<N%"; NULL = none.  Metrics: regression (cost
 	 * added by functions called regressed, in per cent of the whole), total (change of the
-	 * whole cost; not with shares), loss (the least loss that the interval allows), overlap,
+	 * whole cost; not with shares), loss (the largest that its interval allows), overlap,
 	 * unmatched (larger side), unnamed (larger side).
 	 */
 	const char *fail_if;
 	uint64_t bootstrap;          /* rounds; 0 = 10,000 */
+	uint64_t splits;             /* of the A/A calibration; 0 = 1,000 */
 	enum pgo_design_kind design; /* AUTO = as the data allow */
 	double cores, price;         /* for the money; 0 = not given */
+	double wanted;               /* the change that hosts_needed is for; 0 = 0.01 */
+	const char *work;            /* a table of units of work (verify/work.h); NULL = none */
+	const char *work_label;      /* label or sample type with the number; NULL = none */
+	const char *control; /* regular expression: functions that cost the same per unit of work;
+				NULL = those of other files than the program, if there are enough */
+	const char *host_label; /* NULL = "host" */
+	const char *arm_label;  /* label whose value "control" marks samples of the control arm */
 };
+
+/*
+ * The statistics alone: costs of replicates (verify/costs.h, sorted) -> everything of the verdict but
+ * gates, layout, call tree and what was applied.  Fills the work of replicates if there is a table of
+ * it.  `v` starts as zeros; of the options those about reading are not looked at.
+ */
+struct pgo_costs;
+int pgo_verdict_fill(struct pgo_verdict *v, struct pgo_costs *c, const struct pgo_verify_options *o,
+	struct pgo_err *err) PGO_MUST_CHECK;
 
 struct pgo_verify;
 struct pgo_verify *pgo_verify_new(const struct pgo_verify_options *o, struct pgo_err *err);
@@ -222,7 +240,10 @@ void pgo_verify_free(struct pgo_verify *v);
 struct pgo_attrib_input;
 int pgo_verify_add(struct pgo_verify *v, bool after, struct pgo_reader *r,
 	const struct pgo_attrib_input *about, struct pgo_err *err) PGO_MUST_CHECK;
-/* 0, also when gates failed: see pgo_verdict.gates. */
+/* The same for hosts that were not rebuilt: the control arm of a difference in differences. */
+int pgo_verify_add_control(struct pgo_verify *v, bool after, struct pgo_reader *r,
+	const struct pgo_attrib_input *about, struct pgo_err *err) PGO_MUST_CHECK;
+/* 0, also when gates failed: see pgo_verdict.fail_if. */
 int pgo_verify_finish(struct pgo_verify *v, struct pgo_err *err) PGO_MUST_CHECK;
 /* Takes what `a` holds into the verdict, also on failure. */
 int pgo_verify_take_applied(

@@ -37,7 +37,7 @@ check "a gate that fails is exit 1 (got $code: $(cat "$T/stderr"))" [ "$code" = 
 check "and is named in the text" grep -q 'gate overlap<99.9%: FAILED' "$T/text"
 
 # A side may be a directory.
-mkdir "$T/before" "$T/after" && cp "$T"/[123].perf "$T/before" && cp "$T"/[456].perf "$T/after"
+mkdir "$T/before" "$T/after" && cp -p "$T"/[123].perf "$T/before" && cp -p "$T"/[456].perf "$T/after"
 "$PGO" verify "$T/before" -- "$T/after" --binary "$FIX/app" --json >"$T/dirs.json" 2>&1
 check "directories give the verdict of their files" cmp -s "$T/dirs.json" <("$PGO" verify "$T"/[123].perf -- "$T"/[456].perf --binary "$FIX/app" --json)
 mkdir "$T/none"
