@@ -46,13 +46,19 @@ static void put_line(struct pgo_buf *out, const char *what, const struct pgo_gc_
 		what, gone->n, gone->bytes, kept->n, kept->bytes);
 }
 
-static void put_text(
-	const struct pgo_target *t, const struct pgo_gc_plan *p, bool dry_run, struct pgo_buf *out)
+static void put_text(const struct pgo_target *t, const struct pgo_gc_plan *p, uint64_t cache_gone,
+	bool dry_run, struct pgo_buf *out)
 {
 	pgo_buf_printf(out, "%s%s\n", t->name, dry_run ? " (nothing is removed)" : "");
 	put_line(out, "results", &p->results_gone, &p->results_kept);
 	put_line(out, "quarantine", &p->quarantine_gone, &p->quarantine_kept);
 	put_line(out, "profiles", &p->profiles_gone, &p->profiles_kept);
+	if (dry_run)
+		pgo_buf_printf(
+			out, "  cache       %" PRIu64 " bytes, not looked into\n", p->cache_bytes);
+	else
+		pgo_buf_printf(out, "  cache       %" PRIu64 " bytes gone, %" PRIu64 " kept\n",
+			cache_gone, p->cache_bytes - cache_gone);
 	if (p->profiles_busy)
 		pgo_buf_puts(
 			out, "  a fetch was cut short: profiles are left until the next run\n");
@@ -72,8 +78,8 @@ static void put_sum(struct pgo_json *j, const char *key, const struct pgo_gc_sum
 	pgo_json_end_object(j);
 }
 
-static void put_json(
-	const struct pgo_target *t, const struct pgo_gc_plan *p, bool dry_run, struct pgo_json *j)
+static void put_json(const struct pgo_target *t, const struct pgo_gc_plan *p, uint64_t cache_gone,
+	bool dry_run, struct pgo_json *j)
 {
 	pgo_json_object(j);
 	pgo_json_kv_str(j, "target", t->name);
@@ -81,6 +87,7 @@ static void put_json(
 	put_sum(j, "results", &p->results_gone, &p->results_kept);
 	put_sum(j, "quarantine", &p->quarantine_gone, &p->quarantine_kept);
 	put_sum(j, "profiles", &p->profiles_gone, &p->profiles_kept);
+	pgo_json_kv_u64(j, "cache_gone_bytes", cache_gone);
 	pgo_json_key(j, "removed");
 	pgo_json_array(j);
 	for (size_t i = 0; i < p->n; i++)
@@ -96,8 +103,10 @@ static int collect(const struct pgo_conf *c, const struct pgo_target *t, const s
 		.keep = v->keep != UINT64_MAX ? v->keep : t->keep,
 		.keep_ns = v->keep_ns != UNSET ? v->keep_ns : t->keep_ns,
 		.quarantine_ns = v->quarantine_ns != UNSET ? v->quarantine_ns : t->quarantine_ns,
+		.cache_size = t->cache_size,
 	};
 	struct pgo_gc_plan plan = {0};
+	uint64_t cache_gone = 0;
 	struct pgo_on_target o;
 	/* A plan needs no lock: it can be made where nothing can be changed. */
 	int rc = pgo_on_target_open(c, t, !v->dry_run, &o, err);
@@ -106,11 +115,11 @@ static int collect(const struct pgo_conf *c, const struct pgo_target *t, const s
 		return rc;
 	rc = pgo_gc_plan(&o, &rule, &plan, err);
 	if (rc == 0 && !v->dry_run)
-		rc = pgo_gc_sweep(&o, &plan, err);
+		rc = pgo_gc_sweep(&o, &rule, &plan, &cache_gone, err);
 	if (rc == 0 && json != NULL)
-		put_json(t, &plan, v->dry_run, json);
+		put_json(t, &plan, cache_gone, v->dry_run, json);
 	else if (rc == 0)
-		put_text(t, &plan, v->dry_run, out);
+		put_text(t, &plan, cache_gone, v->dry_run, out);
 	pgo_gc_plan_fini(&plan);
 	pgo_on_target_close(&o);
 	return rc;

@@ -201,6 +201,8 @@ static int read_keeping(cfg_t *t, struct pgo_target *ret, struct pgo_err *err)
 	if (rc == 0)
 		rc = count_of(t, "keep", 1000000, &ret->keep, err);
 	if (rc == 0)
+		rc = size_of(t, "cache_size", &ret->cache_size, err);
+	if (rc == 0)
 		rc = read_gates(cfg_getsec(t, "gates"), ret, err);
 	ret->hysteresis = cfg_getfloat(t, "hysteresis");
 	if (rc == 0 && (ret->hysteresis < 0 || ret->hysteresis > 1))
@@ -389,6 +391,7 @@ int pgo_conf_load(const char *path, struct pgo_conf *ret, struct pgo_err *err)
 		CFG_STR("publish_interval", "0", CFGF_NONE),
 		CFG_FLOAT("hysteresis", 0.99, CFGF_NONE),
 		CFG_INT("keep", 10, CFGF_NONE),
+		CFG_STR("cache_size", "4G", CFGF_NONE),
 		CFG_STR("keep_for", "90d", CFGF_NONE),
 		CFG_STR("quarantine_for", "28d", CFGF_NONE),
 		CFG_END(),

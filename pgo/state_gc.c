@@ -7,6 +7,7 @@
 #include "pgo/core/manifest.h"
 #include "pgo/core/opt.h"
 #include "pgo/core/vec.h"
+#include "pgo/merge_inputs.h"
 
 #include <errno.h>
 #include <ftw.h>
@@ -18,7 +19,7 @@
 
 /* ---- what stays of the results */
 
-/* Sizes of what a directory holds; it is flat. */
+/* Sizes of all that a directory holds. */
 static uint64_t bytes_of(const char *dir)
 {
 	struct pgo_paths files = {0};
@@ -209,6 +210,8 @@ int pgo_gc_plan(const struct pgo_on_target *o, const struct pgo_gc_rule *rule,
 	struct pgo_gc_plan p = {0};
 	int rc = plan_results(o, rule, &p, &referenced, err);
 
+	if (rc == 0 && pgo_path_exists(o->state.cache))
+		p.cache_bytes = bytes_of(o->state.cache);
 	if (rc == 0)
 		rc = plan_profiles(o, &p, &referenced, err);
 	pgo_free(referenced.of);
@@ -335,7 +338,8 @@ static void put_sums(void *ctx, struct pgo_json *j)
 	put_sum(j, "profiles", &p->profiles_gone);
 }
 
-int pgo_gc_sweep(struct pgo_on_target *o, const struct pgo_gc_plan *plan, struct pgo_err *err)
+int pgo_gc_sweep(struct pgo_on_target *o, const struct pgo_gc_rule *rule,
+	const struct pgo_gc_plan *plan, uint64_t *ret_cache_bytes, struct pgo_err *err)
 {
 	char *reason = pgo_asprintf("%llu results, %llu in quarantine, %llu profiles",
 		(unsigned long long)plan->results_gone.n,
@@ -353,6 +357,9 @@ int pgo_gc_sweep(struct pgo_on_target *o, const struct pgo_gc_plan *plan, struct
 			rc = sweep_result(o, plan->item[i].path, err);
 	if (rc == 0)
 		rc = sweep_profiles(o, plan, err);
+	if (rc == 0)
+		rc = pgo_merge_cache_gc(o->state.cache, rule->cache_size, rule->keep_ns, o->now_ns,
+			ret_cache_bytes, err);
 	if (rc == 0 && plan->n != 0)
 		rc = pgo_state_log_append(&o->state, &d, err);
 	pgo_free(reason);

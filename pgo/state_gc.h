@@ -5,6 +5,8 @@
  *	results      beyond the newest `keep` and older than `keep_ns`; never last-good, pinned, or
  *	             one that waits for a pin to go
  *	quarantine   older than `quarantine_ns`
+ *	cache        what is older than `keep_ns`, and the oldest beyond `cache_size`; it can be
+ *	             computed again
  *	profiles     outside of the window that is fetched, and in no manifest of what stays: a result
  *	             can be traced to its profiles as long as it is there
  *
@@ -20,6 +22,7 @@
 struct pgo_gc_rule {
 	uint64_t keep;
 	int64_t keep_ns, quarantine_ns; /* quarantine_ns 0 = for ever */
+	uint64_t cache_size;            /* 0 = no limit */
 };
 
 struct pgo_gc_item {
@@ -38,13 +41,15 @@ struct pgo_gc_plan {
 	size_t n, room;
 	struct pgo_gc_sum results_kept, results_gone, quarantine_kept, quarantine_gone,
 		profiles_kept, profiles_gone;
-	bool profiles_busy; /* a fetch was cut short: profiles are left to the next run */
+	uint64_t cache_bytes; /* of it */
+	bool profiles_busy;   /* a fetch was cut short: profiles are left to the next run */
 };
 
 int pgo_gc_plan(const struct pgo_on_target *o, const struct pgo_gc_rule *rule,
 	struct pgo_gc_plan *ret, struct pgo_err *err) PGO_MUST_CHECK;
-/* Under the lock.  One that is cut short leaves nothing half: the next goes on. */
-int pgo_gc_sweep(struct pgo_on_target *o, const struct pgo_gc_plan *plan,
+/* Under the lock; `*ret_cache_bytes`: how much of the cache went.  One that is cut short leaves nothing half: the next goes on. */
+int pgo_gc_sweep(struct pgo_on_target *o, const struct pgo_gc_rule *rule,
+	const struct pgo_gc_plan *plan, uint64_t *ret_cache_bytes,
 	struct pgo_err *err) PGO_MUST_CHECK;
 void pgo_gc_plan_fini(struct pgo_gc_plan *p);
 
