@@ -84,27 +84,35 @@ static bool direct_call(const struct pgo_callstack *s, uint64_t addr, uint64_t *
  * Is the caller's instruction a direct call, by any of the conventions?  One whose target is the
  * function above counts for its convention; if only others are there, they count against the stacks.
  */
-static bool is_direct(struct pgo_callstack *s, uint64_t caller, uint32_t fn)
+static enum pgo_callstack_call judge(const struct pgo_callstack *s, uint64_t caller, uint32_t fn)
 {
 	uint64_t size = s->code->machine == PGO_MACHINE_X86_64 ? 5 : 4, to;
-	struct {
-		uint64_t at, *vote;
-	} of[] = {{caller - size, &s->behind}, {caller + 1 - size, &s->inside}, {caller, &s->own}};
+	const struct {
+		uint64_t at;
+		enum pgo_callstack_call call;
+	} of[] = {{caller - size, PGO_CALLSTACK_BEHIND}, {caller + 1 - size, PGO_CALLSTACK_INSIDE},
+		{caller, PGO_CALLSTACK_OWN}};
 	bool any = false;
 
 	for (size_t i = 0; i < sizeof of / sizeof *of; i++) {
 		if (!direct_call(s, of[i].at, &to))
 			continue;
-		if (fn != PGO_CALLSTACK_OUTSIDE && to == s->fns[fn].start) {
-			++*of[i].vote;
-			return true;
-		}
+		if (fn != PGO_CALLSTACK_OUTSIDE && to == s->fns[fn].start)
+			return of[i].call;
 		/* Through a linkage stub, or to what jumped on to the function above. */
 		any = any || (pgo_elf_is_code(s->code, to) && i != 2);
 	}
-	if (any && fn != PGO_CALLSTACK_OUTSIDE)
-		s->wrong++;
-	return any;
+	if (!any)
+		return PGO_CALLSTACK_INDIRECT;
+	return fn != PGO_CALLSTACK_OUTSIDE ? PGO_CALLSTACK_WRONG : PGO_CALLSTACK_DIRECT;
+}
+
+static void count_direct(struct pgo_callstack *s, enum pgo_callstack_call call)
+{
+	s->behind += call == PGO_CALLSTACK_BEHIND;
+	s->inside += call == PGO_CALLSTACK_INSIDE;
+	s->own += call == PGO_CALLSTACK_OWN;
+	s->wrong += call == PGO_CALLSTACK_WRONG;
 }
 
 int pgo_callstack_under(struct pgo_callstack *s, uint64_t caller, uint32_t fn, uint64_t samples)
@@ -112,19 +120,22 @@ int pgo_callstack_under(struct pgo_callstack *s, uint64_t caller, uint32_t fn, u
 	struct pgo_callstack_pair key = {.key = {caller, fn}}, *p;
 	uint32_t i;
 
-	if (is_direct(s, caller, fn))
-		return 0;
 	i = pgo_map_find_key(&s->pair_map, s->pairs, sizeof *s->pairs, &key.key, sizeof key.key);
 	if (i == PGO_MAP_NONE) {
 		p = PGO_VEC_PUSH(s->pairs, s->n_pairs, s->pairs_room);
 		if (p == NULL)
 			return -1;
 		*p = key;
+		p->call = judge(s, caller, fn);
 		i = (uint32_t)(s->n_pairs - 1);
 		if (pgo_map_add_key(&s->pair_map, &p->key, sizeof p->key, i) < 0)
 			return -1;
 	}
 	p = &s->pairs[i];
+	if (p->call != PGO_CALLSTACK_INDIRECT) {
+		count_direct(s, p->call);
+		return 0;
+	}
 	if (p->stamp == s->now)
 		return 0;
 	p->stamp = s->now;
@@ -150,9 +161,20 @@ static int compare_callees(const void *pa, const void *pb)
 	return a->key.callee < b->key.callee ? -1 : a->key.callee > b->key.callee;
 }
 
+static void drop_direct(struct pgo_callstack *s)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < s->n_pairs; i++)
+		if (s->pairs[i].call == PGO_CALLSTACK_INDIRECT)
+			s->pairs[n++] = s->pairs[i];
+	s->n_pairs = n;
+}
+
 /* Functions get their numbers in the order they came; addresses do not depend on that. */
 static void number_by_address(struct pgo_callstack *s)
 {
+	drop_direct(s);
 	for (size_t i = 0; i < s->n_pairs; i++) {
 		uint64_t *callee = &s->pairs[i].key.callee;
 

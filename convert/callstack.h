@@ -31,13 +31,24 @@ struct pgo_callstack_fn {
 	uint64_t stamp;
 };
 
-struct pgo_callstack_pair { /* a frame under another, where that is no direct call */
+/* What the instruction at a caller's address is: no direct call, or one that counts as that. */
+enum pgo_callstack_call {
+	PGO_CALLSTACK_INDIRECT,
+	PGO_CALLSTACK_BEHIND,
+	PGO_CALLSTACK_INSIDE,
+	PGO_CALLSTACK_OWN,
+	PGO_CALLSTACK_WRONG,
+	PGO_CALLSTACK_DIRECT,
+};
+
+struct pgo_callstack_pair { /* a frame under another */
 	struct {
 		uint64_t caller; /* address, by whatever convention */
 		uint64_t callee; /* index into fns, or PGO_CALLSTACK_OUTSIDE */
 	} key;
 	uint64_t samples;
 	uint64_t stamp;
+	enum pgo_callstack_call call; /* looked up once; direct ones go before targets are named */
 };
 
 #define PGO_CALLSTACK_OUTSIDE UINT32_MAX
