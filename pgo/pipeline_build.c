@@ -95,9 +95,13 @@ int pgo_pipeline_merge(struct pgo_pipeline *p, struct pgo_err *err)
 	p->is_merged = rc == 0;
 	if (rc == 0)
 		pgo_buf_printf(&p->text,
-			"merge    %zu profiles of %zu hosts on %zu days (effective hosts %.1f, "
+			"merge    %zu profiles (%zu of them read) of %zu hosts on %zu days "
+			"(effective hosts %.1f, "
 			"largest share %.0f%%): %" PRIu64 " samples\n",
-			p->merged.plan.n_kept, p->merged.plan.n_hosts, p->merged.plan.n_days,
+			p->merged.plan.n_kept,
+			p->merged.reuse.measured != 0 ? p->merged.reuse.summed
+						      : p->merged.plan.n_kept,
+			p->merged.plan.n_hosts, p->merged.plan.n_days,
 			p->merged.plan.effective_hosts, p->merged.plan.dominance * 100,
 			p->merged.stats.samples_out);
 	pgo_operands_fini(&inputs);
