@@ -14,7 +14,7 @@ check() {
 
 CC=${CC:-gcc}
 $CC -O2 -o "$T/measure" tests/bench/stopwatch.c || exit 1
-# shellcheck disable=SC2046
+# shellcheck disable=SC2046,SC2086
 $CC -std=gnu17 -D_GNU_SOURCE -DN_LOCATIONS=1500 -O1 -I. -o "$T/gen" tests/bench/gen_profiles.c "$B/libpgo.a" \
 	${LDFLAGS:-} $(pkg-config --libs libzstd zlib libisal libprotobuf-c) -pthread || exit 1
 
@@ -28,8 +28,8 @@ config() {
 		binary = "app"
 		clang = "$1.prof"
 		bolt = "$1.fdata"
-		hysteresis = "off"
-		gates { acceptance = "off" }
+		hysteresis = 0
+		gates { hosts = "3/1" }
 	}
 	C
 }
@@ -45,19 +45,19 @@ digest() { (cd "$T" && sha256sum "$1.prof" "$1.fdata" "$1/app/last-good/merged.p
 
 export PGO_NOW=2025-10-12T00:00:00Z
 cp "$FIX/app" "$T/app"
-"$T/gen" "$T/store" 200 1500 4000 "$T/app" || exit 1
+"$T/gen" "$T/store" 150 1000 3000 "$T/app" || exit 1
 config warm
 config cold
 refresh warm
 full=$read
 check "a run from nothing reads all" [ "$full" -gt "$(cat "$T"/store/*.gz | wc -c)" ]
 
-# Ten new ones among two hundred: a twentieth of the work, and what any run costs.
-"$T/gen" "$T/store" 10 1500 4000 "$T/app" 200 || exit 1
+# Eight new ones among 150: about a twentieth of the work, and what any run costs.
+"$T/gen" "$T/store" 8 1000 3000 "$T/app" 150 || exit 1
 refresh warm
 echo "bytes read: $full from nothing, $read by the refresh: $((read * 1000 / full)) in 1000"
 check "the refresh reads a small part" [ $((read * 100)) -lt $((full * 15)) ]
-check "it says what it read" grep -q "merge  .*(10 of them read)" "$T/stdout"
+check "it says what it read" grep -q "merge  .*(8 of them read)" "$T/stdout"
 refresh cold
 check "with the bytes of a run from nothing" [ "$(digest warm)" = "$(digest cold)" ]
 
@@ -77,10 +77,10 @@ spoil() {
 	"a file in its place") rm -rf "$T/warm/app/cache"; echo >"$T/warm/app/cache" ;;
 	esac
 }
-n=210
+n=158
 for how in deleted "cut off" overwritten "a file in its place"; do
 	spoil "$how"
-	"$T/gen" "$T/store" 1 1500 4000 "$T/app" $n || exit 1
+	"$T/gen" "$T/store" 1 1000 3000 "$T/app" $n || exit 1
 	n=$((n + 1))
 	refresh warm
 	rm -rf "$T/cold"
