@@ -3,6 +3,7 @@
 
 #include "pgo/core/diag.h"
 #include "pgo/core/json.h"
+#include "pgo/watch.h"
 
 #include <errno.h>
 #include <stdint.h>
@@ -15,9 +16,13 @@
 
 /* ---------------------------------------------------------------- messages */
 
+/* As syslog(3) numbers them. */
+#define PRIORITY_ERROR 3
+static const int priorities[] = {[PGO_LEVEL_WARN] = 4, [PGO_LEVEL_NOTE] = 6, [PGO_LEVEL_DEBUG] = 7};
+
 /* One JSON object a line on stderr: {"level":"warning","message":"..."}. */
-static void put_json(
-	const char *level, const char *domain, const char *command, int code, const char *text)
+static void put_json(int priority, const char *level, const char *domain, const char *command,
+	int code, const char *text)
 {
 	struct pgo_buf out;
 	struct pgo_json j;
@@ -36,7 +41,7 @@ static void put_json(
 	pgo_json_end_object(&j);
 	pgo_json_finish(&j);
 	if (!out.failed)
-		fputs(out.data, stderr);
+		fprintf(stderr, "%s%s", pgo_journal_mark(priority), out.data);
 	pgo_buf_fini(&out);
 }
 
@@ -44,17 +49,17 @@ static void json_sink(void *ctx, enum pgo_level level, const char *domain, const
 {
 	static const char *const names[] = {"warning", "note", "debug"};
 
-	put_json(names[level], domain, ctx, 0, text);
+	put_json(priorities[level], names[level], domain, ctx, 0, text);
 }
 
 static void text_sink(void *ctx, enum pgo_level level, const char *domain, const char *text)
 {
-	const char *command = ctx;
+	const char *command = ctx, *mark = pgo_journal_mark(priorities[level]);
 
 	if (level == PGO_LEVEL_DEBUG)
-		fprintf(stderr, "pgo %s: debug: %s: %s\n", command, domain, text);
+		fprintf(stderr, "%spgo %s: debug: %s: %s\n", mark, command, domain, text);
 	else
-		fprintf(stderr, "pgo %s: %s%s\n", command,
+		fprintf(stderr, "%spgo %s: %s%s\n", mark, command,
 			level == PGO_LEVEL_WARN ? "warning: " : "", text);
 }
 
@@ -79,9 +84,10 @@ int pgo_cmd_fail(
 
 	pgo_progress_end();
 	if (globals->json)
-		put_json("error", NULL, cmd->name, code, err->msg);
+		put_json(PRIORITY_ERROR, "error", NULL, cmd->name, code, err->msg);
 	else
-		fprintf(stderr, "pgo %s: %s\n", cmd->name, err->msg);
+		fprintf(stderr, "%spgo %s: %s\n", pgo_journal_mark(PRIORITY_ERROR), cmd->name,
+			err->msg);
 	return code;
 }
 

@@ -53,6 +53,8 @@
  *	                       what a profile is worth for a program, for `pgo check` and `pgo run`;
  *	                       converted ones looked into; compilers asked
  *	applied_builds         two binaries and a profile: was it applied?
+ *	watch, watch_metrics, watch_impl, metrics
+ *	                       a run seen from outside: numbers, events, marks for the journal
  *	versions               what --version says
  *	man/, completion/      manual pages; bash, zsh, fish
  *
