@@ -269,6 +269,9 @@ ENGINES := merge/engines/pgo-parallel merge/engines/pgo-slurm merge/engines/pgo-
 CMAKE_MODULES := $(sort $(wildcard pgo/modules/cmake/*.cmake))
 MODULES := $(filter-out $(CMAKE_MODULES),$(sort $(wildcard pgo/modules/* pgo/modules/*/*)))
 MODULES := $(filter-out $(patsubst %/,%,$(wildcard pgo/modules/*/)),$(MODULES))
+UNITS := pgo/service/pgo@.service pgo/service/pgo@.timer pgo/service/pgo-failed@.service
+SYSTEMD = $(DESTDIR)$(PREFIX)/lib/systemd/system
+SYSUSERS = $(DESTDIR)$(PREFIX)/lib/sysusers.d
 
 .PHONY: deb tarball check-distros
 deb: ## a Debian package in build/deb/, looked at by lintian
@@ -300,11 +303,19 @@ install: all ## program, man pages, completion; DESTDIR and PREFIX (/usr/local) 
 		$(INSTALL) -d $${f%/*}; echo "$(INSTALL) -m 644 $$m $$f"; $(INSTALL) -m 644 $$m $$f; done
 	$(INSTALL) -d $(SHARE)/cmake/pgo
 	$(INSTALL) -m 644 $(CMAKE_MODULES) $(SHARE)/cmake/pgo
+	$(INSTALL) -d $(SYSTEMD) $(SYSUSERS) $(SHARE)/pgo/service
+	@set -e; for u in $(UNITS); do echo "sed s,@BINDIR@,$(PREFIX)/bin, $$u > $(SYSTEMD)/$${u##*/}"; \
+		sed 's,@BINDIR@,$(PREFIX)/bin,' $$u > $(SYSTEMD)/$${u##*/}; chmod 644 $(SYSTEMD)/$${u##*/}; done
+	$(INSTALL) -m 644 pgo/service/pgo.sysusers $(SYSUSERS)/pgo.conf
+	$(INSTALL) -m 644 pgo/service/README.md pgo/service/pgo.cron pgo/service/cronjob.yaml pgo/service/alerts.yml \
+		$(SHARE)/pgo/service
 
 uninstall: ## removes what install put there
 	rm -f $(BINDIR)/pgo $(INSTALLED_MAN) $(SHARE)/bash-completion/completions/pgo \
 		$(DESTDIR)$(ZSH_FUNCTIONS)/_pgo $(SHARE)/fish/vendor_completions.d/pgo.fish
 	rm -rf $(SHARE)/pgo/engines $(SHARE)/pgo/tutorial $(SHARE)/pgo/schema $(SHARE)/pgo/modules $(SHARE)/cmake/pgo
+	rm -rf $(SHARE)/pgo/service
+	rm -f $(patsubst pgo/service/%,$(SYSTEMD)/%,$(UNITS)) $(SYSUSERS)/pgo.conf
 
 .PHONY: clean help
 clean: ## removes build/ (or B); other build directories stay
