@@ -211,13 +211,28 @@ static int mend_tail(int fd, const char *path, struct pgo_err *err)
 	return rc;
 }
 
-/* One write: a crash leaves all of the line or a part that the next one cuts off; so does a disk
- * that is full. */
+static int write_line(int fd, const struct pgo_buf *line)
+{
+	for (size_t at = 0; at < line->len;) {
+		ssize_t n = write(fd, line->data + at, line->len - at);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0) {
+			errno = n == 0 ? ENOSPC : errno;
+			return -1;
+		}
+		at += (size_t)n;
+	}
+	return fsync(fd);
+}
+
+/* As a rule one write: a crash leaves all of the line or a part that the next one cuts off; so does a
+ * disk that is full. */
 static int append(const struct pgo_state *s, const struct pgo_buf *line, struct pgo_err *err)
 {
 	int fd = open(s->log, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0644);
 	struct stat st;
-	ssize_t n;
 	int rc;
 
 	if (fd < 0)
@@ -225,14 +240,9 @@ static int append(const struct pgo_state *s, const struct pgo_buf *line, struct 
 	rc = mend_tail(fd, s->log, err);
 	if (rc == 0 && fstat(fd, &st) < 0)
 		rc = pgo_err_errno(err, PGO_EIO, "%s cannot be examined", s->log);
-	if (rc == 0) {
-		n = write(fd, line->data, line->len);
-		if (n >= 0 && (size_t)n != line->len)
-			errno = ENOSPC;
-		if (n < 0 || (size_t)n != line->len || fsync(fd) < 0) {
-			rc = pgo_err_errno(err, PGO_EIO, "%s cannot be written", s->log);
-			(void)!ftruncate(fd, st.st_size);
-		}
+	if (rc == 0 && write_line(fd, line) < 0) {
+		rc = pgo_err_errno(err, PGO_EIO, "%s cannot be written", s->log);
+		(void)!ftruncate(fd, st.st_size);
 	}
 	close(fd);
 	if (rc == 0)

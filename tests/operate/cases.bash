@@ -14,13 +14,25 @@ cases_make() {
 	fi
 	SHIM=$T/faultshim.so
 	"${CC:-gcc}" -std=gnu17 -D_GNU_SOURCE -O1 -shared -fPIC -o "$SHIM" tests/operate/faultshim.c || exit 1
-	CASES="cold refresh"
-	# A first run.
-	operate_store "$T/cold/before" 4
-	operate_conf "$T/cold/before/pgo.conf" state out
+	CASES="cold refresh refused"
+	# A first run. What compilers say is left out: they are asked by programs of their own.
+	operate_store "$T/cold/before" 8
+	operate_conf "$T/cold/before/pgo.conf" state out 'gates { acceptance = "off" }'
 	# One with two profiles more.
-	mkdir "$T/refresh"
-	cp -a "$T/cold/before" "$T/refresh/before"
-	(cd "$T/refresh/before" && "$PGO" run -q -c pgo.conf >/dev/null) || exit 1
-	operate_profile "$T/refresh/before/store" 5 && operate_profile "$T/refresh/before/store" 6 || exit 1
+	case_after refresh cold
+	operate_profile "$T/refresh/before/store" 9 && operate_profile "$T/refresh/before/store" 10 || exit 1
+	# The same, where a gate says no.
+	mkdir "$T/refused"
+	cp -a "$T/refresh/before" "$T/refused/before"
+	sed -i 's/acceptance = "off"/& hosts = "60\/50"/' "$T/refused/before/pgo.conf"
+}
+
+# case_after NEW OLD: NEW begins where a run of OLD ends.
+case_after() {
+	mkdir "$T/$1"
+	cp -a "$T/$2/before" "$T/$1/before"
+	(cd "$T/$1/before" && "$PGO" run -q -c pgo.conf >"$T/log" 2>&1) || {
+		cat "$T/log"
+		exit 1
+	}
 }

@@ -6,7 +6,7 @@ set -u
 . tests/operate/lib.bash
 operate_begin
 PAIRS=${PAIRS:-60}
-operate_store "$T" 6
+operate_store "$T" 8
 operate_conf "$T/alone.conf" alone alone
 operate_conf "$T/both.conf" both both
 

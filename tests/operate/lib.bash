@@ -4,7 +4,7 @@
 #
 #	. tests/operate/lib.bash; operate_begin       T, PGO; skips under sanitizers if asked: operate_begin plain
 #	operate_store DIRECTORY PROFILES               a store of recordings of the fixture's program, and DIRECTORY/app
-#	operate_conf FILE STATE OUTPUTS                a configuration over $T/store
+#	operate_conf FILE STATE OUTPUTS [WORDS]        a configuration over the store beside it
 #	expect NAME COMMAND...; operate_end
 #
 # A script that needs something of its own at its end defines operate_stop.
@@ -76,12 +76,12 @@ operate_end() {
 	[ "$bad" = 0 ] && [ "$good" -gt 0 ]
 }
 
-# operate_profile STORE N: one more recording, of host N % 3 on a day that N says.
+# operate_profile STORE N: one more recording, of host N % 12 on a day that N says.
 operate_profile() {
 	local day
 	day=$(printf '%02d' $((10 + $2 % 10)))
-	"$B/emu/mkperf" -o "$T/one.perf" --host "web-$(($2 % 3))" --aslr "$2" --max-samples 300 "$FIX/app.ring" &&
-		"$PGO" import -q "$T/one.perf" --host "web-$(($2 % 3))" --service app --time "2026-11-${day}T10:00:00Z" \
+	"$B/emu/mkperf" -o "$T/one.perf" --host "web-$(($2 % 12))" --aslr "$2" --max-samples 300 "$FIX/app.ring" &&
+		"$PGO" import -q "$T/one.perf" --host "web-$(($2 % 12))" --service app --time "2026-11-${day}T10:00:00Z" \
 			--binary "$FIX/app" -o "$1" >/dev/null
 }
 
@@ -99,7 +99,7 @@ operate_store() {
 	done
 }
 
-# operate_conf FILE STATE PREFIX: everything relative to the directory of FILE.
+# operate_conf FILE STATE PREFIX [WORDS]: everything relative to the directory of FILE.
 operate_conf() {
 	cat >"$1" <<-C
 		state = "$2"
@@ -111,6 +111,7 @@ operate_conf() {
 			gcc_release = 12
 			clang = "$3.prof"
 			bolt = "$3.fdata"
+			${4-}
 		}
 	C
 }

@@ -134,7 +134,9 @@ class Load:
         return {name: int(self.common[name] * self.own[kind][name]) for name in names}
 
     def drift(self):
-        for name in self.rng.sample(sorted(self.common), 3):
+        # Of those that take long, or nobody would see it.
+        long = sorted(self.common, key=lambda name: (-self.common[name], name))[:6]
+        for name in self.rng.sample(long, 3):
             now = self.common[name]
             self.common[name] = now * 2 if now == 2 or now < 64 and self.rng.random() < 0.5 else now // 2
 
