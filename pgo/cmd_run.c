@@ -5,14 +5,16 @@
 #include "pgo/core/alloc.h"
 #include "pgo/core/json.h"
 #include "pgo/pipeline.h"
+#include "pgo/watch.h"
 
 #include <stdio.h>
 #include <string.h>
 
 struct run_values {
-	const char *config, *require;
+	const char *config, *require, *metrics, *events;
 	bool dry_run, force;
 	int64_t wait_ns;
+	struct pgo_watch *watch;
 };
 
 #define AT(field) offsetof(struct run_values, field)
@@ -25,6 +27,10 @@ static const struct pgo_opt opts[] = {
 		PGO_OPT_STR, AT(require)},
 	{"wait", 0, "DURATION", "wait for another run on the target to end (default 0)",
 		PGO_OPT_DURATION, AT(wait_ns)},
+	{"metrics", 0, "FILE.prom", "write numbers for Prometheus' textfile collector", PGO_OPT_STR,
+		AT(metrics)},
+	{"events", 0, "FILE", "append what happens as lines of JSON (- = standard output)",
+		PGO_OPT_STR, AT(events)},
 	PGO_OPT_END,
 };
 
@@ -112,18 +118,23 @@ static int run_target(const struct pgo_conf *c, const struct pgo_target *t,
 	const struct run_values *o, const struct pgo_opt_globals *g, struct pgo_buf *out,
 	struct pgo_json *json)
 {
-	const struct pgo_run_options options = {.force = o->force, .wait_ns = o->wait_ns};
+	const struct pgo_run_options options = {
+		.force = o->force, .wait_ns = o->wait_ns, .watch = o->watch};
 	struct pgo_err err = PGO_ERR_INIT;
 	struct pgo_run_report r;
+	const char *failed = NULL;
 	int code;
 
+	pgo_watch_begin(o->watch, t->name);
 	/* One target that fails does not keep the others from their profiles. */
 	if (pgo_pipeline_run(c, t, &options, &r, &err) < 0) {
 		pgo_err_prefix(&err, "target '%s'", t->name);
 		pgo_cmd_fail(&pgo_cmd_run, g, &err);
+		failed = err.msg;
 	}
 	code = required(o->require != NULL ? o->require : t->require, &r);
 	report(t, &r, code, out, json);
+	pgo_watch_end(o->watch, code, failed);
 	pgo_run_report_fini(&r);
 	return code;
 }
@@ -155,9 +166,30 @@ static int run_all(const struct pgo_conf *c, char **names, int n, const struct r
 		pgo_json_end_array(&json);
 		pgo_json_finish(&json);
 	}
+	/* Events on standard output take the place of the report. */
+	if (o->watch != NULL && o->events != NULL && strcmp(o->events, "-") == 0)
+		pgo_buf_clear(&out);
 	printed = pgo_cmd_print(&pgo_cmd_run, g, out.data != NULL ? out.data : "", out.len);
 	pgo_buf_fini(&out);
 	return printed != PGO_EXIT_OK || o->dry_run ? printed : code;
+}
+
+/* The command line's files, or the configuration's; without any nobody watches. */
+static int open_watch(const struct pgo_conf *c, struct run_values *o,
+	const struct pgo_opt_globals *g, struct pgo_err *err)
+{
+	if (o->metrics == NULL && c->metrics[0] != '\0')
+		o->metrics = c->metrics;
+	if (o->events == NULL && c->events[0] != '\0')
+		o->events = c->events;
+	if (o->dry_run || (o->metrics == NULL && o->events == NULL))
+		return 0;
+	if (o->events != NULL && strcmp(o->events, "-") == 0 && g->json)
+		return pgo_err_set(err, PGO_EUSAGE,
+			"--json and events on standard output would mix there; name a file for "
+			"the events");
+	o->watch = pgo_watch_open(c, o->metrics, o->events, err);
+	return o->watch != NULL ? 0 : err->code;
 }
 
 static int run(int argc, char **argv)
@@ -177,10 +209,12 @@ static int run(int argc, char **argv)
 	}
 	if (pgo_conf_load(o.config, &conf, &err) < 0)
 		return pgo_cmd_fail(&pgo_cmd_run, &g, &err);
-	if (check_names(&conf, argv + first, argc - first, &err) < 0)
+	if (check_names(&conf, argv + first, argc - first, &err) < 0 ||
+		open_watch(&conf, &o, &g, &err) < 0)
 		code = pgo_cmd_fail(&pgo_cmd_run, &g, &err);
 	else
 		code = run_all(&conf, argv + first, argc - first, &o, &g);
+	pgo_watch_close(o.watch);
 	pgo_conf_fini(&conf);
 	return code;
 }

@@ -299,8 +299,12 @@ static int read_all(cfg_t *cfg, struct pgo_conf *c, struct pgo_err *err)
 	if (dir == NULL)
 		return pgo_err_nomem(err);
 	c->state = rebase(dir, cfg_getstr(cfg, "state"));
+	c->metrics = rebase(dir, cfg_getstr(cfg, "metrics"));
+	c->events = strcmp(cfg_getstr(cfg, "events"), "-") == 0
+			    ? pgo_strdup("-")
+			    : rebase(dir, cfg_getstr(cfg, "events"));
 	c->targets = pgo_calloc(n, sizeof *c->targets);
-	if (c->state == NULL || c->targets == NULL)
+	if (c->state == NULL || c->metrics == NULL || c->events == NULL || c->targets == NULL)
 		rc = pgo_err_nomem(err);
 	else if (n == 0)
 		rc = pgo_err_set(err, PGO_EUSAGE,
@@ -398,6 +402,8 @@ int pgo_conf_load(const char *path, struct pgo_conf *ret, struct pgo_err *err)
 	};
 	cfg_opt_t opts[] = {
 		CFG_STR("state", "pgo-state", CFGF_NONE),
+		CFG_STR("metrics", "", CFGF_NONE),
+		CFG_STR("events", "", CFGF_NONE),
 		CFG_SEC("target", target_opts, CFGF_MULTI | CFGF_TITLE | CFGF_NO_TITLE_DUPES),
 		CFG_END(),
 	};
@@ -480,5 +486,7 @@ void pgo_conf_fini(struct pgo_conf *c)
 	pgo_free(c->path);
 	pgo_free(c->dir);
 	pgo_free(c->state);
+	pgo_free(c->metrics);
+	pgo_free(c->events);
 	memset(c, 0, sizeof *c);
 }

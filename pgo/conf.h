@@ -73,9 +73,10 @@ struct pgo_target {
 };
 
 struct pgo_conf {
-	char *path;  /* of the file */
-	char *dir;   /* the file's directory, "." for here */
-	char *state; /* directory */
+	char *path;             /* of the file */
+	char *dir;              /* the file's directory, "." for here */
+	char *state;            /* directory */
+	char *metrics, *events; /* files, as of --metrics and --events; "" = none */
 	struct pgo_target *targets;
 	size_t n_targets;
 };

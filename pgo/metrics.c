@@ -28,7 +28,7 @@ static const struct {
 	[PGO_METRIC_HOSTS] = {"pgo_hosts", "Hosts in the published profile."},
 	[PGO_METRIC_EFFECTIVE_HOSTS] = {"pgo_effective_hosts",
 		"Hosts of equal weight that the published profile is worth."},
-	[PGO_METRIC_DAYS] = {"pgo_days", "Days in the published profile."},
+	[PGO_METRIC_DAYS] = {"pgo_dates", "Different days in the published profile."},
 	[PGO_METRIC_LARGEST_HOST] = {"pgo_largest_host_ratio",
 		"Share of the heaviest host in the published profile."},
 	[PGO_METRIC_MAPPED] = {"pgo_mapped_ratio", "Share of the program's samples that belong to "

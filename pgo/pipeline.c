@@ -6,6 +6,7 @@
 #include "pgo/core/diag.h"
 #include "pgo/core/opt.h"
 #include "pgo/pipeline_impl.h"
+#include "pgo/watch.h"
 
 #include <string.h>
 
@@ -126,19 +127,29 @@ static int refuse_outliers(struct pgo_pipeline *p, struct pgo_err *err)
 
 static int build(struct pgo_pipeline *p, struct pgo_err *err)
 {
-	int rc = pgo_pipeline_merge(p, err);
+	struct pgo_watch *watch = p->options->watch;
+	int rc;
 
+	pgo_watch_stage(watch, "merge");
+	rc = pgo_pipeline_merge(p, err);
 	if (rc == PGO_EGATE)
 		return refuse_outliers(p, err);
 	if (rc == PGO_EEMPTY)
 		return pgo_pipeline_without(p, err->msg, err);
-	if (rc == 0)
+	if (rc == 0) {
+		pgo_watch_stage(watch, "convert");
 		rc = pgo_pipeline_convert(p, err);
+	}
 	if (p->is_merged && !p->is_converted && is_unfit(rc))
 		return refuse_unfit(p, err);
-	if (rc == 0)
-		rc = pgo_pipeline_judge(p, err);
-	return rc == 0 ? pgo_pipeline_decide(p, err) : rc;
+	if (rc < 0)
+		return rc;
+	pgo_watch_stage(watch, "check");
+	rc = pgo_pipeline_judge(p, err);
+	if (rc < 0)
+		return rc;
+	pgo_watch_stage(watch, "publish");
+	return pgo_pipeline_decide(p, err);
 }
 
 static int run_stages(struct pgo_pipeline *p, struct pgo_err *err)
@@ -149,8 +160,12 @@ static int run_stages(struct pgo_pipeline *p, struct pgo_err *err)
 		rc = window(p, err);
 	if (rc == 0)
 		rc = open_state(p, err);
-	if (rc == 0)
+	if (rc == 0) {
+		pgo_watch_stage(p->options->watch, "fetch");
 		rc = pgo_pipeline_fetch(p, err);
+		pgo_watch_fetched(p->options->watch, p->fetch.listed, p->fetch.fetched,
+			p->fetch.fetched_bytes);
+	}
 	if (rc == PGO_EEMPTY)
 		return pgo_pipeline_without(p, err->msg, err);
 	if (rc == 0)

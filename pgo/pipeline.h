@@ -32,9 +32,12 @@
 
 #include <stdbool.h>
 
+struct pgo_watch;
+
 struct pgo_run_options {
-	bool force;      /* all stages, whatever was decided before */
-	int64_t wait_ns; /* for another run on the target to end */
+	bool force;              /* all stages, whatever was decided before */
+	int64_t wait_ns;         /* for another run on the target to end */
+	struct pgo_watch *watch; /* pgo/watch.h; NULL = nobody looks */
 };
 
 struct pgo_run_report {

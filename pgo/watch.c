@@ -80,7 +80,7 @@ static void event_begin(
 	pgo_json_kv_str(j, "target", r->target);
 }
 
-/* The first failure is said, and the last that is tried: half a line is enough. */
+/* After the first failure, which is said, nothing more is tried. */
 static void event_end(struct pgo_watch *w, struct pgo_buf *b, struct pgo_json *j)
 {
 	const char *at;
@@ -150,13 +150,24 @@ static void tell_gates(struct pgo_watch *w, const struct pgo_watch_run *r, const
 	pgo_gates_fini(&gates);
 }
 
+/* Was there a new candidate, which gates looked at? */
+static bool was_judged(const char *decision)
+{
+	static const char *const judged[] = {"published", "suppressed", "held", "quarantined"};
+
+	for (size_t i = 0; i < sizeof judged / sizeof *judged; i++)
+		if (strcmp(decision, judged[i]) == 0)
+			return true;
+	return false;
+}
+
 static void tell_decision(
 	struct pgo_watch *w, const struct pgo_watch_run *r, const struct pgo_state_event *e)
 {
 	struct pgo_json j;
 	struct pgo_buf b;
 
-	if (e->id[0] != '\0')
+	if (was_judged(e->decision))
 		tell_gates(w, r, e->id);
 	event_begin(&b, &j, r, "decision");
 	pgo_json_kv_str(&j, "decision", e->decision);

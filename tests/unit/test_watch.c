@@ -49,7 +49,7 @@ static void labels_are_escaped_and_values_may_be_no_numbers(void **state)
 	pgo_buf_init(&text, 1 << 16);
 	pgo_metrics_text(&m, &text);
 	assert_has(text.data, "\npgo_gate_value{target=\"a\\\"b\\\\c\\nd\",gate=\"x\"} NaN\n");
-	assert_has(text.data, "\npgo_days -Inf\n");
+	assert_has(text.data, "\npgo_dates -Inf\n");
 	pgo_buf_fini(&text);
 	pgo_metrics_fini(&m);
 }
