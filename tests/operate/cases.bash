@@ -14,6 +14,7 @@ cases_make() {
 	fi
 	SHIM=$T/faultshim.so
 	"${CC:-gcc}" -std=gnu17 -D_GNU_SOURCE -O1 -shared -fPIC -o "$SHIM" tests/operate/faultshim.c || exit 1
+	# shellcheck disable=SC2034 # for the scripts
 	CASES="cold refresh refused"
 	# A first run. What compilers say is left out: they are asked by programs of their own.
 	operate_store "$T/cold/before" 8
