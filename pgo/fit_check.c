@@ -221,6 +221,17 @@ static int check_size(struct pgo_fit *k, struct pgo_err *err)
 
 /* ---- consumers */
 
+/* Nobody starts compilers for a gate that is switched off. */
+static bool is_off(const struct pgo_gate_limits *l, const char *name)
+{
+	bool off = false;
+
+	for (size_t i = 0; l != NULL && i < l->n; i++)
+		if (strcmp(l->of[i].name, name) == 0)
+			off = l->of[i].off;
+	return off;
+}
+
 static int check_acceptance(struct pgo_fit *k, struct pgo_err *err)
 {
 	const struct pgo_fit_inputs *in = k->in;
@@ -232,7 +243,7 @@ static int check_acceptance(struct pgo_fit *k, struct pgo_err *err)
 	struct pgo_accepted a;
 	int rc = 0;
 
-	if (in->no_acceptance)
+	if (in->no_acceptance || is_off(in->limits, "acceptance"))
 		return pgo_gates_skip(k->gates, "acceptance", err, "it is switched off");
 	pgo_accepted_init(&a);
 	for (size_t i = 0; i < in->n_files && rc == 0; i++)

@@ -247,6 +247,19 @@ int pgo_state_write_format(struct pgo_state *s, struct pgo_err *err)
 	return rc;
 }
 
+/* Temporary files of what is kept between runs. */
+static int sweep_cache(const struct pgo_state *s, struct pgo_err *err)
+{
+	char *sums = pgo_asprintf("%s/sums", s->cache);
+
+	if (sums == NULL)
+		return pgo_err_nomem(err);
+	pgo_file_sweep(s->cache, NULL);
+	pgo_file_sweep(sums, NULL);
+	pgo_free(sums);
+	return 0;
+}
+
 /* What killed runs left: only who holds the lock may have any of these. */
 static int clear_debris(const struct pgo_state *s, struct pgo_err *err)
 {
@@ -279,6 +292,8 @@ int pgo_state_lock(struct pgo_state *s, int64_t wait_ns, struct pgo_err *err)
 		rc = take(s, wait_ns, err);
 	if (rc == 0)
 		rc = clear_debris(s, err);
+	if (rc == 0)
+		rc = sweep_cache(s, err);
 	if (rc == 0)
 		rc = pgo_mkdirs(s->published, err);
 	if (rc == 0)
