@@ -37,6 +37,8 @@ static void drop_rows(struct pgo_attrib *a)
 	pgo_free(a->rows);
 	a->rows = NULL;
 	a->n_rows = a->rows_room = 0;
+	for (size_t i = 0; i < a->n_frames; i++)
+		a->frames[i].row_rep = UINT32_MAX;
 	pgo_map_fini(&a->row_map);
 	pgo_map_init(&a->row_map);
 }
@@ -58,8 +60,10 @@ void pgo_attrib_fini(struct pgo_attrib *a)
 uint32_t pgo_attrib_frame(
 	struct pgo_attrib *a, uint64_t addr, uint32_t name, uint32_t up, uint32_t kind)
 {
-	struct pgo_attrib_frame f = {
-		.key = {addr, name, up, kind, 0}, .named = UINT32_MAX, .own = UINT32_MAX};
+	struct pgo_attrib_frame f = {.key = {addr, name, up, kind, 0},
+		.named = UINT32_MAX,
+		.own = UINT32_MAX,
+		.row_rep = UINT32_MAX};
 	uint32_t i =
 		pgo_map_find_key(&a->frame_map, a->frames, sizeof *a->frames, &f.key, sizeof f.key);
 	struct pgo_attrib_frame *slot;
@@ -182,6 +186,8 @@ static int rebuild_rows(struct pgo_attrib *a, const uint32_t *new_of)
 
 	a->rows = NULL;
 	a->n_rows = a->rows_room = 0;
+	for (size_t i = 0; i < a->n_frames; i++)
+		a->frames[i].row_rep = UINT32_MAX;
 	pgo_map_fini(&a->row_map);
 	pgo_map_init(&a->row_map);
 	for (size_t i = 0; i < n && rc == 0; i++) {

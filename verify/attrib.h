@@ -73,9 +73,10 @@ struct pgo_attrib_frame {
 		uint32_t kind; /* enum pgo_frame_kind or pgo_item_place */
 		uint32_t zero; /* no padding in a key */
 	} key;
-	uint32_t named; /* an address: the frame that it means, UINT32_MAX until known */
-	uint32_t own;   /* an address: what the profile calls it, UINT32_MAX if nothing */
-	int64_t value;  /* self cost, all replicates together but those of a control arm */
+	uint32_t named;        /* an address: the frame that it means, UINT32_MAX until known */
+	uint32_t own;          /* an address: what the profile calls it, UINT32_MAX if nothing */
+	uint32_t row_rep, row; /* the row it was added to last; while there are these rows */
+	int64_t value;         /* self cost, all replicates together but those of a control arm */
 	uint64_t samples;
 };
 

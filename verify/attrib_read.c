@@ -64,7 +64,8 @@ static int check_unit(struct pgo_attrib *a, const struct pgo_profile *p, uint32_
 #define NOT_YET UINT32_MAX
 
 /* Stacks come again and again, for every host at least: where each is in the tree. */
-#define KNOWN_STACKS ((size_t)1 << 15)
+#define KNOWN_STACKS ((size_t)1 << 16)
+#define KNOWN_WAYS 4 /* places where one may be */
 struct known_stack {
 	uint64_t hash;
 	uint32_t n, leaf, node;
@@ -295,18 +296,32 @@ static uint32_t stack_frame(void *ctx, uint32_t i)
 	return i == 0 ? frame_of(w->r, w->s->loc[0]) : caller_of(w->r, w->s->loc[i]);
 }
 
+/* Where the stack is, or may be put: in place of another one if need be. */
+static struct known_stack *find_known(
+	const struct reading *r, uint64_t hash, const struct pgo_sample *s)
+{
+	struct known_stack *at = &r->known[hash % (KNOWN_STACKS / KNOWN_WAYS) * KNOWN_WAYS];
+
+	for (int i = 0; i < KNOWN_WAYS; i++)
+		if (at[i].n == 0 ||
+			(at[i].hash == hash && at[i].n == s->n_loc && at[i].leaf == s->loc[0]))
+			return &at[i];
+	return &at[hash >> 60 & (KNOWN_WAYS - 1)];
+}
+
 static int take_stack(struct reading *r, const struct pgo_sample *s, int64_t v)
 {
 	struct pgo_stacks *stacks = &r->a->stacks;
 	struct stack_walk walk = {r, s};
 	uint64_t hash = pgo_hash(s->loc, s->n_loc * sizeof *s->loc);
-	struct known_stack *known = &r->known[hash % KNOWN_STACKS];
+	struct known_stack *known;
 	int64_t *sum;
 
 	if (r->known_cuts != stacks->cuts) {
 		memset(r->known, 0, KNOWN_STACKS * sizeof *r->known);
 		r->known_cuts = stacks->cuts;
 	}
+	known = find_known(r, hash, s);
 	if (known->hash != hash || known->n != s->n_loc || known->leaf != s->loc[0]) {
 		*known = (struct known_stack){hash, s->n_loc, s->loc[0], 0, false};
 		known->node = pgo_stacks_node(stacks, s->n_loc, stack_frame, &walk, &known->cut);

@@ -126,14 +126,6 @@ static int by_rep(const void *pa, const void *pb, void *ctx)
 	return d != 0 ? d : by_number((int64_t)a->samples, (int64_t)b->samples);
 }
 
-static int by_place_of_row(const void *pa, const void *pb)
-{
-	const struct pgo_cost *a = pa, *b = pb;
-
-	return a->item != b->item ? (a->item < b->item ? -1 : 1)
-				  : (a->rep > b->rep) - (a->rep < b->rep);
-}
-
 /* Indices 0..n-1 sorted by `cmp`, and new_of[old] = new, one number for elements that are the same
  * if `join`. NULL: out of memory. */
 static uint32_t *order_of(struct pgo_costs *c, size_t n,
@@ -237,11 +229,40 @@ static void sum_reps(struct pgo_costs *c)
 		c->reps[i].total = c->reps[i].rebuilt + c->reps[i].elsewhere + c->reps[i].unnamed;
 }
 
+/* Rows by one of their two indices, those that are equal in the order they were in: there are many
+ * rows, and few items and replicates. */
+static int sort_rows(struct pgo_costs *c, struct pgo_cost **spare, bool items)
+{
+	size_t n = items ? c->n_items : c->n_reps;
+	size_t *at = pgo_calloc(n + 1, sizeof *at);
+	struct pgo_cost *from = c->rows, *to = *spare;
+
+	if (at == NULL)
+		return -1;
+	for (size_t i = 0; i < c->n_rows; i++)
+		at[(items ? from[i].item : from[i].rep) + 1]++;
+	for (size_t i = 1; i <= n; i++)
+		at[i] += at[i - 1];
+	for (size_t i = 0; i < c->n_rows; i++)
+		to[at[items ? from[i].item : from[i].rep]++] = from[i];
+	pgo_free(at);
+	c->rows = to;
+	*spare = from;
+	return 0;
+}
+
 static int join_rows(struct pgo_costs *c, struct pgo_err *err)
 {
+	struct pgo_cost *spare = pgo_malloc((c->n_rows + 1) * sizeof *spare);
+	int rc = spare == NULL ? -1 : sort_rows(c, &spare, false);
 	size_t n = 0;
 
-	qsort(c->rows, c->n_rows, sizeof *c->rows, by_place_of_row);
+	if (rc == 0)
+		rc = sort_rows(c, &spare, true);
+	pgo_free(spare);
+	if (rc < 0)
+		return pgo_err_nomem(err);
+	c->rows_room = c->n_rows + 1;
 	for (size_t i = 0; i < c->n_rows; i++) {
 		struct pgo_cost *last = n > 0 ? &c->rows[n - 1] : NULL;
 
