@@ -3,6 +3,7 @@
 
 #include "pgo/applied_builds.h"
 #include "pgo/core/diag.h"
+#include "pgo/core/parallel.h"
 #include "pgo/operands.h"
 #include "pgo/verdict_outputs.h"
 #include "verify/attrib.h"
@@ -261,6 +262,39 @@ static int fill_options(
 	return o->design != NULL ? pgo_design_parse(o->design, &ret->design, err) : 0;
 }
 
+/* Each side and its control arm have nothing in common: they are read at the same time. */
+enum { ARM_BEFORE, ARM_AFTER, ARM_CONTROL_AFTER, ARM_CONTROL_BEFORE, N_ARMS };
+
+struct arms {
+	const struct verify_values *o;
+	const struct pgo_verify_options *vo;
+	struct pgo_verify *v;
+	char **argv;
+	int argc, first, dashdash;
+};
+
+static int add_arm(void *ctx, size_t arm, unsigned thread, struct pgo_err *err)
+{
+	const struct arms *a = ctx;
+	struct adding to = {.v = a->v,
+		.after = arm == ARM_AFTER || arm == ARM_CONTROL_AFTER,
+		.control = arm == ARM_CONTROL_AFTER || arm == ARM_CONTROL_BEFORE};
+
+	(void)thread;
+	switch (arm) {
+	case ARM_BEFORE:
+		return add_side(&to, &a->o->before, a->argv + a->first, a->dashdash - a->first,
+			a->vo->before_binary, err);
+	case ARM_AFTER:
+		return add_side(&to, &a->o->after, a->argv + a->dashdash, a->argc - a->dashdash,
+			a->vo->after_binary, err);
+	case ARM_CONTROL_AFTER:
+		return add_side(&to, &a->o->control_after, NULL, 0, a->vo->before_binary, err);
+	default:
+		return add_side(&to, &a->o->control_before, NULL, 0, a->vo->before_binary, err);
+	}
+}
+
 static int compare(const struct verify_values *o, char **argv, int argc, int first, int dashdash,
 	struct pgo_verify **ret, struct pgo_err *err)
 {
@@ -273,17 +307,8 @@ static int compare(const struct verify_values *o, char **argv, int argc, int fir
 	to.v = *ret = pgo_verify_new(&vo, err);
 	if (to.v == NULL)
 		return (int)err->code;
-	rc = add_side(&to, &o->before, argv + first, dashdash - first, vo.before_binary, err);
-	to.after = true;
-	if (rc == 0)
-		rc = add_side(
-			&to, &o->after, argv + dashdash, argc - dashdash, vo.after_binary, err);
-	to.control = true;
-	if (rc == 0 && o->control_after.n > 0)
-		rc = add_side(&to, &o->control_after, NULL, 0, vo.before_binary, err);
-	to.after = false;
-	if (rc == 0 && o->control_before.n > 0)
-		rc = add_side(&to, &o->control_before, NULL, 0, vo.before_binary, err);
+	rc = pgo_parallel(N_ARMS, pgo_threads(), add_arm,
+		&(struct arms){o, &vo, to.v, argv, argc, first, dashdash}, err);
 	if (rc == 0)
 		rc = pgo_verify_finish(to.v, err);
 	if (rc == 0)

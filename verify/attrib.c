@@ -222,9 +222,9 @@ static void move_masses(struct pgo_attrib *a)
 int pgo_attrib_settle(struct pgo_attrib *a, bool between, struct pgo_err *err)
 {
 	uint32_t *new_of = NULL;
-	int rc = pgo_attrib_name_frames(a, err);
+	int rc = a->settled ? 0 : pgo_attrib_name_frames(a, err);
 
-	if (rc < 0)
+	if (rc < 0 || a->settled)
 		return rc;
 	move_masses(a);
 	rc = rebuild_rows(a, NULL);
@@ -236,6 +236,7 @@ int pgo_attrib_settle(struct pgo_attrib *a, bool between, struct pgo_err *err)
 			rc = rebuild_rows(a, new_of);
 		pgo_free(new_of);
 	}
+	a->settled = between && rc == 0;
 	if (a->settle_at < 2 * a->n_rows)
 		a->settle_at = 2 * a->n_rows;
 	return rc < 0 ? pgo_err_nomem(err) : 0;

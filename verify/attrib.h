@@ -104,7 +104,7 @@ struct pgo_attrib {
 	int64_t counted;          /* cost of it */
 	int64_t stackless;        /* cost of its samples that have no location at all */
 	size_t settle_at;         /* rows */
-	bool coarse, no_lines;
+	bool coarse, no_lines, settled;
 	struct pgo_attrib_account account;
 };
 

@@ -492,6 +492,7 @@ int pgo_attrib_add(struct pgo_attrib *a, struct pgo_reader *in,
 	struct reading r = {.a = a, .p = in->head};
 	int rc;
 
+	a->settled = false;
 	r.column = cost_column(r.p, a->o.sample_type);
 	rc = check_unit(a, r.p, r.column, in->name, err);
 	if (rc < 0)

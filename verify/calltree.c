@@ -208,7 +208,6 @@ static void sum_up(struct pgo_calltree *t)
 		t->nodes[i].before = t->nodes[i].self_before;
 		t->nodes[i].after = t->nodes[i].self_after;
 		t->nodes[i].below = 0;
-		t->nodes[i].depth = i == 0 ? 0 : t->nodes[t->nodes[i].parent].depth + 1;
 	}
 	for (size_t i = t->n_nodes; i-- > 1;) {
 		struct pgo_calltree_node *up = &t->nodes[t->nodes[i].parent];
@@ -452,7 +451,7 @@ void pgo_calltree_json(const struct pgo_calltree *t, struct pgo_json *j)
 		const struct pgo_calltree_node *n = &t->nodes[i];
 
 		pgo_json_array(j);
-		pgo_json_u64(j, n->depth);
+		pgo_json_i64(j, n->parent == UINT32_MAX ? -1 : (int64_t)n->parent);
 		pgo_json_u64(j, n->name);
 		pgo_json_double(j, n->before);
 		pgo_json_double(j, n->after);

@@ -22,7 +22,6 @@
 struct pgo_calltree_node {
 	uint32_t parent; /* index; UINT32_MAX: the root */
 	uint32_t name;   /* string of `strs` */
-	uint32_t depth;  /* 0: the root */
 	uint32_t below;  /* nodes in the subtree, without itself: the next sibling is behind them */
 	double before, after;           /* with all that is below */
 	double self_before, self_after; /* of the function itself */
@@ -49,8 +48,9 @@ void pgo_calltree_free(struct pgo_calltree *t);
 /* Leaves the `most` dearest nodes at most (by the dearer side), and as many "(other)" at most. */
 int pgo_calltree_prune(struct pgo_calltree *t, size_t most, struct pgo_err *err) PGO_MUST_CHECK;
 /*
- * {"called":bool,"pruned":N,"names":[...],"nodes":[[depth,name,before,after],...]}: nodes in the order
- * of the tree, `name` an index into names; before and after with all below.
+ * {"called":bool,"pruned":N,"names":[...],"nodes":[[parent,name,before,after],...]}: nodes in the order
+ * of the tree, `parent` a node's place there (-1: the root), `name` an index into names; before and
+ * after with all below.
  */
 void pgo_calltree_json(const struct pgo_calltree *t, struct pgo_json *j);
 

@@ -347,11 +347,13 @@ void pgo_layout_text(const struct pgo_layout_facts *before, const struct pgo_lay
 
 static void cover_json(struct pgo_json *j, const char *key, const uint64_t *n)
 {
+	static const char *const shares[PGO_LAYOUT_COVERS] = {"50", "90", "99", "99.9"};
+
 	pgo_json_key(j, key);
-	pgo_json_array(j);
+	pgo_json_object(j);
 	for (int i = 0; i < PGO_LAYOUT_COVERS; i++)
-		pgo_json_u64(j, n[i]);
-	pgo_json_end_array(j);
+		pgo_json_kv_u64(j, shares[i], n[i]);
+	pgo_json_end_object(j);
 }
 
 static void side_json(struct pgo_json *j, const char *key, const struct pgo_layout_facts *f)
@@ -383,11 +385,6 @@ void pgo_layout_json(const struct pgo_layout_facts *before, const struct pgo_lay
 	struct pgo_json *j)
 {
 	pgo_json_object(j);
-	pgo_json_key(j, "cover");
-	pgo_json_array(j);
-	for (int i = 0; i < PGO_LAYOUT_COVERS; i++)
-		pgo_json_double(j, pgo_layout_cover[i]);
-	pgo_json_end_array(j);
 	side_json(j, "before", before);
 	side_json(j, "after", after);
 	pgo_json_end_object(j);

@@ -64,8 +64,8 @@ int pgo_layout_add(struct pgo_layout *l, const struct pgo_lbr_columns *c,
 int pgo_layout_finish(struct pgo_layout *l, const struct pgo_elf *elf, struct pgo_layout_facts *ret,
 	struct pgo_err *err) PGO_MUST_CHECK;
 
-/* Both sides: a few lines of text; one object {"before":{...},"after":{...}} with a key `why` instead
- * of figures where there are none. */
+/* Both sides: a few lines of text; one object {"before":{...},"after":{...}}, each with the
+ * figures, "lines":{"50":N,"90":N,...} for the covers, or with `why` where there are none. */
 void pgo_layout_text(const struct pgo_layout_facts *before, const struct pgo_layout_facts *after,
 	struct pgo_buf *out);
 void pgo_layout_json(const struct pgo_layout_facts *before, const struct pgo_layout_facts *after,

@@ -6,6 +6,7 @@
 #include "verify/calltree.h"
 #include "verify/escape.h"
 #include "verify/gates.h"
+#include "verify/layout.h"
 #include "verify/views.h"
 
 #include <math.h>
@@ -91,6 +92,10 @@ void pgo_verdict_text(const struct pgo_verdict *v, size_t most, struct pgo_buf *
 		finding(&v->findings[i], out);
 	if (n < v->n_findings)
 		pgo_buf_printf(out, "... and %zu more (--top N)\n", v->n_findings - n);
+	if (v->layout_before != NULL && v->layout_after != NULL) {
+		pgo_buf_putc(out, '\n');
+		pgo_layout_text(v->layout_before, v->layout_after, out);
+	}
 }
 
 static void side_json(struct pgo_json *j, const char *key, const struct pgo_verdict_side *s)
@@ -359,6 +364,10 @@ void pgo_verdict_json(const struct pgo_verdict *v, struct pgo_json *j)
 		pgo_json_null(j);
 	fail_if_json(j, v);
 	pgo_json_kv_bool(j, "failed", pgo_verdict_failed(v));
+	if (v->layout_before != NULL && v->layout_after != NULL) {
+		pgo_json_key(j, "layout");
+		pgo_layout_json(v->layout_before, v->layout_after, j);
+	}
 	calltree_json(v, j);
 	pgo_json_end_object(j);
 	pgo_json_finish(j);

@@ -73,6 +73,8 @@ void pgo_verdict_fini(struct pgo_verdict *v)
 		pgo_gates_fini(v->gates);
 	pgo_free(v->gates);
 	pgo_calltree_free(v->calltree);
+	pgo_free(v->layout_before);
+	pgo_free(v->layout_after);
 	free_strings(v->design.notes, v->design.n_notes);
 	pgo_free(v->findings);
 	pgo_free(v->fail_if);

@@ -4,12 +4,14 @@
 #include "verify/applied.h"
 
 #include "pgo/core/opt.h"
+#include "pgo/core/parallel.h"
 #include "pgo/core/vec.h"
 #include "verify/attrib.h"
 #include "verify/calltree.h"
 #include "verify/compare.h"
 #include "verify/gates.h"
 #include "verify/groups.h"
+#include "verify/layout.h"
 #include "verify/total.h"
 #include "verify/work.h"
 
@@ -238,9 +240,25 @@ int pgo_verify_add_control(struct pgo_verify *v, bool after, struct pgo_reader *
 	return pgo_attrib_add(&v->control[after], r, about, err);
 }
 
+/* Debug information of both sides at a time, and what their branch records say. */
+static int settle(void *ctx, size_t side, unsigned thread, struct pgo_err *err)
+{
+	struct pgo_verify *v = ctx;
+	struct pgo_attrib *a = &v->side[side];
+	struct pgo_layout_facts *facts = pgo_calloc(1, sizeof *facts);
+
+	(void)thread;
+	if (facts == NULL)
+		return pgo_err_nomem(err);
+	*(side == 0 ? &v->verdict.layout_before : &v->verdict.layout_after) = facts;
+	if (pgo_layout_finish(&a->layout, a->elf, facts, err) < 0)
+		return err->code;
+	return pgo_attrib_settle(a, true, err);
+}
+
 static int sum_up(struct pgo_verify *v, struct pgo_err *err)
 {
-	int rc = 0;
+	int rc = pgo_parallel(2, pgo_threads(), settle, v, err);
 
 	for (int i = 0; i < 4 && rc == 0; i++) {
 		struct pgo_attrib *a = i < 2 ? &v->side[i] : &v->control[i - 2];
