@@ -32,6 +32,7 @@ struct pgo_cmd {
  * The second word is the part of `pgo --help` that it is listed in.
  */
 #define PGO_COMMANDS(X)                                                                            \
+	X(bisect, REBUILD)                                                                         \
 	X(check, REBUILD)                                                                          \
 	X(check_redaction, PROFILES)                                                               \
 	X(convert, PROFILES)                                                                       \

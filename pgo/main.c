@@ -52,6 +52,7 @@
  *	fit_check, fit_program, fit_past, fit_parts, fit_files, accept
  *	                       what a profile is worth for a program, for `pgo check` and `pgo run`;
  *	                       converted ones looked into; compilers asked
+ *	bisect, bisect_mix     which functions' profile makes a build bad; profiles mixed
  *	applied_builds         two binaries and a profile: was it applied?
  *	watch, watch_metrics, watch_impl, metrics
  *	                       a run seen from outside: numbers, events, marks for the journal
