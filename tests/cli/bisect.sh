@@ -28,6 +28,7 @@ found() {
 # Twenty functions; the judge looks for words in the text of the profile.
 for i in $(seq 10 29); do printf 'fn%d:%d00:1\n 1: %d00\n' "$i" "$i" "$i"; done >"$T/all.prof"
 for i in $(seq 10 29); do printf 'fn%d:5:1\n 1: 5\n' "$i"; done >"$T/good.prof"
+# shellcheck disable=SC2016 # the judge's shell expands it
 has() { printf 'grep -q "^fn%s:%s00:" "$PGO_PROFILE"' "$1" "$1"; }
 
 exits 0 "$PGO" bisect none "$T/all.prof" --state "$T/s1" --judge "$(has 17) && exit 1; exit 0" --json -o "$T/fixed.prof" --minimal "$T/min.prof"
@@ -72,7 +73,7 @@ while :; do
 	timeout 60 "$PGO" bisect none "$T/all.prof" --state "$T/cut" --json \
 		--judge "$judge" --max-runs 2 >"$T/stdout" 2>/dev/null || code=$?
 	i=$((i + 1))
-	[ "$code" = 3 ] && [ $i -lt 100 ] || break
+	if [ "$code" != 3 ] || [ $i -ge 100 ]; then break; fi
 done
 check "in pieces it comes to the same end (exit $code)" found "fn19 fn25"
 check "with as many runs ($(wc -l <"$T/log") and $runs)" [ "$(wc -l <"$T/log")" = "$runs" ]
