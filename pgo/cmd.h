@@ -51,8 +51,8 @@ struct pgo_cmd {
 	X(publish, REBUILD)                                                                        \
 	X(push, PROFILES)                                                                          \
 	X(reduce, SHARDS)                                                                          \
-	X(rollback, REFRESH)                                                                       \
 	X(report, REFRESH)                                                                         \
+	X(rollback, REFRESH)                                                                       \
 	X(run, REFRESH)                                                                            \
 	X(show, PROFILES)                                                                          \
 	X(status, REFRESH)                                                                         \
