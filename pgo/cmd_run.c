@@ -3,9 +3,11 @@
 
 #include "pgo/conf.h"
 #include "pgo/core/alloc.h"
+#include "pgo/core/diag.h"
 #include "pgo/core/json.h"
 #include "pgo/pipeline.h"
 #include "pgo/watch.h"
+#include "pgo/weekly.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -114,6 +116,21 @@ static int required(const char *what, const struct pgo_run_report *r)
 								       : r->exit;
 }
 
+/* For people: that it cannot be written changes nothing about the result. */
+static void write_page(const struct pgo_conf *c, const struct pgo_target *t)
+{
+	struct pgo_err err = PGO_ERR_INIT;
+	char *page = NULL, *text = NULL;
+	struct pgo_weekly w;
+
+	if (pgo_weekly_load(c, t, &w, &err) < 0 ||
+		pgo_weekly_write(&w, NULL, &page, &text, &err) < 0)
+		pgo_warn("target '%s': no report: %s", t->name, err.msg);
+	pgo_free(page);
+	pgo_free(text);
+	pgo_weekly_fini(&w);
+}
+
 static int run_target(const struct pgo_conf *c, const struct pgo_target *t,
 	const struct run_values *o, const struct pgo_opt_globals *g, struct pgo_buf *out,
 	struct pgo_json *json)
@@ -132,6 +149,8 @@ static int run_target(const struct pgo_conf *c, const struct pgo_target *t,
 		pgo_cmd_fail(&pgo_cmd_run, g, &err);
 		failed = err.msg;
 	}
+	if (t->report)
+		write_page(c, t);
 	code = required(o->require != NULL ? o->require : t->require, &r);
 	report(t, &r, code, out, json);
 	pgo_watch_end(o->watch, code, failed);

@@ -280,6 +280,7 @@ static int read_target(cfg_t *t, const char *dir, struct pgo_target *ret, struct
 	ret->host_cap = cfg_getfloat(t, "host_cap");
 	ret->blend = cfg_getfloat(t, "blend");
 	ret->season = cfg_getbool(t, "season");
+	ret->report = cfg_getbool(t, "report");
 	ret->builds = cfg_getbool(t, "weigh_builds");
 	ret->outliers = cfg_getbool(t, "drop_outliers");
 	ret->allow_outliers = cfg_getbool(t, "allow_outliers");
@@ -365,6 +366,7 @@ int pgo_conf_load(const char *path, struct pgo_conf *ret, struct pgo_err *err)
 		CFG_FLOAT("host_cap", 3.0, CFGF_NONE),
 		CFG_STR("mode", "fleet-cost", CFGF_NONE),
 		CFG_BOOL("season", cfg_false, CFGF_NONE),
+		CFG_BOOL("report", cfg_false, CFGF_NONE),
 		CFG_BOOL("weigh_builds", cfg_true, CFGF_NONE),
 		CFG_STR("class_mix", "", CFGF_NONE),
 		CFG_STR("class_label", "class", CFGF_NONE),

@@ -68,6 +68,7 @@ struct pgo_target {
 	int64_t publish_interval_ns; /* at most one result in that time; 0 = as they come */
 	double hysteresis; /* a result that overlaps so far with the last is not published; 0 = all are */
 	uint64_t cache_size;            /* bytes that sums of earlier runs may take; 0 = no limit */
+	bool report;                    /* a page after each run: pgo/weekly.h */
 	uint64_t keep;                  /* results that stay, however old */
 	int64_t keep_ns, quarantine_ns; /* how long results stay, and those in quarantine */
 };

@@ -204,7 +204,7 @@
  *	applied, applied_code, applied_text
  *	                       what became of a profile, by the binaries before and after
  *	gates, gate_limits     measured against limits: pass, warn, fail, skipped, and why
- *	views, markdown, junit, html, html_verdict, html_assets, escape
+ *	views, markdown, junit, html, html_verdict, html_build, html_assets, escape
  *	                       the JSON of a verdict as a comment, test cases, a page (style and
  *	                       script in html/); names from elsewhere inside them
  */

@@ -157,12 +157,15 @@ static void conditions(struct pgo_buf *out, const struct pgo_jval *list)
 static void gates(struct pgo_buf *out, const struct pgo_jval *v)
 {
 	const struct pgo_jval *rows = pgo_jval_get(v, "gates"), *extra = pgo_jval_get(v, "fail_if");
+	const struct pgo_jval *builds = pgo_jval_get(pgo_jval_get(v, "applied"), "gates");
 
-	if (pgo_jval_len(rows) + pgo_jval_len(extra) == 0)
+	if (pgo_jval_len(rows) + pgo_jval_len(extra) + pgo_jval_len(builds) == 0)
 		return;
 	pgo_html_panel(out, "gates", "Gates");
 	if (pgo_jval_len(rows) != 0)
 		pgo_html_gates(out, "gates", rows);
+	if (pgo_jval_len(builds) != 0)
+		pgo_html_gates(out, "build-gates", builds);
 	conditions(out, extra);
 	pgo_html_panel_end(out);
 }
@@ -359,51 +362,6 @@ static void groups(struct pgo_buf *out, const struct pgo_jval *list)
 
 /* ---------------------------------------------------------------- layout, and the rest */
 
-static void layout_rows(struct pgo_buf *out, const struct pgo_jval *before,
-	const struct pgo_jval *after, const char *prefix, unsigned depth)
-{
-	const struct pgo_jval *v;
-	char label[120], text[PGO_VIEW_NUMBER];
-	const char *key;
-
-	for (size_t i = 0; (v = pgo_jval_member(before, i, &key)) != NULL; i++) {
-		double b = pgo_jval_double(v, NAN), a = pgo_view_get(after, key);
-		double change = b != 0 ? a / b - 1 : NAN;
-
-		snprintf(label, sizeof label, "%s%s%s", prefix, *prefix != '\0' ? ": " : "", key);
-		for (char *p = label; *p != '\0'; p++)
-			*p = *p == '_' ? ' ' : *p;
-		if (isnan(b) && depth < 3)
-			layout_rows(out, v, pgo_jval_get(after, key), label, depth + 1);
-		if (isnan(b) && isnan(a))
-			continue;
-		pgo_buf_puts(out, "<tr><th scope=\"row\">");
-		pgo_html_text(out, label);
-		pgo_buf_puts(out, "</th>");
-		pgo_html_cell_number(out, b, pgo_view_value(b, "", text));
-		pgo_html_cell_number(out, a, pgo_view_value(a, "", text));
-		pgo_html_cell_number(out, change, pgo_view_change(change, text));
-		pgo_buf_puts(out, "</tr>\n");
-	}
-}
-
-static void layout(struct pgo_buf *out, const struct pgo_jval *l)
-{
-	static const struct pgo_html_column columns[] = {
-		{"Layout", false}, {"Before", true}, {"After", true}, {"Change", true}};
-	const struct pgo_jval *before = pgo_jval_get(l, "before"),
-			      *after = pgo_jval_get(l, "after");
-	const char *key;
-
-	if (pgo_jval_member(before, 0, &key) == NULL || pgo_jval_member(after, 0, &key) == NULL)
-		return;
-	pgo_html_panel(out, "layout", "Code layout");
-	pgo_html_table(out, "layout", "Layout of the code that ran", columns, 4);
-	layout_rows(out, before, after, "", 0);
-	pgo_html_table_end(out);
-	pgo_html_panel_end(out);
-}
-
 /* An object of figures in a panel of its own, if it has any. */
 static void figures(struct pgo_buf *out, const char *id, const char *heading,
 	const struct pgo_jval *o, bool folded)
@@ -436,10 +394,11 @@ static void notes(struct pgo_buf *out, const struct pgo_jval *design)
 
 static void count_gates(struct pgo_buf *ret, const struct pgo_jval *v)
 {
-	const struct pgo_jval *lists[] = {pgo_jval_get(v, "gates"), pgo_jval_get(v, "fail_if")};
+	const struct pgo_jval *lists[] = {pgo_jval_get(v, "gates"), pgo_jval_get(v, "fail_if"),
+		pgo_jval_get(pgo_jval_get(v, "applied"), "gates")};
 	size_t failed = 0, warned = 0;
 
-	for (size_t k = 0; k < 2; k++)
+	for (size_t k = 0; k < sizeof lists / sizeof *lists; k++)
 		for (size_t i = 0; i < pgo_jval_len(lists[k]); i++) {
 			failed += is(pgo_jval_at(lists[k], i), "verdict", "fail");
 			warned += is(pgo_jval_at(lists[k], i), "verdict", "warn");
@@ -551,8 +510,8 @@ void pgo_view_html(const struct pgo_jval *v, const char *json, size_t len, struc
 	flame(out, v);
 	functions(out, v);
 	groups(out, pgo_jval_get(v, "groups"));
-	layout(out, pgo_jval_get(v, "layout"));
-	figures(out, "applied", "Was the profile applied?", pgo_jval_get(v, "applied"), false);
+	pgo_view_html_layout(pgo_jval_get(v, "layout"), out);
+	pgo_view_html_applied(pgo_jval_get(v, "applied"), out);
 	figures(out, "staleness", "Staleness", pgo_jval_get(v, "staleness"), false);
 	figures(out, "money", "Money", pgo_jval_get(v, "money"), false);
 	figures(out, "total", "The whole, in numbers", pgo_jval_get(v, "total"), true);

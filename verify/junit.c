@@ -105,11 +105,17 @@ void pgo_view_junit(const struct pgo_jval *v, struct pgo_buf *out)
 {
 	const struct pgo_jval *gates = pgo_jval_get(v, "gates");
 	const struct pgo_jval *findings = pgo_jval_get(v, "findings");
+	const struct pgo_jval *builds = pgo_jval_get(pgo_jval_get(v, "applied"), "gates");
+	const struct pgo_jval *conditions = pgo_jval_get(v, "fail_if");
 	struct count of_outcome = {0}, of_gates = {0}, of_findings = {0}, all;
 
 	count(&of_outcome, outcome_result(v));
 	for (size_t i = 0; i < pgo_jval_len(gates); i++)
 		count(&of_gates, gate_result(pgo_jval_at(gates, i)));
+	for (size_t i = 0; i < pgo_jval_len(builds); i++)
+		count(&of_gates, gate_result(pgo_jval_at(builds, i)));
+	for (size_t i = 0; i < pgo_jval_len(conditions); i++)
+		count(&of_gates, gate_result(pgo_jval_at(conditions, i)));
 	for (size_t i = 0; i < pgo_jval_len(findings); i++)
 		count(&of_findings, finding_result(pgo_jval_at(findings, i)));
 	all.tests = of_outcome.tests + of_gates.tests + of_findings.tests;
@@ -126,6 +132,16 @@ void pgo_view_junit(const struct pgo_jval *v, struct pgo_buf *out)
 		const struct pgo_jval *g = pgo_jval_at(gates, i);
 
 		test_case(out, "gates", text_of(g, "name"), gate_result(g), text_of(g, "why"));
+	}
+	for (size_t i = 0; i < pgo_jval_len(builds); i++) {
+		const struct pgo_jval *g = pgo_jval_at(builds, i);
+
+		test_case(out, "gates", text_of(g, "name"), gate_result(g), text_of(g, "why"));
+	}
+	for (size_t i = 0; i < pgo_jval_len(conditions); i++) {
+		const struct pgo_jval *g = pgo_jval_at(conditions, i);
+
+		test_case(out, "gates", text_of(g, "gate"), gate_result(g), "--fail-if");
 	}
 	pgo_buf_puts(out, "  </testsuite>\n");
 	suite_begin(out, "  <testsuite", "functions", of_findings);

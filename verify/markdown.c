@@ -64,14 +64,15 @@ static const char *gate_mark(const char *verdict)
 					      : "⏭️ skipped";
 }
 
-static void gates(const struct pgo_jval *list, struct pgo_buf *out)
+static void gates(const char *heading, const struct pgo_jval *list, struct pgo_buf *out)
 {
 	char text[PGO_VIEW_NUMBER];
 	size_t n = pgo_jval_len(list);
 
 	if (n == 0)
 		return;
-	pgo_buf_puts(out, "\n### Gates\n\n| Gate | Verdict | Value | Warn / fail at | Why |\n"
+	pgo_buf_printf(out, "\n### %s\n\n", heading);
+	pgo_buf_puts(out, "| Gate | Verdict | Value | Warn / fail at | Why |\n"
 			  "| --- | --- | ---: | ---: | --- |\n");
 	for (size_t i = 0; i < n; i++) {
 		const struct pgo_jval *g = pgo_jval_at(list, i);
@@ -176,32 +177,34 @@ static void groups(const struct pgo_jval *list, struct pgo_buf *out)
 	pgo_buf_puts(out, "\n</details>\n");
 }
 
-/* Each number that both sides have. */
+struct pairs {
+	struct pgo_buf *out;
+	bool any;
+};
+
+static void pair(void *ctx, const char *what, double before, double after)
+{
+	char b[PGO_VIEW_NUMBER], a[PGO_VIEW_NUMBER], c[PGO_VIEW_NUMBER];
+	struct pairs *p = ctx;
+
+	if (!p->any)
+		pgo_buf_puts(p->out,
+			"\n<details><summary>Code layout</summary>\n\n"
+			"| | Before | After | Change |\n| --- | ---: | ---: | ---: |\n");
+	p->any = true;
+	pgo_buf_puts(p->out, "| ");
+	escaped(p->out, what);
+	pgo_buf_printf(p->out, " | %s | %s | %s |\n", pgo_view_value(before, "", b),
+		pgo_view_value(after, "", a),
+		pgo_view_change(before > 0 ? after / before - 1 : NAN, c));
+}
+
 static void layout(const struct pgo_jval *l, struct pgo_buf *out)
 {
-	const struct pgo_jval *before = pgo_jval_get(l, "before"),
-			      *after = pgo_jval_get(l, "after");
-	char b[PGO_VIEW_NUMBER], a[PGO_VIEW_NUMBER], c[PGO_VIEW_NUMBER];
-	const struct pgo_jval *v;
-	const char *key;
-	bool any = false;
+	struct pairs p = {out, false};
 
-	for (size_t i = 0; (v = pgo_jval_member(before, i, &key)) != NULL; i++) {
-		double x = pgo_jval_double(v, NAN), y = pgo_view_get(after, key);
-
-		if (!isfinite(x) || !isfinite(y))
-			continue;
-		if (!any)
-			pgo_buf_puts(out,
-				"\n<details><summary>Code layout</summary>\n\n"
-				"| | Before | After | Change |\n| --- | ---: | ---: | ---: |\n");
-		any = true;
-		pgo_buf_puts(out, "| ");
-		escaped(out, key);
-		pgo_buf_printf(out, " | %s | %s | %s |\n", pgo_view_value(x, "", b),
-			pgo_view_value(y, "", a), pgo_view_change(x != 0 ? y / x - 1 : NAN, c));
-	}
-	if (any)
+	pgo_view_layout(l, pair, &p);
+	if (p.any)
 		pgo_buf_puts(out, "\n</details>\n");
 }
 
@@ -224,8 +227,14 @@ void pgo_view_markdown(const struct pgo_jval *v, struct pgo_buf *out)
 	pgo_buf_printf(out, "## %s: ", outcome_mark(text_of(v, "outcome")));
 	escaped(out, text_of(v, "sentence"));
 	pgo_buf_putc(out, '\n');
+	if (*text_of(pgo_jval_get(v, "applied"), "sentence") != '\0') {
+		pgo_buf_putc(out, '\n');
+		escaped(out, text_of(pgo_jval_get(v, "applied"), "sentence"));
+		pgo_buf_putc(out, '\n');
+	}
 	notes(pgo_jval_get(v, "design"), out);
-	gates(pgo_jval_get(v, "gates"), out);
+	gates("Gates", pgo_jval_get(v, "gates"), out);
+	gates("Gates of the build", pgo_jval_get(pgo_jval_get(v, "applied"), "gates"), out);
 	findings(list, "regressed", "Slower", false, out);
 	findings(list, "improved", "Faster", true, out);
 	findings(list, "moved", "Only on one side: renamed, inlined, new", true, out);

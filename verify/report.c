@@ -364,10 +364,11 @@ void pgo_verdict_json(const struct pgo_verdict *v, struct pgo_json *j)
 		pgo_json_null(j);
 	fail_if_json(j, v);
 	pgo_json_kv_bool(j, "failed", pgo_verdict_failed(v));
-	if (v->layout_before != NULL && v->layout_after != NULL) {
-		pgo_json_key(j, "layout");
+	pgo_json_key(j, "layout");
+	if (v->layout_before != NULL && v->layout_after != NULL)
 		pgo_layout_json(v->layout_before, v->layout_after, j);
-	}
+	else
+		pgo_json_null(j);
 	calltree_json(v, j);
 	pgo_json_end_object(j);
 	pgo_json_finish(j);

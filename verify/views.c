@@ -102,3 +102,57 @@ const char *pgo_view_finding_change(const struct pgo_jval *finding, char *ret)
 	snprintf(ret, PGO_VIEW_NUMBER, "%s", pgo_view_get(finding, "before") > 0 ? "gone" : "new");
 	return ret;
 }
+
+static const struct {
+	const char *key, *what;
+} layout_words[] = {{"taken_per_1000", "taken branches per 1,000 instructions"},
+	{"run_instructions", "instructions from one taken branch to the next"},
+	{"run_bytes", "bytes from one taken branch to the next"},
+	{"mispredicts", "mispredicted part of branches"}, {"lines", "lines of 64 bytes that hold"},
+	{"small_pages", "pages of 4 KiB that hold"}, {"large_pages", "pages of 2 MiB that hold"}};
+
+static const char *layout_what(const char *key)
+{
+	for (size_t i = 0; i < sizeof layout_words / sizeof *layout_words; i++)
+		if (strcmp(layout_words[i].key, key) == 0)
+			return layout_words[i].what;
+	return key;
+}
+
+/* "pages of 4 KiB that hold 99.9 % of execution" */
+static void covers(const struct pgo_jval *cover, const char *what, const struct pgo_jval *before,
+	const struct pgo_jval *after, pgo_view_pair_fn each, void *ctx)
+{
+	char label[120];
+
+	for (size_t i = 0; i < pgo_jval_len(before) && i < pgo_jval_len(after); i++) {
+		double share = pgo_jval_double(pgo_jval_at(cover, i), NAN);
+		double percents = share <= 1 ? share * 100 : share;
+
+		snprintf(label, sizeof label, "%.80s %.4g %% of execution", what, percents);
+		each(ctx, label, pgo_jval_double(pgo_jval_at(before, i), NAN),
+			pgo_jval_double(pgo_jval_at(after, i), NAN));
+	}
+}
+
+void pgo_view_layout(const struct pgo_jval *layout, pgo_view_pair_fn each, void *ctx)
+{
+	const struct pgo_jval *before = pgo_jval_get(layout, "before"), *v;
+	const struct pgo_jval *after = pgo_jval_get(layout, "after");
+	const char *key;
+
+	/* What it means first, then how much there was to see. */
+	for (int counts = 0; counts < 2; counts++)
+		for (size_t i = 0; (v = pgo_jval_member(before, i, &key)) != NULL; i++) {
+			const struct pgo_jval *other = pgo_jval_get(after, key);
+			double b = pgo_jval_double(v, NAN), a = pgo_jval_double(other, NAN);
+
+			if ((layout_what(key) == key) != counts)
+				continue;
+			if (isfinite(b) && isfinite(a))
+				each(ctx, layout_what(key), b, a);
+			else
+				covers(pgo_jval_get(layout, "cover"), layout_what(key), v, other,
+					each, ctx);
+		}
+}

@@ -47,5 +47,15 @@ double pgo_view_get(const struct pgo_jval *o, const char *key);
 void pgo_view_words(struct pgo_buf *out, const char *key);
 /* "change" of a finding in words: a function that is new or gone has no ratio. */
 const char *pgo_view_finding_change(const struct pgo_jval *finding, char *ret);
+/*
+ * Each figure of a "layout" object that both sides have, with what it is in words; none if either
+ * side has no facts.
+ */
+typedef void (*pgo_view_pair_fn)(void *ctx, const char *what, double before, double after);
+void pgo_view_layout(const struct pgo_jval *layout, pgo_view_pair_fn each, void *ctx);
+
+/* Panels of the page about the two binaries: code layout, and whether the profile was applied. */
+void pgo_view_html_layout(const struct pgo_jval *layout, struct pgo_buf *out);
+void pgo_view_html_applied(const struct pgo_jval *applied, struct pgo_buf *out);
 
 #endif

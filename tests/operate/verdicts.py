@@ -122,12 +122,19 @@ def verdict(kind):
         "verdicts": {k: sum(f["verdict"] == k for f in findings) for k in ("unchanged", "regressed", "improved", "moved", "unclear")},
         "groups": [{"id": "g1", "verdict": "unchanged", "members": names[3:7], "before": .051, "after": .0505, "change": -.0098, "low": -.03, "high": .011,
                     "p": .4, "q": .6}],
-        "layout": {"before": {"taken_branches_per_1000": 148.2, "fall_through_run": 41.2, "mispredicts_per_taken": .031,
-                              "lines": {"50": 212, "90": 2210, "99": 9120, "99.9": 15200}, "pages_4k": {"50": 31, "90": 190, "99": 702, "99.9": 1012}},
-                   "after": {"taken_branches_per_1000": 96.8, "fall_through_run": 66.9, "mispredicts_per_taken": .029,
-                             "lines": {"50": 160, "90": 1500, "99": 6100, "99.9": 11000}, "pages_4k": {"50": 9, "90": 44, "99": 160, "99.9": 420}}},
-        "applied": {"compiler": "gcc 12.2", "flag": "-fauto-profile", "functions_in_profile": 1291, "functions_found": 1244, "mass_found": .993,
-                    "hot_text_bytes": 1310720},
+        "layout": {"cover": [.5, .9, .99, .999],
+                   "before": {"records": 910221, "runs": 901002, "taken_per_1000": 148.2, "run_instructions": 6.75, "run_bytes": 41.2, "mispredicts": .031,
+                              "lines": [212, 2210, 9120, 15200], "small_pages": [31, 190, 702, 1012], "large_pages": [2, 5, 9, 11]},
+                   "after": {"records": 902154, "runs": 899120, "taken_per_1000": 96.8, "run_instructions": 10.3, "run_bytes": 66.9, "mispredicts": .029,
+                             "lines": [160, 1500, 6100, 11000], "small_pages": [9, 44, 160, 420], "large_pages": [1, 1, 2, 3]}},
+        "applied": {"result": "applied", "sentence": "The profile was applied: 92.1 % of what it counts is in code that changed.", "shares_of": "profile",
+                    "same": .031, "straight": .022, "changed": .921, "inlined": .019, "gone": .007,
+                    "before": {"name": "app", "option": "", "bolt": "", "units": 120, "units_told": 0, "functions": 4120, "text": 1900233, "hot": 410221,
+                               "cold_parts": 12, "cold_bytes": 3310, "hot_section": 0, "cold_section": 20113},
+                    "after": {"name": "app", "option": "-fauto-profile=app.afdo", "bolt": "", "units": 120, "units_told": 118, "functions": 3988,
+                              "text": 1950233, "hot": 360221, "cold_parts": 612, "cold_bytes": 203310, "hot_section": 512000, "cold_section": 220113},
+                    "functions": [{"name": n, "share": .2 / (i + 1), "before": 640 + i, "after": 700 - i, "same": i == 3} for i, n in enumerate(names[:15])],
+                    "gates": [gate("applied", "pass", 92.1, 50, 10, "%", False, "Of what the profile counts.")]},
         "staleness": {"functions_stale": 17, "mass_stale": .012},
         "gates": [
             gate("mapped", "pass", 99.4, 99, 95, "%", False, "99.4 % of the samples belong to the program."),
@@ -153,7 +160,9 @@ def verdict(kind):
         v["design"]["notes"] = HOSTILE
         v["design"]["unit"] = HOSTILE[2]
         v["groups"][0]["members"] = HOSTILE
-        v["applied"] = {n: n for n in HOSTILE if n}
+        v["applied"] = {"sentence": HOSTILE[0], "after": {"option": HOSTILE[1], "bolt": HOSTILE[2], "functions": 1}, "changed": 1,
+                        "functions": [{"name": n, "share": .1} for n in HOSTILE], "gates": [gate(HOSTILE[7], "fail", 1, 2, 3, HOSTILE[8], False, HOSTILE[0])]}
+        v["staleness"] = {n: n for n in HOSTILE if n}
         v["layout"] = {"before": {n: 1 for n in HOSTILE}, "after": {n: 2 for n in HOSTILE}}
     return v
 
