@@ -166,7 +166,9 @@ static void gates(struct pgo_buf *out, const struct pgo_jval *v)
 		pgo_html_gates(out, "gates", rows);
 	if (pgo_jval_len(builds) != 0)
 		pgo_html_gates(out, "build-gates", builds);
-	conditions(out, extra);
+	/* Newer verdicts have them among the gates. */
+	if (pgo_jval_len(rows) == 0)
+		conditions(out, extra);
 	pgo_html_panel_end(out);
 }
 
@@ -394,7 +396,9 @@ static void notes(struct pgo_buf *out, const struct pgo_jval *design)
 
 static void count_gates(struct pgo_buf *ret, const struct pgo_jval *v)
 {
-	const struct pgo_jval *lists[] = {pgo_jval_get(v, "gates"), pgo_jval_get(v, "fail_if"),
+	const struct pgo_jval *rows = pgo_jval_get(v, "gates");
+	const struct pgo_jval *lists[] = {
+		pgo_jval_len(rows) != 0 ? rows : pgo_jval_get(v, "fail_if"),
 		pgo_jval_get(pgo_jval_get(v, "applied"), "gates")};
 	size_t failed = 0, warned = 0;
 

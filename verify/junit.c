@@ -106,7 +106,9 @@ void pgo_view_junit(const struct pgo_jval *v, struct pgo_buf *out)
 	const struct pgo_jval *gates = pgo_jval_get(v, "gates");
 	const struct pgo_jval *findings = pgo_jval_get(v, "findings");
 	const struct pgo_jval *builds = pgo_jval_get(pgo_jval_get(v, "applied"), "gates");
-	const struct pgo_jval *conditions = pgo_jval_get(v, "fail_if");
+	/* Where there are gates, conditions are among them. */
+	const struct pgo_jval *conditions =
+		pgo_jval_len(gates) == 0 ? pgo_jval_get(v, "fail_if") : NULL;
 	struct count of_outcome = {0}, of_gates = {0}, of_findings = {0}, all;
 
 	count(&of_outcome, outcome_result(v));
