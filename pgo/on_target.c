@@ -59,6 +59,7 @@ int pgo_on_target_reload(struct pgo_on_target *o, struct pgo_err *err)
 	if (rc < 0)
 		return rc;
 	pgo_state_entries_fini(&o->entries);
+	pgo_state_order(&entries, &o->log);
 	o->entries = entries;
 	pgo_state_standing(
 		&o->state, &o->log, o->target->last_good_ttl_ns, o->now_ns, &o->standing);

@@ -46,7 +46,7 @@ struct pgo_run_report {
 	char id[PGO_STATE_ID_SIZE]; /* what was decided about; "" = no result */
 	char last_good[PGO_STATE_ID_SIZE];
 	bool usable;    /* there is a result in use, and it is not too old */
-	bool confirmed; /* ... and this run found it to be the present one */
+	bool confirmed; /* ... and this run found it to be the present one, or it is pinned */
 	char *text;     /* what was done, for people; pgo_free */
 	char *reason;   /* of the decision; pgo_free */
 	char *manifest; /* path of the result's manifest, "" = none; pgo_free */

@@ -219,7 +219,8 @@ static int check_fit(struct pgo_pipeline *p, const struct pgo_state_entries *e,
 	if (files == NULL)
 		return pgo_err_nomem(err);
 	for (size_t i = 0; i < e->n; i++)
-		if (e->of[i].last_good)
+		/* What is too old to use is too old to be the measure of anything new. */
+		if (e->of[i].last_good && !p->standing.expired)
 			in.last_good = e->of[i].dir;
 	for (size_t i = 0; i < p->outputs.n; i++)
 		if (p->outputs.of[i].kind == PGO_OUTPUT_GCC)
@@ -250,6 +251,8 @@ int pgo_pipeline_judge(struct pgo_pipeline *p, struct pgo_err *err)
 	size_t n_dirs = 0;
 	int rc = pgo_state_list(&p->state, &e, err);
 
+	if (rc == 0)
+		pgo_state_order(&e, &p->log);
 	for (size_t i = 0; i < p->target->n_gates && rc == 0; i++)
 		rc = pgo_gate_limits_parse(&limits, p->target->gates[i], "pgo.conf", err);
 	if (rc == 0 && (dirs = pgo_calloc(e.n, sizeof *dirs)) == NULL)

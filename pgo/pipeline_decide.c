@@ -149,7 +149,7 @@ static void finish_report(struct pgo_pipeline *p, const struct ending *e,
 	snprintf(p->report->id, sizeof p->report->id, "%s", e->id != NULL ? e->id : "");
 	memcpy(p->report->last_good, now->id, sizeof now->id);
 	p->report->usable = now->id[0] != '\0' && !now->expired;
-	p->report->confirmed = p->report->usable && e->confirms;
+	p->report->confirmed = p->report->usable && (e->confirms || now->pinned);
 }
 
 /* Writes the line; the exit code is 20 whatever was decided where nothing is left to use. */
@@ -370,14 +370,16 @@ static int repeat(struct pgo_pipeline *p, const struct pgo_state_event *e, struc
 		.shown = refused ? "REFUSED" : "kept",
 		.exit = refused ? PGO_EXIT_GATED : PGO_EXIT_UNCHANGED,
 		.confirms = is(e, "suppressed")};
-	const char *said = strncmp(e->reason, "as on ", 6) == 0 ? strchr(e->reason, ':') : NULL;
+	int len = (int)strcspn(e->reason, ";");
 	char day[64], *why;
 	int rc;
 
-	said = said != NULL ? said + 2 : e->reason;
 	pgo_format_time(e->clock_ns, day, sizeof day);
-	why = pgo_asprintf(
-		"as on %.10s, %s: %.*s", day, e->decision, (int)strcspn(said, ";"), said);
+	if (strncmp(e->reason, "as on ", 6) == 0)
+		why = pgo_strndup(e->reason, (size_t)len);
+	else
+		why = pgo_asprintf("as on %.10s, %s%s%.*s", day, e->decision, len != 0 ? ": " : "",
+			len, e->reason);
 	rc = why != NULL ? keep_as(p, ending, why, err) : pgo_err_nomem(err);
 	pgo_free(why);
 	return rc < 0 ? rc : 1;
@@ -441,7 +443,7 @@ int pgo_pipeline_recall(struct pgo_pipeline *p, struct pgo_err *err)
 			       ? repeat(p, e, err)
 			       : 0;
 	if (is(e, "quarantined"))
-		return same_last_good ? repeat(p, e, err) : 0;
+		return same_last_good && !p->standing.expired ? repeat(p, e, err) : 0;
 	return e->id[0] != '\0' ? recall_result(p, e, err) : 0;
 }
 

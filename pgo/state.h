@@ -75,6 +75,7 @@ struct pgo_state_entry {
 	char id[PGO_STATE_ID_SIZE];
 	char *dir; /* of its files */
 	bool quarantined, last_good, pinned;
+	size_t first; /* line of the log about it, from 1; 0 = none (after pgo_state_order) */
 };
 
 struct pgo_state_entries {
@@ -189,9 +190,12 @@ struct pgo_state_story {
 	bool withdrawn;       /* rolled back or rejected, and not promoted since */
 	bool verified;
 	const struct pgo_state_event *last; /* the last line about it; NULL = none */
+	size_t first;                       /* number of the first, from 1; 0 = none */
 };
 void pgo_state_story(
 	const struct pgo_state_events *log, const char *id, struct pgo_state_story *ret);
+/* Brings entries of one day into the order in which they were published, too. */
+void pgo_state_order(struct pgo_state_entries *e, const struct pgo_state_events *log);
 /* Time since `then`, never below 0. */
 int64_t pgo_state_age(int64_t then_ns, int64_t now_ns);
 

@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -306,6 +307,8 @@ void pgo_state_story(
 		if (strcmp(e->id, id) != 0)
 			continue;
 		ret->last = e;
+		if (ret->first == 0)
+			ret->first = i + 1;
 		if (is(e, "published") || is(e, "promoted") || is(e, "migrated")) {
 			ret->published_ns = ret->confirmed_ns = e->clock_ns;
 			ret->withdrawn = false;
@@ -319,6 +322,32 @@ void pgo_state_story(
 		ret->published_ns = day_of(id);
 	if (ret->confirmed_ns < ret->published_ns)
 		ret->confirmed_ns = ret->published_ns;
+}
+
+static int compare_times(const void *va, const void *vb)
+{
+	const struct pgo_state_entry *a = va, *b = vb;
+
+	if (a->quarantined != b->quarantined)
+		return a->quarantined ? 1 : -1;
+	if (memcmp(a->id, b->id, 8) != 0)
+		return memcmp(a->id, b->id, 8);
+	/* One that is not in the log yet is the newest. */
+	if (a->first != b->first)
+		return a->first == 0 ? 1 : b->first == 0 ? -1 : a->first < b->first ? -1 : 1;
+	return strcmp(a->id, b->id);
+}
+
+void pgo_state_order(struct pgo_state_entries *e, const struct pgo_state_events *log)
+{
+	for (size_t i = 0; i < e->n; i++) {
+		struct pgo_state_story story;
+
+		pgo_state_story(log, e->of[i].id, &story);
+		e->of[i].first = story.first;
+	}
+	if (e->n != 0)
+		qsort(e->of, e->n, sizeof *e->of, compare_times);
 }
 
 void pgo_state_standing(const struct pgo_state *s, const struct pgo_state_events *log,

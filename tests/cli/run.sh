@@ -128,6 +128,13 @@ bad_conf 'output' 'target "a" { sources = {"x"} binary = "x" }'
 bad_conf 'half_life' 'target "a" { sources = {"x"} binary = "x" gcc = "y" half_life = "soon" }'
 bad_conf 'target' 'state = "x"'
 bad_conf 'directory' 'target "../a" { sources = {"x"} binary = "x" gcc = "y" }'
+one='target "a" { sources = {"x"} binary = "x" gcc = "y"'
+bad_conf 'mapped.*much' "$one gates { mapped = \"much\" } }"
+bad_conf 'bad.conf:1.*mapt' "$one gates { mapt = \"99/95\" } }"
+bad_conf 'mapped' "$one gates { mapped = \"90/95\" } }"
+bad_conf 'hysteresis is 2' "$one hysteresis = 2.0 }"
+bad_conf 'require is "some"' "$one require = \"some\" }"
+bad_conf 'last_good_ttl' "$one last_good_ttl = \"long\" }"
 fails 2 "no target 'ap'" "$PGO" run -c "$T/pgo.conf" ap
 
 # Two runs at once: one works, the other says so.
@@ -136,6 +143,18 @@ flock 8
 fails 3 'another run' "$PGO" run -c "$T/pgo.conf"
 exec 8>&-
 exits 10 "$PGO" run -c "$T/pgo.conf"
+
+# Of several targets the worst counts: 20 over 0, 0 over 10.
+{
+	sed 's/"state"/"state-several"/; s|out[.]|several.|' "$T/pgo.conf"
+	sed '/^state/d; s/target "app"/target "none"/; s/service=\\"app\\"/service=\\"other\\"/; s|out[.]|none.|' "$T/pgo.conf"
+} >"$T/several.conf"
+exits 20 "$PGO" run -c "$T/several.conf"
+exits 10 "$PGO" run -c "$T/several.conf" app
+rm "$T/several.afdo"
+exits 20 "$PGO" run -c "$T/several.conf" --json
+check "each says how it went" python3 -c "import json,sys; r=json.load(open('$T/stdout')); sys.exit([(t['target'],t['exit']) for t in r] != [('app',0),('none',20)])"
+exits 0 "$PGO" run -c "$T/several.conf" --require none
 
 # How profiles are fetched: a sample of one for each host, labels, words that are wrong.
 sed 's/state = "state"/state = "state-two"/; s/since = "14d"/since = "14d"\n\tmax_profiles = 2\n\tlabels = {"zone=a"}\n\ttypes = {"lbr_traces"}/' "$T/pgo.conf" >"$T/two.conf"

@@ -132,6 +132,7 @@ put web-2 12 4
 run 10
 decided held
 check "the pin holds" [ "$(in_use)" = "$A" ]
+exits 0 "$PGO" run -c "$T/pgo.conf" --require fresh
 run 10
 decided unchanged
 check "what waits is kept" [ "$(ids published | wc -l)" = 3 ]

@@ -375,6 +375,96 @@ static void the_story_of_a_result(void **state)
 	pgo_state_events_fini(&log);
 }
 
+static void entries_of_one_day_are_ordered_by_the_log(void **state)
+{
+	struct pgo_state_entries e;
+	struct pgo_state_events log;
+
+	begin(state);
+	publish("20261101-cccccccccccc", "c");
+	say("published", "20261101-cccccccccccc", "");
+	publish("20261101-bbbbbbbbbbbb", "b");
+	say("published", "20261101-bbbbbbbbbbbb", "");
+	publish("20261101-aaaaaaaaaaaa", "a"); /* and killed before the log */
+	publish("20261031-dddddddddddd", "d");
+	assert_int_equal(pgo_state_log_read(&s, &log, NULL), 0);
+	assert_int_equal(pgo_state_list(&s, &e, NULL), 0);
+	pgo_state_order(&e, &log);
+	assert_string_equal(e.of[0].id, "20261031-dddddddddddd");
+	assert_string_equal(e.of[1].id, "20261101-cccccccccccc");
+	assert_string_equal(e.of[2].id, "20261101-bbbbbbbbbbbb");
+	assert_string_equal(e.of[3].id, "20261101-aaaaaaaaaaaa");
+	pgo_state_entries_fini(&e);
+	pgo_state_events_fini(&log);
+}
+
+static void what_is_in_use_gets_too_old_unless_it_is_pinned(void **state)
+{
+	const int64_t day = 86400 * SECOND, now = 1795176000 * SECOND;
+	struct pgo_state_standing st;
+	struct pgo_state_events log;
+
+	begin(state);
+	publish(A, "a");
+	assert_int_equal(pgo_state_switch(&s, A, NULL), 0);
+	say("published", A, "");
+	assert_int_equal(pgo_state_log_read(&s, &log, NULL), 0);
+	pgo_state_standing(&s, &log, 10 * day, now + 10 * day, &st);
+	assert_false(st.expired);
+	pgo_state_standing(&s, &log, 10 * day, now + 10 * day + SECOND, &st);
+	assert_true(st.expired);
+	pgo_state_standing(&s, &log, 0, now + 1000 * day, &st);
+	assert_false(st.expired);
+	/* A clock that was set back: no age below 0, and it is said. */
+	pgo_state_standing(&s, &log, 10 * day, now - 30 * day, &st);
+	assert_false(st.expired);
+	assert_true(st.early);
+	assert_int_equal(st.age_ns, 0);
+	assert_int_equal(pgo_state_pin(&s, A, NULL), 0);
+	pgo_state_standing(&s, &log, 10 * day, now + 1000 * day, &st);
+	assert_false(st.expired);
+	assert_true(st.pinned);
+	/* A link to nothing is nothing. */
+	assert_int_equal(pgo_state_switch(&s, B, NULL), 0);
+	pgo_state_standing(&s, &log, 10 * day, now, &st);
+	assert_string_equal(st.id, "");
+	pgo_state_events_fini(&log);
+}
+
+/* The line is written first: whoever comes next makes the links so. */
+static void a_decision_of_a_person_that_was_cut_short_is_finished(void **state)
+{
+	struct pgo_state_decision d = {.decision = "rolled_back", .id = B, .last_good = A};
+	struct pgo_state_events log;
+	char id[PGO_STATE_ID_SIZE];
+
+	begin(state);
+	publish(A, "a");
+	publish(B, "b");
+	assert_int_equal(pgo_state_switch(&s, B, NULL), 0);
+	assert_int_equal(pgo_state_log_append(&s, &d, NULL), 0);
+	assert_int_equal(pgo_state_log_read(&s, &log, NULL), 0);
+	assert_int_equal(pgo_state_settle(&s, &log, NULL), 0);
+	pgo_state_last_good(&s, id);
+	assert_string_equal(id, A);
+	pgo_state_events_fini(&log);
+	d = (struct pgo_state_decision){.decision = "pinned", .id = B, .last_good = B};
+	assert_int_equal(pgo_state_log_append(&s, &d, NULL), 0);
+	assert_int_equal(pgo_state_log_read(&s, &log, NULL), 0);
+	assert_int_equal(pgo_state_settle(&s, &log, NULL), 0);
+	pgo_state_pinned(&s, id);
+	assert_string_equal(id, B);
+	pgo_state_events_fini(&log);
+	/* A line about what is no longer there changes nothing. */
+	d = (struct pgo_state_decision){.decision = "promoted", .id = C, .last_good = C};
+	assert_int_equal(pgo_state_log_append(&s, &d, NULL), 0);
+	assert_int_equal(pgo_state_log_read(&s, &log, NULL), 0);
+	assert_int_equal(pgo_state_settle(&s, &log, NULL), 0);
+	pgo_state_last_good(&s, id);
+	assert_string_equal(id, B);
+	pgo_state_events_fini(&log);
+}
+
 static void damaged_lines_are_counted_and_passed_over(void **state)
 {
 	static const char text[] = "{\"v\":1,\"seq\":1,\"decision\":\"published\",\"id\":\"" A
@@ -510,6 +600,12 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_clock_set_back_leaves_the_log_in_order, up, down),
 		cmocka_unit_test_setup_teardown(passwords_stay_out_of_the_log, up, down),
 		cmocka_unit_test_setup_teardown(the_story_of_a_result, up, down),
+		cmocka_unit_test_setup_teardown(
+			entries_of_one_day_are_ordered_by_the_log, up, down),
+		cmocka_unit_test_setup_teardown(
+			what_is_in_use_gets_too_old_unless_it_is_pinned, up, down),
+		cmocka_unit_test_setup_teardown(
+			a_decision_of_a_person_that_was_cut_short_is_finished, up, down),
 		cmocka_unit_test_setup_teardown(
 			damaged_lines_are_counted_and_passed_over, up, down),
 		cmocka_unit_test_setup_teardown(
