@@ -33,6 +33,7 @@ struct pgo_cmd {
  */
 #define PGO_COMMANDS(X)                                                                            \
 	X(bisect, REBUILD)                                                                         \
+	X(canary, REBUILD)                                                                         \
 	X(check, REBUILD)                                                                          \
 	X(check_redaction, PROFILES)                                                               \
 	X(convert, PROFILES)                                                                       \

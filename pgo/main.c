@@ -197,6 +197,7 @@
  *	                       who is compared with whom, and per what
  *	compare, compare_test, compare_impl, total, calibrate, conclude
  *	                       functions; the whole; A against A; the sentence
+ *	sequential             looking many times at a rollout
  *	stats, stats_rank, real, random
  *	                       tests and intervals, in numbers that are the same everywhere
  *	fit, fit_compare, fit_impl

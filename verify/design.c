@@ -477,9 +477,14 @@ static int describe(struct pgo_verdict_design *say, const struct pgo_design *d,
 	struct pgo_err *err)
 {
 	static const char *const per[] = {NULL, "control cost", "profile", "share"};
-	const char *word = d->by == PGO_PER_WORK
-				   ? (o->work_unit != NULL ? o->work_unit : "unit of work")
-				   : per[d->by];
+	const char *word = d->by != PGO_PER_WORK  ? per[d->by]
+			   : o->work_unit != NULL ? o->work_unit
+						  : "unit of work";
+	size_t len = strlen(word);
+
+	/* "requests" -> per request, "queries" -> per query */
+	bool plural = d->by == PGO_PER_WORK && len > 1 && word[len - 1] == 's';
+	bool ies = plural && len > 3 && memcmp(word + len - 3, "ies", 3) == 0;
 
 	say->kind = d->kind;
 	say->replicate = d->replicate;
@@ -495,7 +500,9 @@ static int describe(struct pgo_verdict_design *say, const struct pgo_design *d,
 	say->days_before = (double)f->days[0];
 	say->days_after = (double)f->days[1];
 	say->unit = pgo_strdup(c->unit != NULL ? c->unit : "cost");
-	say->per = pgo_strdup(word);
+	say->per = ies      ? pgo_asprintf("%.*sy", (int)len - 3, word)
+		   : plural ? pgo_strndup(word, len - 1)
+			    : pgo_strdup(word);
 	return say->unit == NULL || say->per == NULL ? pgo_err_nomem(err) : 0;
 }
 

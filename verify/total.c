@@ -251,6 +251,9 @@ int pgo_total(struct pgo_verdict *v, const struct pgo_costs *c, const struct pgo
 	t->t_low = pgo_real_expm1(m.low);
 	t->t_high = pgo_real_expm1(m.high);
 	t->p = m.p;
+	t->log_change = m.estimate;
+	t->se = m.se;
+	t->df = d->n_lists > 0 ? m.df : 0;
 	if (d->n_lists > 0) {
 		rc = bootstrap(
 			t, d, logs, rounds > 0 ? rounds : DEFAULT_ROUNDS, v->design_effect, err);

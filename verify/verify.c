@@ -285,6 +285,8 @@ static int fill(struct pgo_verdict *v, struct pgo_costs *c, const struct pgo_ver
 		if (rc == 0)
 			rc = pgo_work_apply(&work, c, &v->work, err);
 		how.work_unit = work.unit;
+	} else if (o->work_label != NULL) {
+		how.work_unit = o->work_label;
 	}
 	if (rc == 0)
 		rc = pgo_design_choose(&d, c, &how, &v->design, err);

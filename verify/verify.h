@@ -101,6 +101,7 @@ struct pgo_verdict_total {
 	double bootstrap_low, bootstrap_high;
 	uint64_t bootstrap_rounds; /* 0 = none was possible */
 	double rank_p;             /* signed rank or Mann-Whitney */
+	double log_change, se, df; /* the same as a log, its standard error; df 0 = unknown */
 	double before, after;      /* cost per unit of work, in the unit of the sample type */
 	double minimum_detectable; /* smallest change found with 80 % power; NAN = unknown */
 	uint64_t hosts_needed;     /* a side, to show a change as small as `wanted`; 0 = unknown */

@@ -108,7 +108,6 @@ int pgo_work_parse(
 	struct pgo_work *w, const char *name, const char *text, size_t len, struct pgo_err *err)
 {
 	struct columns k;
-	size_t unit_len;
 	int rc;
 
 	memset(w, 0, sizeof *w);
@@ -123,10 +122,7 @@ int pgo_work_parse(
 	if (rc == 0 && w->n == 0)
 		rc = pgo_err_set(err, PGO_EFORMAT, "%s has a header but no rows", name);
 	if (rc == 0) {
-		const char *unit = pgo_csv_at(w->csv, 0, k.unit);
-
-		unit_len = strlen(unit);
-		w->unit = pgo_strndup(unit, unit_len - (unit_len > 1 && unit[unit_len - 1] == 's'));
+		w->unit = pgo_strdup(pgo_csv_at(w->csv, 0, k.unit));
 		rc = w->unit == NULL ? pgo_err_nomem(err) : 0;
 	}
 	if (rc < 0)
@@ -182,39 +178,41 @@ struct fit {
 
 static int by_file(struct fit *f, struct pgo_work_row *r, struct pgo_err *err)
 {
-	size_t found = SIZE_MAX;
+	/* Of each side and arm: the same file may be on both. */
+	size_t found[4] = {SIZE_MAX, SIZE_MAX, SIZE_MAX, SIZE_MAX}, first = SIZE_MAX;
 
 	for (size_t i = 0; i < f->c->n_reps; i++) {
 		const struct pgo_cost_rep *rep = &f->c->reps[i];
-		const char *input = pgo_costs_str(f->c, rep->input);
+		const char *input = pgo_costs_str(f->c, rep->input), *other;
+		size_t *slot = &found[2 * rep->control + rep->after];
 
 		if (rep->input == 0 || !names_input(r->file, input) ||
 			(r->host != NULL && strcmp(r->host, pgo_costs_str(f->c, rep->host)) != 0))
 			continue;
-		if (found != SIZE_MAX) {
-			const char *first = pgo_costs_str(f->c, f->c->reps[found].input);
-
+		other = first != SIZE_MAX ? pgo_costs_str(f->c, f->c->reps[first].input) : input;
+		if (strcmp(other, input) != 0)
 			return pgo_err_set(err, PGO_EMISMATCH,
-				strcmp(first, input) == 0
-					? "%s, line %zu: %s holds several hosts or processes (%s): "
-					  "add a column host"
-					: "%s, line %zu: '%s' fits %s and another profile: write "
-					  "more "
-					  "of the path",
-				f->w->name, r->line, r->file,
-				strcmp(first, input) == 0 ? pgo_costs_str(f->c, rep->host) : first);
-		}
-		found = i;
+				"%s, line %zu: '%s' fits %s and %s: write more of the path",
+				f->w->name, r->line, r->file, other, input);
+		if (*slot != SIZE_MAX)
+			return pgo_err_set(err, PGO_EMISMATCH,
+				"%s, line %zu: %s holds several hosts or processes (%s): add a "
+				"column host",
+				f->w->name, r->line, input, pgo_costs_str(f->c, rep->host));
+		if (rep->work >= 0)
+			return pgo_err_set(err, PGO_EMISMATCH,
+				"%s, line %zu: there is another row for %s; a profile has one",
+				f->w->name, r->line, input);
+		*slot = i;
+		first = i;
 	}
-	if (found == SIZE_MAX)
-		return 0;
-	if (f->c->reps[found].work >= 0)
-		return pgo_err_set(err, PGO_EMISMATCH,
-			"%s, line %zu: there is another row for %s; a profile has one", f->w->name,
-			r->line, pgo_costs_str(f->c, f->c->reps[found].input));
-	f->c->reps[found].work = r->work;
-	f->covered[found] = 1;
-	r->used++;
+	for (int k = 0; k < 4; k++) {
+		if (found[k] == SIZE_MAX)
+			continue;
+		f->c->reps[found[k]].work = r->work;
+		f->covered[found[k]] = 1;
+		r->used++;
+	}
 	return 0;
 }
 

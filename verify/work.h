@@ -35,7 +35,7 @@ struct pgo_work {
 	struct pgo_work_row *row;
 	size_t n, room;
 	char *name; /* of the file, for messages */
-	char *unit; /* "request": the header without an s at its end */
+	char *unit; /* "requests": the header of the column */
 	struct pgo_csv *csv;
 };
 
