@@ -184,6 +184,8 @@ static int sum_up(struct search *s, struct pgo_stale *ret)
 			ret->functions_changed++;
 			ret->no_line = pgo_sat_add(ret->no_line, t->no_line);
 			ret->changed = pgo_sat_add(ret->changed, t->count);
+			ret->unusable = pgo_sat_add(
+				ret->unusable, t->no_line >= t->count / 10 ? t->count : t->no_line);
 		} else {
 			continue;
 		}

@@ -25,6 +25,12 @@ struct pgo_stale {
 	uint64_t no_function;        /* of functions the target does not have */
 	uint64_t no_line;            /* of lines it does not have, in functions it has */
 	uint64_t changed;            /* of functions with such lines, all their lines */
+	/*
+	 * The same, but of functions of which less than a tenth of the counts is at such lines only
+	 * those: another compiler, or other options, leave the code of a line out here and there,
+	 * and the rest of the function is where it was.
+	 */
+	uint64_t unusable;
 	uint64_t functions, functions_gone, functions_changed;
 	struct {
 		char *name;

@@ -132,15 +132,28 @@ static int check_times(struct pgo_fit *k, struct pgo_err *err)
 
 /* ---- how it was converted */
 
+static int check_density(struct pgo_fit *k, struct pgo_err *err)
+{
+	const struct pgo_gate_rule *rule = pgo_gate_rule_find("density");
+	double density = k->in->account->density;
+
+	if (density <= 0 || density >= rule->warn)
+		return pgo_gates_measure(k->gates, k->in->limits, "density", density, err,
+			"hot code was seen %.1f times over", density);
+	return pgo_gates_measure(k->gates, k->in->limits, "density", density, err,
+		"hot code was seen %.1f times over; %.1f times as many samples would make it %.0f",
+		density, rule->warn / density, rule->warn);
+}
+
 static int check_account(struct pgo_fit *k, struct pgo_err *err)
 {
 	const struct pgo_account *a = k->in->account;
 	uint64_t bogus = a->ranges_backward + a->ranges_too_long + a->ranges_cross_function +
 			 a->ranges_cross_jump + a->ranges_misaligned;
+	const bool others = a->n_missing != 0 && a->mapped_share < 0.99;
 	int rc = pgo_gates_measure(k->gates, k->in->limits, "mapped", a->mapped_share * 100, err,
 		"%.2f %% of the counts belong to the program%s%s", a->mapped_share * 100,
-		a->n_missing != 0 ? "; most of the others to " : "",
-		a->n_missing != 0 ? a->missing[0].name : "");
+		others ? "; most of the others to " : "", others ? a->missing[0].name : "");
 
 	if (rc == 0 && a->lbr && a->ranges_read != 0)
 		rc = pgo_gates_measure(k->gates, k->in->limits, "bogus",
@@ -150,9 +163,7 @@ static int check_account(struct pgo_fit *k, struct pgo_err *err)
 	else if (rc == 0)
 		rc = pgo_gates_skip(k->gates, "bogus", err, "there are no branch records");
 	if (rc == 0)
-		rc = pgo_gates_measure(k->gates, k->in->limits, "density", a->density, err,
-			"hot code was seen %.1f times over; more samples make it denser",
-			a->density);
+		rc = check_density(k, err);
 	if (rc == 0 && pgo_trim_cut(&a->trim) != 0)
 		rc = pgo_gates_measure(k->gates, k->in->limits, "trimmed",
 			pgo_fit_percent(pgo_trim_cut(&a->trim), a->trim.counts), err,

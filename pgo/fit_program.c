@@ -96,12 +96,12 @@ static int find_stale(struct pgo_fit *k, struct pgo_err *err)
 			"lines cannot be compared without debug information: %s", own.msg);
 	k->staled = true;
 	return pgo_gates_measure(k->gates, k->in->limits, "stale",
-		pgo_fit_percent(k->stale.no_function + k->stale.changed, k->stale.total), err,
+		pgo_fit_percent(k->stale.no_function + k->stale.unusable, k->stale.total), err,
 		"%.2f %% of the counts are of %" PRIu64
 		" functions that the program does not have, "
-		"%.2f %% of %" PRIu64 " that have changed%s%s",
+		"%.2f %% cannot be used of %" PRIu64 " that have changed%s%s",
 		pgo_fit_percent(k->stale.no_function, k->stale.total), k->stale.functions_gone,
-		pgo_fit_percent(k->stale.changed, k->stale.total), k->stale.functions_changed,
+		pgo_fit_percent(k->stale.unusable, k->stale.total), k->stale.functions_changed,
 		k->stale.n_top != 0 ? ", first of all " : "",
 		k->stale.n_top != 0 ? k->stale.top[0].name : "");
 }
