@@ -118,7 +118,7 @@ static void summary(struct pgo_buf *out, const struct pgo_jval *v)
 	fact_share(out, "A/A false positives", pgo_view_get(calibration, "false_positives"),
 		"before against itself, at 5 %");
 	fact_share(out, "Overlap of functions", pgo_view_get(v, "overlap"),
-		"1 = the same mix of cost");
+		"100 % = the same mix of cost");
 	fact_count(out, "Hosts", pgo_view_get(design, "hosts_before"),
 		pgo_view_get(design, "hosts_after"));
 	fact_count(

@@ -224,7 +224,11 @@ void pgo_view_markdown(const struct pgo_jval *v, struct pgo_buf *out)
 {
 	const struct pgo_jval *list = pgo_jval_get(v, "findings");
 
-	pgo_buf_printf(out, "## %s: ", outcome_mark(text_of(v, "outcome")));
+	/* Some sentences begin with the outcome themselves. */
+	if (strncmp(text_of(v, "sentence"), "no effect shown", 15) == 0)
+		pgo_buf_puts(out, "## ➖ ");
+	else
+		pgo_buf_printf(out, "## %s: ", outcome_mark(text_of(v, "outcome")));
 	escaped(out, text_of(v, "sentence"));
 	pgo_buf_putc(out, '\n');
 	if (*text_of(pgo_jval_get(v, "applied"), "sentence") != '\0') {

@@ -80,6 +80,18 @@ assert v["sentence"].split(" (")[0] in open(at + ".md").read().replace("\\", "")
 PY
 check "JUnit has a case a function, the page is well formed and refers to nothing, Markdown has the sentence" python3 "$T/look.py" "$T/v"
 
+# Folded stacks: two columns, whose sums are the whole before, and after as the verdict has it.
+compare --same-work --folded "$T/folded" --json >"$T/f.json"
+check "folded stacks add up to the whole of both sides" python3 - "$T/folded" "$T/f.json" <<'PY'
+import json, re, sys
+rows = [re.fullmatch(r"(.+) (\d+) (\d+)", line.rstrip("\n")) for line in open(sys.argv[1])]
+assert rows and all(rows), "a line is none"
+before, after = (sum(int(r[k]) for r in rows) / 1e8 for k in (2, 3))
+want = 1 + json.load(open(sys.argv[2]))["total"]["change"]
+assert abs(before - 1) < .001 and abs(after - want) < .02, (before, after, want)
+PY
+compare --html "$T/g.html" --folded "$T/folded.again" >/dev/null
+check "the page has the tree" grep -q '"calltree":{"called"' "$T/g.html"
 # Usage and input.
 fails 2 'either' "$PGO" verify --verdict "$T/v.json" "$T/1.perf"
 fails 2 'folded' "$PGO" verify --verdict "$T/v.json" --folded "$T/f"
