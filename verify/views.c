@@ -120,18 +120,19 @@ static const char *layout_what(const char *key)
 }
 
 /* "pages of 4 KiB that hold 99.9 % of execution" */
-static void covers(const struct pgo_jval *cover, const char *what, const struct pgo_jval *before,
-	const struct pgo_jval *after, pgo_view_pair_fn each, void *ctx)
+static void covers(const char *what, const struct pgo_jval *before, const struct pgo_jval *after,
+	pgo_view_pair_fn each, void *ctx)
 {
+	const struct pgo_jval *v;
+	const char *share;
 	char label[120];
 
-	for (size_t i = 0; i < pgo_jval_len(before) && i < pgo_jval_len(after); i++) {
-		double share = pgo_jval_double(pgo_jval_at(cover, i), NAN);
-		double percents = share <= 1 ? share * 100 : share;
+	for (size_t i = 0; (v = pgo_jval_member(before, i, &share)) != NULL; i++) {
+		double b = pgo_jval_double(v, NAN), a = pgo_view_get(after, share);
 
-		snprintf(label, sizeof label, "%.80s %.4g %% of execution", what, percents);
-		each(ctx, label, pgo_jval_double(pgo_jval_at(before, i), NAN),
-			pgo_jval_double(pgo_jval_at(after, i), NAN));
+		snprintf(label, sizeof label, "%.80s %.10s %% of execution", what, share);
+		if (isfinite(b) && isfinite(a))
+			each(ctx, label, b, a);
 	}
 }
 
@@ -152,7 +153,6 @@ void pgo_view_layout(const struct pgo_jval *layout, pgo_view_pair_fn each, void 
 			if (isfinite(b) && isfinite(a))
 				each(ctx, layout_what(key), b, a);
 			else
-				covers(pgo_jval_get(layout, "cover"), layout_what(key), v, other,
-					each, ctx);
+				covers(layout_what(key), v, other, each, ctx);
 		}
 }
