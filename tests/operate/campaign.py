@@ -6,8 +6,8 @@
     campaign.py kills DIR SHIM COUNT                  killed COUNT times, half by call, half by the clock
 
 DIR has "before/", a directory with a configuration pgo.conf and everything it names below it, and may have "command":
-the words after `pgo`, one a line (default: run -q -c pgo.conf), and "recover": the same for what is run after the fault
-(default: the command). PGO names the program.
+the words after `pgo` (default: run -q -c pgo.conf), "recover": the same for what is run after the fault (default: the
+command), and "now", the time. PGO names the program.
 
 A straight run of a copy of before/ says what has to come out. For each place: a fresh copy, the command with the fault,
 then these must hold:
@@ -48,7 +48,7 @@ def words(path, default):
     if not os.path.exists(path):
         return default
     with open(path) as f:
-        return f.read().split("\n")[:-1]
+        return f.read().split()
 
 
 class Case:
@@ -60,6 +60,7 @@ class Case:
         self.work = os.path.join(directory, "work")
         self.command = words(os.path.join(directory, "command"), ["run", "-q", "-c", "pgo.conf"])
         self.recover = words(os.path.join(directory, "recover"), self.command)
+        os.environ.update(zip(["PGO_NOW"], words(os.path.join(directory, "now"), [])))
         with open(os.path.join(self.before, "pgo.conf")) as f:
             conf = f.read()
         self.state = re.search(r'state = "([^"]*)"', conf).group(1) + "/" + re.search(r'target "([^"]*)"', conf).group(1)
@@ -157,7 +158,10 @@ class Case:
         for path in paths:
             m = TEMPORARY.match(os.path.basename(path))
             shown.add(m.group(1) if m else os.path.basename(path))
-            shown.add(os.path.basename(os.path.dirname(path)))
+            above = os.path.dirname(path)
+            shown.add(os.path.basename(above))
+            # Of what is removed as a whole, the whole.
+            shown.add(os.path.basename(os.path.dirname(above)) if "candidate." in above else "")
         shown.discard("")
         if not any(x in line for line in lines for x in shown) or REASON[fault] not in said:
             self.offend(where, "does not name %s and why: %r" % (" or ".join(shown), said))
@@ -165,7 +169,7 @@ class Case:
     def check_recovery(self, where):
         trace = os.path.join(self.dir, "trace")
         code, said, _ = self.run(self.recover, {"FAULT_TRACE": trace}, trace)
-        if code not in (self.code, 10, 0 if self.recover != self.command else 10):
+        if code not in ((self.code, 10) if self.recover == self.command else (0, 10, 11)):
             self.offend(where, "the next run ends with %d: %s" % (code, said))
         now = self.look(self.work)
         allowed = [self.new] if self.recover == self.command else [self.new, self.old]
@@ -196,6 +200,7 @@ class Case:
             self.check_after("call %d (not reached)" % at, False)
             return
         _, call, path = struck[0][:-7].split(" ", 2)
+        path = path.split("\t")[-1]
         self.counts["%s %s" % (fault, call)] += 1
         where = "call %d, %s %s of %s" % (at, fault, call, os.path.relpath(path, self.work) if path[0] == "/" else path)
         if fault in ("KILL", "TORN"):
@@ -205,7 +210,7 @@ class Case:
             if code != self.code:
                 self.offend(where, "half a write that went well ends with %d: %s" % (code, said))
         else:
-            self.check_sentence(where, code, said, [c[:-7].split(" ", 2)[2] for c in struck], fault)
+            self.check_sentence(where, code, said, [x for c in struck for x in c[:-7].split(" ", 2)[2].split("\t")], fault)
         self.check_after(where, fault in ("KILL", "TORN"))
 
     def kill_after(self, seconds):

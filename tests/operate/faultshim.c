@@ -9,7 +9,8 @@
  *	                   KILL                      the program is killed in place of the call
  *	                   TORN                      killed after it: after half of it if it writes
  *	FAULT_STICKY=1     ENOSPC and so on: all later calls that need room or a writable disk fail as well
- *	FAULT_TRACE=FILE   a line for each counted call: "N CALL PATH", and "struck" behind the one
+ *	FAULT_TRACE=FILE   a line for each counted call: "N CALL PATH", and "struck" behind the one; for a
+ *	                   rename both names, a tab between
  *	FAULT_CLOCK=S      the clock of the day is S seconds off
  *
  * Counted are: open for writing or making, write and pwrite to regular files, ftruncate, fsync,
@@ -78,7 +79,7 @@ __attribute__((constructor)) static void begin(void)
 
 static void note(long n, const char *call, const char *path, bool struck)
 {
-	char line[4400];
+	char line[8500];
 	int len;
 
 	if (trace_fd < 0)
@@ -112,6 +113,15 @@ static enum act count(const char *call, const char *path, enum need need)
 		return ACT_SHORT;
 	errno = strike_errno;
 	return ACT_FAIL;
+}
+
+/* Both names, with a tab between. */
+static enum act count_rename(const char *from, const char *to)
+{
+	char both[8300];
+
+	snprintf(both, sizeof both, "%s\t%s", from, to);
+	return count("rename", both, NEEDS_ROOM);
 }
 
 static const char *path_of(int fd, char *room, size_t size)
@@ -275,17 +285,17 @@ int close(int fd)
 
 int rename(const char *from, const char *to)
 {
-	return STRUCK(count("rename", to, NEEDS_ROOM), REAL(rename)(from, to));
+	return STRUCK(count_rename(from, to), REAL(rename)(from, to));
 }
 
 int renameat(int a, const char *from, int b, const char *to)
 {
-	return STRUCK(count("rename", to, NEEDS_ROOM), REAL(renameat)(a, from, b, to));
+	return STRUCK(count_rename(from, to), REAL(renameat)(a, from, b, to));
 }
 
 int renameat2(int a, const char *from, int b, const char *to, unsigned flags)
 {
-	return STRUCK(count("rename", to, NEEDS_ROOM), REAL(renameat2)(a, from, b, to, flags));
+	return STRUCK(count_rename(from, to), REAL(renameat2)(a, from, b, to, flags));
 }
 
 int link(const char *from, const char *to)
