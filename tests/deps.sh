@@ -136,6 +136,11 @@ missing() {
 	need 5 optional 'openjdk-17-jre-headless|default-jre-headless' have_command java
 	need 5 optional python3-venv python3 -c 'import ensurepip'
 
+	need 6 optional prometheus have_command promtool
+	need 6 optional python3-prometheus-client have_module prometheus_client
+	need 6 optional python3-crontab have_module crontab
+	need 6 optional systemd have_command systemd-analyze
+
 	need 6 optional cmake have_command cmake
 	need 6 optional ninja-build have_command ninja
 	need 6 optional meson have_command meson
@@ -165,6 +170,10 @@ have_jsonschema() {
 
 have_botocore() {
 	python3 -c 'import botocore.auth' 2>/dev/null || /usr/bin/python3 -c 'import botocore.auth' 2>/dev/null
+}
+
+have_module() {
+	/usr/bin/python3 -c "import $1" 2>/dev/null
 }
 
 have_admin_command() {
