@@ -193,24 +193,19 @@ int pgo_kept_sums_open(struct pgo_kept_sums *ret, const char *dir, struct pgo_er
 
 /* ---------------------------------------------------------------- choosing */
 
-/* Does anybody still ask for it? */
-static bool has_any(const struct pgo_kept_sum *s, const struct pgo_kept_member *wanted, size_t n)
-{
-	for (size_t i = 0, at = 0; i < s->n && at < n;) {
-		int c = pgo_kept_member_cmp(&wanted[at], &s->members[i]);
-
-		if (c == 0)
-			return true;
-		at += c < 0;
-		i += c > 0;
-	}
-	return false;
-}
-
 void pgo_kept_sums_want(struct pgo_kept_sums *k, const struct pgo_kept_member *wanted, size_t n)
 {
-	for (size_t i = 0; i < k->n; i++)
-		k->of[i].wanted = k->of[i].wanted || has_any(&k->of[i], wanted, n);
+	for (size_t i = 0; i < k->n; i++) {
+		struct pgo_kept_sum *s = &k->of[i];
+
+		for (size_t m = 0, at = 0; m < s->n && at < n;) {
+			int c = pgo_kept_member_cmp(&wanted[at], &s->members[m]);
+
+			s->n_wanted += c == 0;
+			at += c <= 0;
+			m += c >= 0;
+		}
+	}
 }
 
 /* Both are sorted.  `mark`: say that they are done. */
@@ -284,7 +279,7 @@ static void drop_parts_of(
 		struct pgo_kept_sum *s = &k->of[i];
 
 		memset(room, 0, n * sizeof *room);
-		if (s->gone || s->n > n || !fits(s, members, n, room, false))
+		if (s->gone || s->n >= n || s->n < n / 2 || !fits(s, members, n, room, false))
 			continue;
 		unlink(s->path);
 		s->gone = true;
@@ -376,7 +371,7 @@ void pgo_kept_sums_tidy(struct pgo_kept_sums *k, uint64_t max_bytes)
 
 		if (s->gone)
 			continue;
-		if (!s->wanted)
+		if (s->n_wanted < s->n - s->n / 2)
 			unlink(s->path);
 		else if (stat(s->path, &st) == 0)
 			a[n++] = (struct aged){s, st.st_mtim};

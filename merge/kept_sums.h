@@ -34,7 +34,7 @@ struct pgo_kept_sum {
 	int64_t exponent;
 	uint64_t bytes, len, hash; /* of the file, and of the sum in it */
 	size_t head;
-	bool wanted; /* some member is */
+	size_t n_wanted; /* members */
 	bool gone;
 };
 
@@ -53,7 +53,7 @@ int pgo_kept_sums_open(
 	struct pgo_kept_sums *ret, const char *dir, struct pgo_err *err) PGO_MUST_CHECK;
 void pgo_kept_sums_fini(struct pgo_kept_sums *k);
 
-/* Notes which of them have one of these members (sorted): the others go when all is tidied. */
+/* Notes how many of their members are among these (sorted), for when all is tidied. */
 void pgo_kept_sums_want(struct pgo_kept_sums *k, const struct pgo_kept_member *wanted, size_t n);
 /* The largest sum all of whose members are among the `n` wanted (sorted) and not `done` yet, which
  * are marked then; NULL if there is none. */
@@ -63,12 +63,12 @@ struct pgo_kept_sum *pgo_kept_sums_choose(
  * what it says; after another failure throw `m` away. */
 int pgo_kept_sum_load(struct pgo_kept_sums *k, struct pgo_kept_sum *s, struct pgo_merge *m,
 	uint64_t times, struct pgo_err *err) PGO_MUST_CHECK;
-/* Writes the sum in `m`, which stays as it was; `replaces`: sums that have no other members go.  A
- * merger that is partly on disk is not kept. */
+/* Writes the sum in `m`, which stays as it was; `replaces`: sums of at least half of its members and
+ * no others go.  A merger that is partly on disk is not kept. */
 int pgo_kept_sums_store(struct pgo_kept_sums *k, struct pgo_merge *m, bool keep_labels,
 	const struct pgo_kept_member *members, size_t n, int64_t exponent, bool replaces,
 	struct pgo_err *err) PGO_MUST_CHECK;
-/* Removes the files of which no member is wanted, and then the oldest until no more than
+/* Removes the files of which fewer than half of the members are wanted, and then the oldest until no more than
  * `max_bytes` are left. */
 void pgo_kept_sums_tidy(struct pgo_kept_sums *k, uint64_t max_bytes);
 

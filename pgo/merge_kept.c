@@ -421,7 +421,7 @@ static void keep_group(struct kept *k, struct group *g)
 	for (size_t i = 0; all != NULL && i < g->n; i++)
 		all[i] = &g->items[i];
 	if (all != NULL)
-		keep(k, g->to, all, g->n, g->exponent, false);
+		keep(k, g->to, all, g->n, g->exponent, true);
 	pgo_free(all);
 }
 
