@@ -267,7 +267,7 @@ INSTALLED_MAN = $(foreach m,$(MAN_PAGES),$(SHARE)/man/man$(subst .,,$(suffix $(m
 ENGINES := merge/engines/pgo-parallel merge/engines/pgo-slurm merge/engines/pgo-kubernetes merge/engines/pgo_spark.py
 # Modules for build systems; those of CMake where it looks for them.
 CMAKE_MODULES := $(sort $(wildcard pgo/modules/cmake/*.cmake))
-MODULES := $(filter-out $(CMAKE_MODULES),$(sort $(wildcard pgo/modules/* pgo/modules/*/*)))
+MODULES := $(filter-out $(CMAKE_MODULES) pgo/modules/debhelper/pgo.pm,$(sort $(wildcard pgo/modules/* pgo/modules/*/*)))
 MODULES := $(filter-out $(patsubst %/,%,$(wildcard pgo/modules/*/)),$(MODULES))
 UNITS := pgo/service/pgo@.service pgo/service/pgo@.timer pgo/service/pgo-failed@.service
 SYSTEMD = $(DESTDIR)$(PREFIX)/lib/systemd/system
@@ -309,6 +309,8 @@ install: all ## program, man pages, completion; DESTDIR and PREFIX (/usr/local) 
 	$(INSTALL) -m 644 pgo/service/pgo.sysusers $(SYSUSERS)/pgo.conf
 	$(INSTALL) -m 644 pgo/service/README.md pgo/service/pgo.cron pgo/service/cronjob.yaml pgo/service/alerts.yml \
 		$(SHARE)/pgo/service
+	$(INSTALL) -d $(SHARE)/perl5/Debian/Debhelper/Sequence
+	$(INSTALL) -m 644 pgo/modules/debhelper/pgo.pm $(SHARE)/perl5/Debian/Debhelper/Sequence
 
 uninstall: ## removes what install put there
 	rm -f $(BINDIR)/pgo $(INSTALLED_MAN) $(SHARE)/bash-completion/completions/pgo \
@@ -316,6 +318,7 @@ uninstall: ## removes what install put there
 	rm -rf $(SHARE)/pgo/engines $(SHARE)/pgo/tutorial $(SHARE)/pgo/schema $(SHARE)/pgo/modules $(SHARE)/cmake/pgo
 	rm -rf $(SHARE)/pgo/service
 	rm -f $(patsubst pgo/service/%,$(SYSTEMD)/%,$(UNITS)) $(SYSUSERS)/pgo.conf
+	rm -f $(SHARE)/perl5/Debian/Debhelper/Sequence/pgo.pm
 
 .PHONY: clean help
 clean: ## removes build/ (or B); other build directories stay

@@ -43,6 +43,8 @@ static const struct row rows[] = {
 		"code is made at the link, too"},
 	{PGO_COMPILER_RUSTC, ALWAYS, false, "-Zdebug-info-for-profiling",
 		"tells apart the copies of a line (nightly)"},
+	{PGO_COMPILER_RUSTC, ALWAYS, false, "-Cstrip=none",
+		"cargo takes away what was not asked for in Cargo.toml"},
 	{PGO_COMPILER_RUSTC, WITH_PROFILE, false, "-Zprofile-sample-use=%",
 		"the profile (nightly)"},
 	{PGO_COMPILER_RUSTC, ALWAYS, false, "-Clink-arg=-Wl,--build-id",

@@ -144,6 +144,7 @@ missing() {
 	need 6 optional cmake have_command cmake
 	need 6 optional ninja-build have_command ninja
 	need 6 optional meson have_command meson
+	need 6 optional cargo have_command cargo
 	need 6 optional build-essential have_build_essential
 	need 6 optional dpkg-dev have_command dpkg-buildpackage
 	need 6 optional debhelper have_command dh

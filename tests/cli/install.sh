@@ -30,7 +30,7 @@ done
 for f in bash-completion/completions/pgo zsh/site-functions/_pgo fish/vendor_completions.d/pgo.fish; do
 	[ -s "$T/opt/pgo/share/$f" ] || fail "no $f"
 done
-for f in pgo/modules/make/pgo.mk cmake/pgo/pgoConfig.cmake; do
+for f in pgo/modules/make/pgo.mk cmake/pgo/pgoConfig.cmake perl5/Debian/Debhelper/Sequence/pgo.pm; do
 	[ -s "$T/opt/pgo/share/$f" ] || fail "no $f"
 done
 [ "$("$T/opt/pgo/bin/pgo" --make-include)" = "$(realpath "$T")/opt/pgo/share/pgo/modules/make/pgo.mk" ] || fail "the installed program does not find its modules"
