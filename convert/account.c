@@ -178,7 +178,7 @@ static void symbolic_json(struct pgo_json *j, const struct pgo_symbolic_report *
 
 static void estimate_text(const struct pgo_account *a, struct pgo_buf *out)
 {
-	const struct pgo_estimate *e = &a->estimate;
+	const struct pgo_plain_estimate *e = &a->estimate;
 
 	if (a->lbr)
 		return;
@@ -201,7 +201,7 @@ static void estimate_text(const struct pgo_account *a, struct pgo_buf *out)
 		percent(e->calls_known, e->calls));
 }
 
-static void estimate_json(struct pgo_json *j, const struct pgo_estimate *e)
+static void estimate_json(struct pgo_json *j, const struct pgo_plain_estimate *e)
 {
 	pgo_json_key(j, "estimate");
 	pgo_json_object(j);

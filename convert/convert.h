@@ -68,7 +68,7 @@ struct pgo_convert_missing {  /* a file that was profiled and not given */
 #define PGO_ACCOUNT_TOP 10
 
 /* How profiles without branch records were made into counts; see convert/plain.h. */
-struct pgo_estimate {
+struct pgo_plain_estimate {
 	uint64_t samples; /* that were put on the code */
 	size_t functions,
 		blocks;        /* that got counts; split-off parts are not counted on their own */
@@ -117,7 +117,7 @@ struct pgo_account {
 		plain_loss[PGO_N_LOSSES]; /* instruction samples, without LBR */
 	/* of those, in the program, but: in linkage stubs, where no function is, on no instruction */
 	uint64_t plain_stub, plain_no_function, plain_misplaced;
-	struct pgo_estimate estimate;
+	struct pgo_plain_estimate estimate;
 	struct pgo_symbolic_report symbolic; /* if asked for */
 	uint64_t instructions_hit;           /* distinct, in ranges */
 	uint64_t no_line;                    /* executions of instructions without a source line */

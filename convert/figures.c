@@ -309,7 +309,7 @@ static void add_stray(struct pgo_account *sum, const struct pgo_account *a)
 	sum->plain_used -= all < sum->plain_used ? all : sum->plain_used;
 }
 
-static void add_estimate(struct pgo_estimate *sum, const struct pgo_estimate *e)
+static void add_estimate(struct pgo_plain_estimate *sum, const struct pgo_plain_estimate *e)
 {
 	add_to(&sum->samples, e->samples);
 	add_to(&sum->samples_thin, e->samples_thin);

@@ -140,7 +140,7 @@ struct estimator {
 
 static void tell(struct estimator *e)
 {
-	struct pgo_estimate *t = &e->account->estimate;
+	struct pgo_plain_estimate *t = &e->account->estimate;
 	uint64_t samples = 0;
 	size_t blocks = 0;
 
@@ -197,7 +197,7 @@ static int all_families(struct estimator *e, const struct pgo_codefns *fns, stru
 
 static int call_targets(struct estimator *e, struct pgo_callstack *stacks)
 {
-	struct pgo_estimate *t = &e->account->estimate;
+	struct pgo_plain_estimate *t = &e->account->estimate;
 	struct pgo_callstack_report r;
 
 	if (pgo_callstack_targets(stacks, &e->sink, &r) < 0)

@@ -6,6 +6,7 @@
 #include "pgo/core/parallel.h"
 #include "pgo/operands.h"
 #include "pgo/verdict_outputs.h"
+#include "pgo/verify_target.h"
 #include "verify/attrib.h"
 #include "verify/verify.h"
 
@@ -21,6 +22,8 @@ struct verify_values {
 	uint64_t top, bootstrap;
 	bool same_work;
 	const char *profile;
+	const char *target, *config, *result;
+	bool no_fetch;
 };
 
 #define AT(field) offsetof(struct verify_values, field)
@@ -49,6 +52,17 @@ static const struct pgo_opt opts[] = {
 		AT(arm)},
 	{"host-label", 0, "LABEL", "the label that tells hosts in a profile (default: host)",
 		PGO_OPT_STR, AT(host_label)},
+	{"Versions of a target", 0, NULL, NULL, PGO_OPT_GROUP, 0},
+	{"target", 0, "NAME",
+		"--before and --after are versions or build-ids of this target of pgo.conf: "
+		"fetches their profiles, and keeps the report in the state directory",
+		PGO_OPT_STR, AT(target)},
+	{"config", 'c', "FILE", "the configuration (default: pgo.conf)", PGO_OPT_STR, AT(config)},
+	{"no-fetch", 0, NULL, "only what is fetched already", PGO_OPT_FLAG, AT(no_fetch)},
+	{"result", 0, "ID",
+		"the published result that the program after was built with: it is marked "
+		"verified, or taken back if this is a loss",
+		PGO_OPT_STR, AT(result)},
 	{"Work", 0, NULL, NULL, PGO_OPT_GROUP, 0},
 	{"work", 0, "FILE",
 		"how much work was done: CSV with a column such as requests, and file, or host "
@@ -129,12 +143,21 @@ static int add_profile(
 	return pgo_verify_add(a->v, a->after, r, &about, err);
 }
 
-static int add_side(const struct adding *to, const struct pgo_opt_list *named, char **operands,
-	int n_operands, const char *binary, struct pgo_err *err)
+static int visit(const struct adding *to, const struct pgo_operands *files, const char *binary,
+	struct pgo_err *err)
 {
 	/* Costs are compared, not branches. */
 	const struct pgo_input_options io = {
 		.binaries = &binary, .n_binaries = binary != NULL, .no_unbias = true};
+
+	return pgo_operands_visit(files, &io,
+		to->after ? "reading profiles after" : "reading profiles before", add_profile,
+		(void *)(uintptr_t)to, err);
+}
+
+static int add_side(const struct adding *to, const struct pgo_opt_list *named, char **operands,
+	int n_operands, const char *binary, struct pgo_err *err)
+{
 	struct pgo_operands files = {0};
 	int rc = 0;
 
@@ -143,15 +166,13 @@ static int add_side(const struct adding *to, const struct pgo_opt_list *named, c
 	for (int i = 0; i < n_operands && rc == 0; i++)
 		rc = pgo_operands_add(&files, operands[i], err);
 	if (rc == 0)
-		rc = pgo_operands_visit(&files, &io,
-			to->after ? "reading profiles after" : "reading profiles before",
-			add_profile, (void *)(uintptr_t)to, err);
+		rc = visit(to, &files, binary, err);
 	pgo_operands_fini(&files);
 	return rc;
 }
 
-static int print_verdict(
-	const struct verify_values *o, const struct pgo_opt_globals *g, const struct pgo_verdict *v)
+static int print_verdict(const struct verify_values *o, const struct pgo_opt_globals *g,
+	const struct pgo_verdict *v, const struct pgo_buf *said)
 {
 	struct pgo_buf out;
 	struct pgo_json j;
@@ -163,6 +184,7 @@ static int print_verdict(
 		pgo_verdict_json(v, &j);
 	} else {
 		pgo_verdict_text(v, (size_t)o->top, &out);
+		pgo_buf_puts(&out, said->data != NULL ? said->data : "");
 	}
 	code = pgo_cmd_print(&pgo_cmd_verify, g, out.data, out.len);
 	pgo_buf_fini(&out);
@@ -267,6 +289,7 @@ enum { ARM_BEFORE, ARM_AFTER, ARM_CONTROL_AFTER, ARM_CONTROL_BEFORE, N_ARMS };
 
 struct arms {
 	const struct verify_values *o;
+	const struct pgo_verify_target *t;
 	const struct pgo_verify_options *vo;
 	struct pgo_verify *v;
 	char **argv;
@@ -281,6 +304,11 @@ static int add_arm(void *ctx, size_t arm, unsigned thread, struct pgo_err *err)
 		.control = arm == ARM_CONTROL_AFTER || arm == ARM_CONTROL_BEFORE};
 
 	(void)thread;
+	if (a->o->target != NULL && !to.control)
+		return visit(&to,
+			arm == ARM_BEFORE ? &a->t->sides.before.profiles
+					  : &a->t->sides.after.profiles,
+			to.after ? a->vo->after_binary : a->vo->before_binary, err);
 	switch (arm) {
 	case ARM_BEFORE:
 		return add_side(&to, &a->o->before, a->argv + a->first, a->dashdash - a->first,
@@ -295,25 +323,58 @@ static int add_arm(void *ctx, size_t arm, unsigned thread, struct pgo_err *err)
 	}
 }
 
-static int compare(const struct verify_values *o, char **argv, int argc, int first, int dashdash,
-	struct pgo_verify **ret, struct pgo_err *err)
+static int find_target(
+	struct verify_values *o, int n_operands, struct pgo_verify_target *t, struct pgo_err *err)
+{
+	int rc;
+
+	if (o->before.n != 1 || o->after.n != 1 || n_operands != 0)
+		return pgo_err_set(err, PGO_EUSAGE,
+			"with --target name one version with --before and one with --after");
+	rc = pgo_verify_target_open(
+		t, o->config, o->target, o->before.item[0], o->after.item[0], !o->no_fetch, err);
+	if (rc < 0 || o->binary != NULL)
+		return rc;
+	if (o->before_binary == NULL)
+		o->before_binary = t->sides.before.binary;
+	if (o->after_binary == NULL)
+		o->after_binary = t->sides.after.binary;
+	if (o->before_binary == NULL || o->after_binary == NULL)
+		pgo_warn("the program of version %s is not among the binary and the older_builds "
+			 "of target '%s', so functions are named as the profiles do; give it with "
+			 "--%s-binary",
+			o->before_binary == NULL ? o->before.item[0] : o->after.item[0],
+			t->target->name, o->before_binary == NULL ? "before" : "after");
+	return 0;
+}
+
+static int compare(struct verify_values *o, struct pgo_verify_target *t, char **argv, int argc,
+	int first, int dashdash, struct pgo_verify **ret, struct pgo_err *err)
 {
 	struct pgo_verify_options vo;
 	struct adding to = {0};
-	int rc = fill_options(o, &vo, err);
+	int rc = o->target != NULL ? find_target(o, argc - first, t, err) : 0;
 
+	if (rc == 0 && o->target == NULL && o->result != NULL)
+		rc = pgo_err_set(err, PGO_EUSAGE, "--result is of a target: give --target too");
+	if (rc == 0)
+		rc = fill_options(o, &vo, err);
 	if (rc < 0)
 		return rc;
 	to.v = *ret = pgo_verify_new(&vo, err);
 	if (to.v == NULL)
 		return (int)err->code;
 	rc = pgo_parallel(N_ARMS, pgo_threads(), add_arm,
-		&(struct arms){o, &vo, to.v, argv, argc, first, dashdash}, err);
+		&(struct arms){o, t, &vo, to.v, argv, argc, first, dashdash}, err);
 	if (rc == 0)
 		rc = pgo_verify_finish(to.v, err);
 	if (rc == 0)
 		rc = add_applied(o, to.v, err);
-	return rc == 0 ? pgo_verdict_outputs_write(pgo_verify_result(to.v), &o->outputs, err) : rc;
+	if (rc == 0)
+		rc = pgo_verdict_outputs_write(pgo_verify_result(to.v), &o->outputs, err);
+	return rc == 0 && o->target != NULL
+		       ? pgo_verify_target_keep(t, pgo_verify_result(to.v), o->result, err)
+		       : rc;
 }
 
 static int run(int argc, char **argv)
@@ -322,6 +383,7 @@ static int run(int argc, char **argv)
 	struct pgo_err err = PGO_ERR_INIT;
 	struct pgo_opt_globals g;
 	struct pgo_verify *v = NULL;
+	struct pgo_verify_target t = {0};
 	int first, dashdash, code;
 
 	if (pgo_cmd_begin(&pgo_cmd_verify, argc, argv, &o, &g, &first, &dashdash, &code) != 0)
@@ -331,11 +393,12 @@ static int run(int argc, char **argv)
 	else if (argc - first + (int)(o.before.n + o.after.n) == 0 && o.before_binary != NULL &&
 		 o.after_binary != NULL)
 		code = compare_builds(&o, &g);
-	else if (compare(&o, argv, argc, first, dashdash, &v, &err) < 0)
+	else if (compare(&o, &t, argv, argc, first, dashdash, &v, &err) < 0)
 		code = pgo_cmd_fail(&pgo_cmd_verify, &g, &err);
 	else
-		code = print_verdict(&o, &g, pgo_verify_result(v));
+		code = print_verdict(&o, &g, pgo_verify_result(v), &t.said);
 out:
+	pgo_verify_target_close(&t);
 	pgo_verify_free(v);
 	pgo_opt_list_free(&o.before);
 	pgo_opt_list_free(&o.after);

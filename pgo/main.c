@@ -38,7 +38,7 @@
  *	doctor, doctor_machine, doctor_program
  *	                       what machine, compilers, a program and a store allow
  *	target_fetch           the profiles of one target
- *	sides                  the profiles of two versions
+ *	sides, verify_target   the profiles of two versions; where a comparison of them is kept
  *	provenance, provenance_function
  *	                       how a result came to be, and one function in it
  *	tools                  compilers and their like on this machine
