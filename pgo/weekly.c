@@ -382,7 +382,7 @@ int pgo_weekly_load(const struct pgo_conf *c, const struct pgo_target *t, struct
 {
 	int rc;
 
-	*ret = (struct pgo_weekly){.target = t->name, .now_ns = pgo_now()};
+	*ret = (struct pgo_weekly){.target = t->name, .state = {.lock = -1}, .now_ns = pgo_now()};
 	rc = pgo_state_open(c->state, t->name, &ret->state, err);
 	if (rc == 0)
 		rc = pgo_state_log_read(&ret->state, &ret->log, err);

@@ -104,7 +104,7 @@ static void glance(const struct pgo_weekly *w, struct pgo_buf *out)
 
 static void history(const struct pgo_weekly *w, const char *gate, struct pgo_buf *out)
 {
-	double v[2 * PGO_WEEKLY_RESULTS];
+	double v[2 * PGO_WEEKLY_RESULTS + 1];
 	char label[200], first[PGO_VIEW_NUMBER], last[PGO_VIEW_NUMBER];
 	size_t n = 0, known = 0;
 
@@ -295,7 +295,7 @@ static void drops(const struct pgo_weekly *w, struct pgo_buf *out)
 static void function(const struct pgo_weekly *w, const struct pgo_jval *f, struct pgo_buf *out)
 {
 	const char *name = text_of(f, "name");
-	double v[2 * PGO_WEEKLY_RESULTS], share = pgo_view_get(f, "share"), before;
+	double v[2 * PGO_WEEKLY_RESULTS + 1], share = pgo_view_get(f, "share"), before;
 	char text[PGO_VIEW_NUMBER];
 	size_t n = 0;
 

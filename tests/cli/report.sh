@@ -77,6 +77,8 @@ ends 20 'nothing was decided' "$PGO" report -c "$T/w/pgo.conf" never
 ends 2 'no target' "$PGO" report -c "$T/w/pgo.conf" other
 ends 2 'one file' "$PGO" report -c "$T/w/pgo.conf" -o "$T/x.html"
 ends 3 "$T/none" "$PGO" report -c "$T/h/pgo.conf" app -o "$T/none/x.html"
+cp -r "$T/h" "$T/n" && echo 3 >"$T/n/state/app/format"
+ends 3 'format' "$PGO" report -c "$T/n/pgo.conf" app
 ends 0 '"decision": "published"' "$PGO" report -c "$T/h/pgo.conf" app --json
 echo "$good checks passed, $bad failed"
 [ "$bad" = 0 ]
