@@ -102,6 +102,20 @@ static void fact_share(struct pgo_buf *out, const char *label, double v, const c
 		pgo_html_fact(out, label, pgo_view_share(v, text), note);
 }
 
+/* "341", below it "274 to 408" */
+static void fact_interval(struct pgo_buf *out, const char *label, const struct pgo_jval *o,
+	const char *middle, const char *low, const char *high)
+{
+	char m[PGO_VIEW_NUMBER], a[PGO_VIEW_NUMBER], b[PGO_VIEW_NUMBER];
+	char note[2 * PGO_VIEW_NUMBER + 8];
+
+	if (!isfinite(pgo_view_get(o, middle)))
+		return;
+	snprintf(note, sizeof note, "%s to %s", pgo_view_value(pgo_view_get(o, low), "", a),
+		pgo_view_value(pgo_view_get(o, high), "", b));
+	pgo_html_fact(out, label, pgo_view_value(pgo_view_get(o, middle), "", m), note);
+}
+
 static void summary(struct pgo_buf *out, const struct pgo_jval *v)
 {
 	const struct pgo_jval *design = pgo_jval_get(v, "design"),
@@ -117,6 +131,10 @@ static void summary(struct pgo_buf *out, const struct pgo_jval *v)
 		pgo_view_get(total, "minimum_detectable"), "with 80 % power");
 	fact_share(out, "A/A false positives", pgo_view_get(calibration, "false_positives"),
 		"before against itself, at 5 %");
+	fact_interval(out, "Cores saved", pgo_jval_get(v, "money"), "cores_saved", "cores_low",
+		"cores_high");
+	fact_interval(out, "Saved a year", pgo_jval_get(v, "money"), "saved_a_year", "saved_low",
+		"saved_high");
 	fact_share(out, "Overlap of functions", pgo_view_get(v, "overlap"),
 		"100 % = the same mix of cost");
 	fact_count(out, "Hosts", pgo_view_get(design, "hosts_before"),
@@ -517,7 +535,7 @@ void pgo_view_html(const struct pgo_jval *v, const char *json, size_t len, struc
 	pgo_view_html_layout(pgo_jval_get(v, "layout"), out);
 	pgo_view_html_applied(pgo_jval_get(v, "applied"), out);
 	figures(out, "staleness", "Staleness", pgo_jval_get(v, "staleness"), false);
-	figures(out, "money", "Money", pgo_jval_get(v, "money"), false);
+	figures(out, "money", "Money", pgo_jval_get(v, "money"), true);
 	figures(out, "total", "The whole, in numbers", pgo_jval_get(v, "total"), true);
 	figures(out, "design", "Design", design, true);
 	figures(out, "calibration", "Calibration", pgo_jval_get(v, "calibration"), true);
