@@ -37,6 +37,26 @@ static void describe_weights(const struct pgo_target *t, struct pgo_buf *out)
 	pgo_buf_puts(out, t->outliers || t->allow_outliers ? ", without outliers\n" : "\n");
 }
 
+static void describe_publishing(const struct pgo_target *t, struct pgo_buf *out)
+{
+	pgo_buf_puts(out, "  publish  if the gates pass");
+	for (size_t i = 0; i < t->n_gates; i++)
+		pgo_buf_printf(out, "%s%s", i == 0 ? " (" : ", ", t->gates[i]);
+	pgo_buf_puts(out, t->n_gates != 0 ? ")" : "");
+	if (t->hysteresis > 0)
+		pgo_buf_printf(out, ", unless %.4g %% of it are as before", t->hysteresis * 100);
+	if (t->publish_interval_ns != 0) {
+		pgo_buf_puts(out, ", once in ");
+		describe_duration(out, t->publish_interval_ns);
+	}
+	pgo_buf_puts(out, "; last-good is of use for ");
+	if (t->last_good_ttl_ns == 0)
+		pgo_buf_puts(out, "ever");
+	else
+		describe_duration(out, t->last_good_ttl_ns);
+	pgo_buf_putc(out, '\n');
+}
+
 void pgo_pipeline_describe(
 	const struct pgo_conf *c, const struct pgo_target *t, struct pgo_buf *out)
 {
@@ -62,6 +82,7 @@ void pgo_pipeline_describe(
 			pgo_buf_printf(out, " (%s)", t->clang_format);
 		pgo_buf_printf(out, " to %s\n", t->output[i]);
 	}
+	describe_publishing(t, out);
 }
 
 /* ---- preparing */

@@ -218,6 +218,9 @@ static int check_fit(struct pgo_pipeline *p, const struct pgo_state_entries *e,
 
 	if (files == NULL)
 		return pgo_err_nomem(err);
+	/* As they are called in what it is compared with. */
+	for (size_t i = 0; i < p->outputs.n; i++)
+		files[i].name = p->outputs.of[i].file;
 	for (size_t i = 0; i < e->n; i++)
 		/* What is too old to use is too old to be the measure of anything new. */
 		if (e->of[i].last_good && !p->standing.expired)
@@ -257,6 +260,8 @@ int pgo_pipeline_judge(struct pgo_pipeline *p, struct pgo_err *err)
 		rc = pgo_gate_limits_parse(&limits, p->target->gates[i], "pgo.conf", err);
 	if (rc == 0 && (dirs = pgo_calloc(e.n, sizeof *dirs)) == NULL)
 		rc = pgo_err_nomem(err);
+	if (rc == 0)
+		rc = pgo_pipeline_name_files(p, err);
 	if (rc == 0)
 		rc = collect_past(p, &e, &limits, dirs, &n_dirs, err);
 	if (rc == 0)

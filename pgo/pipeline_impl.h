@@ -69,6 +69,8 @@ int pgo_pipeline_list_outputs(const struct pgo_conf *c, const struct pgo_target 
 
 /* ---- pipeline_publish.c: the candidate */
 
+/* What the outputs are called in a result. */
+int pgo_pipeline_name_files(struct pgo_pipeline *p, struct pgo_err *err) PGO_MUST_CHECK;
 /* Names the candidate by its content; an id that this content had before is kept. */
 int pgo_pipeline_name(struct pgo_pipeline *p, struct pgo_err *err) PGO_MUST_CHECK;
 /* Writes all of it and gives it its place. */

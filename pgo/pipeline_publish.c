@@ -31,11 +31,11 @@ static bool is_taken(const struct pgo_pipeline *p, const char *name)
 }
 
 /* Their base names; of two that are alike the second has its kind before it. */
-static int name_files(struct pgo_pipeline *p, struct pgo_err *err)
+int pgo_pipeline_name_files(struct pgo_pipeline *p, struct pgo_err *err)
 {
 	int rc = 0;
 
-	for (size_t i = 0; i < p->outputs.n && rc == 0; i++) {
+	for (size_t i = p->files.n; i < p->outputs.n && rc == 0; i++) {
 		struct pgo_output *o = &p->outputs.of[i];
 		const char *base = pgo_path_base(o->path);
 		char *other = NULL;
@@ -122,7 +122,7 @@ int pgo_pipeline_name(struct pgo_pipeline *p, struct pgo_err *err)
 	if (p->is_merged)
 		rc = encode_merged(p, err);
 	if (rc == 0 && p->is_converted)
-		rc = name_files(p, err);
+		rc = pgo_pipeline_name_files(p, err);
 	if (rc == 0)
 		rc = make_id(p, err);
 	return rc == 0 ? keep_old_id(p, err) : rc;

@@ -51,6 +51,7 @@ C
 # A dry run says what would be done and does nothing.
 exits 0 "$PGO" run -c "$T/pgo.conf" --dry-run
 check "the plan names target, program and outputs" grep -q "out.afdo" "$T/stdout"
+check "and when it is published" grep -q 'publish  if the gates pass (hosts=5/1,.*42 days' "$T/stdout"
 check "a dry run writes nothing" test ! -e "$T/state"
 
 # Started from another directory: paths are the configuration's.
@@ -143,6 +144,17 @@ flock 8
 fails 3 'another run' "$PGO" run -c "$T/pgo.conf"
 exec 8>&-
 exits 10 "$PGO" run -c "$T/pgo.conf"
+
+# Outputs of one base name, or of that of a file of the result's own, keep apart in it.
+mkdir "$T/a" "$T/b"
+sed 's/"state"/"state-names"/; s|out.afdo|a/same|; s|out.prof|b/same|; s|out.fdata|b/manifest.json|' "$T/pgo.conf" >"$T/names.conf"
+exits 0 "$PGO" run -c "$T/names.conf"
+check "the first has its name" cmp "$T/a/same" "$T/state-names/app/last-good/same"
+check "the second has its kind, too" cmp "$T/b/same" "$T/state-names/app/last-good/clang-same"
+check "the third as well" cmp "$T/b/manifest.json" "$T/state-names/app/last-good/bolt-manifest.json"
+echo spoiled >"$T/b/same"
+exits 0 "$PGO" run -c "$T/names.conf"
+check "each is mended from its own" cmp "$T/b/same" "$T/state-names/app/last-good/clang-same"
 
 # Of several targets the worst counts: 20 over 0, 0 over 10.
 {
