@@ -132,8 +132,11 @@ struct asking {
 	char *dir, *profile, *program, *out;
 };
 
+/* What several files have in common is said once. */
 static void list(struct pgo_buf *b, const char *text)
 {
+	if (b->len != 0 && strstr(b->data, text) != NULL)
+		return;
 	if (b->len != 0)
 		pgo_buf_puts(b, "; ");
 	pgo_buf_puts(b, text);

@@ -157,6 +157,36 @@ judge 0 --cycles "$T/c1.prof" "$T/c3.prof" "$T/c2.prof"
 gate flips pass
 fails 2 'three results' "$PGO" check --cycles "$T/c1.prof" "$T/c2.prof"
 
+# Consumers are believed: a crash, an error, a warning that nothing came of the profile; one that is missing or slow is not asked.
+#	tool NAME SAYS-AND-DOES
+# shellcheck disable=SC2016 # for the tool's shell
+tool() { printf '#!/bin/sh\n[ "$1" = --version ] && { echo "tool (test) 12.3.0"; exit 0; }\n%s\n' "$2" >"$T/$1"; chmod +x "$T/$1"; }
+accept() { # VERDICT REGEX ARGUMENT...
+	local code=0
+	what="acceptance ${*:3}"
+	timeout 120 "$PGO" check --json --gate freshness=off "${@:3}" >"$T/json" 2>"$T/stderr" || code=$?
+	gate acceptance "$1" "$2"
+	[ "$1" != fail ] || [ "$code" = 11 ] || { echo "FAIL: $what: exit $code"; bad=$((bad + 1)); }
+}
+# shellcheck disable=SC2016 # for the tool's shell
+tool fine 'for f; do case $f in *.c) grep -q "^long one_round(long" "$f" || { echo "error: not the names of the profile"; exit 1; } ;; esac; done; exit 0'
+tool crash 'kill -SEGV $$'
+tool error 'echo "app.c: error: cannot use profile"; exit 1'
+tool ignores 'echo "warning: profile is ignored"; exit 0'
+tool stale 'echo "BOLT-WARNING: 90 out of 100 samples in the binary (90.0%) belong to functions with invalid (possibly stale) profile."; exit 0'
+tool few 'echo "BOLT-INFO: 10 out of 19 functions have profile"; echo "BOLT-WARNING: 9 out of 100 samples in the binary (9.0%) belong to functions with invalid (possibly stale) profile."; exit 0'
+accept pass 'taken by gcc 12' "$FIX/app.afdo" --gcc "$T/fine"
+accept fail 'signal 11' "$FIX/app.afdo" --gcc "$T/crash"
+accept fail 'cannot use profile' "$FIX/app.afdo" --gcc "$T/error"
+accept fail 'profile is ignored' "$FIX/app.afdo" --gcc "$T/ignores"
+accept fail 'llvm-profdata 12 failed .* taken by clang 12' "$FIX/app.prof" --clang "$T/fine" --llvm-profdata "$T/error"
+accept fail '90 out of 100' "$FIX/app.fdata" --binary "$FIX/app" --llvm-bolt "$T/stale"
+accept pass 'taken by llvm-bolt' "$FIX/app.fdata" --binary "$FIX/app" --llvm-bolt "$T/few"
+accept skipped 'needs the program' "$FIX/app.fdata" --llvm-bolt "$T/few"
+accept skipped 'nowhere/gcc is not installed' "$FIX/app.afdo" --gcc "$T/nowhere/gcc"
+accept skipped 'gcc 99 is not installed' "$FIX/app.afdo" --gcc-release 99
+[ -z "$(ls -d "${TMPDIR:-/tmp}"/pgo-accept.* 2>/dev/null)" ] || { echo "FAIL: temporary files stay"; bad=$((bad + 1)); }
+
 # --strict, text, and usage.
 code=0; "$PGO" check "$T/rust1.prof" --last-good "$T/rust2.prof" --no-acceptance --strict >"$T/text" || code=$?
 if ! { [ "$code" = 11 ] && grep -q '^warn  *name_collapse' "$T/text" && tail -1 "$T/text" | grep -q 'do not build'; }; then
