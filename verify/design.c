@@ -472,6 +472,32 @@ static void choose_replicate(struct pgo_design *d, const struct pgo_facts *f)
 		d->replicate = PGO_REPLICATE_HOST_DAY;
 }
 
+/* Hosts that ran two builds on one side: their cost is of both. */
+static int note_builds(struct pgo_verdict_design *say, const struct pgo_design *d,
+	const struct pgo_costs *c, struct pgo_err *err)
+{
+	size_t mixed = 0;
+	bool counted = false;
+
+	for (size_t i = 1; i < c->n_reps; i++) {
+		const struct pgo_cost_rep *a = &c->reps[i - 1], *b = &c->reps[i];
+		bool same = a->after == b->after && a->control == b->control && a->host == b->host;
+
+		counted = counted && same;
+		if (!same || counted || a->host == 0 || a->build == 0 || b->build == 0 ||
+			a->build == b->build || !usable(d, i))
+			continue;
+		counted = true;
+		mixed++;
+	}
+	if (mixed == 0)
+		return 0;
+	return pgo_design_note(say, err,
+		"%zu host%s ran two builds of the program on one side: what is said of %s is about "
+		"both",
+		mixed, mixed == 1 ? "" : "s", mixed == 1 ? "it" : "them");
+}
+
 static int describe(struct pgo_verdict_design *say, const struct pgo_design *d,
 	const struct pgo_costs *c, const struct pgo_facts *f, const struct pgo_design_options *o,
 	struct pgo_err *err)
@@ -548,6 +574,8 @@ int pgo_design_choose(struct pgo_design *d, const struct pgo_costs *c,
 		rc = describe(say, d, c, &f, o, err);
 	if (rc == 0)
 		rc = pgo_design_remarks(d, &f, say, err);
+	if (rc == 0)
+		rc = note_builds(say, d, c, err);
 out:
 	pgo_free(work);
 	pgo_free(f.seen);
