@@ -345,6 +345,17 @@ static int by_mass(const void *pa, const void *pb, void *ctx)
 	return ma != mb ? (ma < mb ? 1 : -1) : (a > b) - (a < b);
 }
 
+/* The nodes that are this dear at least; how many. */
+static size_t list_nodes(const struct pgo_calltree *t, double least, uint32_t *ret)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < t->n_nodes; i++)
+		if (mass(&t->nodes[i]) >= least)
+			ret[n++] = (uint32_t)i;
+	return n;
+}
+
 /* Moves what is kept to the front; what is not adds up behind the children that are. */
 static int move_kept(struct pgo_calltree *t, const bool *keep, uint32_t other)
 {
@@ -418,9 +429,12 @@ int pgo_calltree_prune(struct pgo_calltree *t, size_t most, struct pgo_err *err)
 	order = pgo_malloc((t->n_nodes + 1) * sizeof *order);
 	keep = pgo_calloc(t->n_nodes + 1, sizeof *keep);
 	if (order != NULL && keep != NULL && other != PGO_STR_NONE) {
-		for (size_t i = 0; i < t->n_nodes; i++)
-			order[i] = (uint32_t)i;
-		qsort_r(order, t->n_nodes, sizeof *order, by_mass, t);
+		size_t n = list_nodes(t, mass(&t->nodes[0]) * 1e-5, order);
+
+		/* Most nodes are far too small, as a rule. */
+		if (n < most)
+			n = list_nodes(t, 0, order);
+		qsort_r(order, n, sizeof *order, by_mass, t);
 		keep[0] = true;
 		for (size_t i = 0; i < most; i++)
 			keep[order[i]] = true;
