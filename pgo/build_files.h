@@ -6,7 +6,8 @@
  *	KEY.cflags	flags of compiling, and
  *	KEY.ldflags	of linking, for @FILE
  *	KEY.h		a comment that names the profile, for builds that know headers alone
- *	KEY.json	which profile it is: to stand beside the program, or within (pgo-embed)
+ *	KEY.json	which profile it is: to stand beside the program, or in its section
+ *			.pgo.build, where `pgo show` finds it
  *
  * Each is written only when it changes: an equal profile rebuilds nothing, and another one, or none,
  * changes KEY.cflags and so rebuilds all that depends on it.  The profile comes first, so that

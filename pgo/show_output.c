@@ -345,6 +345,36 @@ int pgo_show_fdata(const struct pgo_show *s, const struct pgo_fdata *f, struct p
 
 /* ---- programs */
 
+/* What a build put into the program: the KEY.json of `pgo flags --dir` as a section (pgo-modules(7)). */
+static void show_built(const struct pgo_show *s, const struct pgo_elf *e)
+{
+	static const char *const members[] = {"target", "id", "sha256"};
+	size_t len = 0;
+	const uint8_t *data = pgo_elf_section_data(e, ".pgo.build", &len);
+	struct pgo_jval *doc =
+		data != NULL ? pgo_jdoc_parse(s->path, (const char *)data, len, NULL) : NULL;
+	const struct pgo_jval *profile = pgo_jval_get(doc, "profile");
+	const char *of[3];
+
+	for (size_t i = 0; i < 3; i++)
+		of[i] = pgo_jval_str(pgo_jval_get(profile, members[i]), "");
+	if (s->json != NULL && doc != NULL) {
+		pgo_json_key(s->json, "built_with");
+		pgo_json_object(s->json);
+		for (size_t i = 0; i < 3; i++)
+			pgo_json_kv_str(s->json, members[i], profile != NULL ? of[i] : NULL);
+		pgo_json_end_object(s->json);
+	} else if (data != NULL && doc == NULL) {
+		pgo_buf_puts(s->out, "  built with      .pgo.build cannot be read\n");
+	} else if (doc != NULL && *of[2] == '\0') {
+		pgo_buf_puts(s->out, "  built with      no profile\n");
+	} else if (doc != NULL) {
+		pgo_buf_printf(s->out, "  built with      profile %.64s of target %.200s%s%.64s\n",
+			of[2], of[0], *of[1] != '\0' ? ", result " : "", of[1]);
+	}
+	pgo_jdoc_free(doc);
+}
+
 void pgo_show_elf(const struct pgo_show *s, const struct pgo_elf *e)
 {
 	const char *machine = e->machine == PGO_MACHINE_X86_64 ? "x86-64" : "AArch64";
@@ -360,6 +390,7 @@ void pgo_show_elf(const struct pgo_show *s, const struct pgo_elf *e)
 		pgo_json_kv_bool(s->json, "symbol_table", e->has_symtab);
 		pgo_json_kv_bool(s->json, "relocations_kept", e->emit_relocs);
 		pgo_json_kv_u64(s->json, "code_symbols", e->n_symbols);
+		show_built(s, e);
 		pgo_json_end_object(s->json);
 		return;
 	}
@@ -376,6 +407,7 @@ void pgo_show_elf(const struct pgo_show *s, const struct pgo_elf *e)
 	pgo_buf_printf(s->out, "  relocations     %s\n",
 		e->emit_relocs ? "kept: llvm-bolt may reorder functions"
 			       : "not kept: link with -Wl,--emit-relocs for llvm-bolt");
+	show_built(s, e);
 	for (size_t i = 0; i < e->n_segments; i++)
 		pgo_buf_printf(s->out,
 			"  %-15s %" PRIx64 "-%" PRIx64 " from file offset %" PRIx64 "%s%s\n",

@@ -193,6 +193,12 @@ check "the profile has a name of its content" cmp "$FIX/app.afdo" "$name"
 check "which the flags name" grep -qx -- "-fauto-profile=$name" b/app.cflags
 check "and the header" grep -q "$(basename "$name")" b/app.h
 check "it says which profile it is" grep -q '"id": "20261120-0123456789ab"' b/app.json
+objcopy --add-section .pgo.build=b/app.json app app.told && strip app.told
+"$PGO" show app.told >out
+check "a program can tell its profile" grep -q "built with *profile $(sha256sum <"$name" | cut -c1-64) of target app, result 20261120-0123456789ab" out
+check "to tools as well" grep -q '"id": "20261120-0123456789ab"' <("$PGO" show --json app.told)
+printf '{' >torn && objcopy --add-section .pgo.build=torn app app.torn
+check "what is torn is said to be" grep -q 'pgo.build cannot be read' <("$PGO" show app.torn)
 touch -d 2020-01-01 b/*
 "$PGO" flags --compiler "$gcc" -c pgo.conf -t app -s both -d b
 check "the same again writes nothing" test -z "$(find b -newermt 2020-02-01 -type f)"
