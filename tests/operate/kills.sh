@@ -11,6 +11,6 @@ cases_make
 n=$(echo "$CASES" | wc -w)
 for c in $CASES; do
 	expect "$c" python3 tests/operate/campaign.py kills "$T/$c" "$SHIM" $(((KILLS + n - 1) / n))
-	tail -n 1 "$T/log" | grep -q . && head -n 1 "$T/log"
+	head -n 1 "$T/log"
 done
 operate_end

@@ -2,7 +2,7 @@
 # shellcheck shell=bash
 # What the tests of operating share. Sourced, from the repository's root:
 #
-#	. tests/operate/lib.bash; operate_begin       T, PGO; skips under sanitizers if asked: operate_begin plain
+#	. tests/operate/lib.bash; operate_begin       T, PGO
 #	operate_store DIRECTORY PROFILES               a store of recordings of the fixture's program, and DIRECTORY/app
 #	operate_conf FILE STATE OUTPUTS [WORDS]        a configuration over the store beside it
 #	expect NAME COMMAND...; operate_end
