@@ -224,9 +224,13 @@ void pgo_pipeline_fail(struct pgo_pipeline *p, struct pgo_err *err)
 	struct pgo_state_standing now = {0};
 	struct pgo_buf what;
 
-	if (p->state.lock >= 0)
+	/* Reading takes no lock: what builds find is known even if another run has it. */
+	if (p->state.dir != NULL) {
+		if (p->log.n == 0)
+			(void)!pgo_state_log_read(&p->state, &p->log, NULL);
 		pgo_state_standing(
 			&p->state, &p->log, p->target->last_good_ttl_ns, p->now_ns, &now);
+	}
 	if (err->code == PGO_EUSAGE)
 		d.exit = PGO_EXIT_USAGE;
 	else if (now.expired)
