@@ -414,7 +414,7 @@ static int recall_result(
 /* A run that was killed between the candidate's place and the log. */
 static int recall_unfinished(struct pgo_pipeline *p, struct pgo_err *err)
 {
-	struct pgo_state_entries e;
+	struct pgo_state_entries e = {0};
 	int rc = pgo_state_list(&p->state, &e, err), done = 0;
 
 	for (size_t i = 0; rc == 0 && i < e.n && !done; i++) {
@@ -427,8 +427,7 @@ static int recall_unfinished(struct pgo_pipeline *p, struct pgo_err *err)
 		rc = use(p, e.of[i].id, "the gates passed, in a run that was not finished", err);
 		done = 1;
 	}
-	if (rc == 0)
-		pgo_state_entries_fini(&e);
+	pgo_state_entries_fini(&e);
 	return rc < 0 ? rc : done;
 }
 
