@@ -166,7 +166,7 @@ PGO_NOW=2027-01-10T00:00:00Z fails 20 'days old, which is not fresh' "$PGO" get 
 PGO_NOW=2027-01-10T00:00:00Z exits 0 "$PGO" get place/app -o here --require any
 
 # pgo flags reads what came.
-gcc=$(tests/tools.sh gcc 2>/dev/null || command -v gcc)
+gcc=$(command -v gcc)
 fails 20 'does not take the profile here/app.afdo' "$PGO" flags --compiler "$gcc" -p here --require any
 
 # Signatures, by any program.
