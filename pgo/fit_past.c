@@ -2,12 +2,16 @@
 /* A profile against those before it. */
 #include "pgo/core/alloc.h"
 #include "pgo/core/file.h"
+#include "pgo/core/json.h"
 #include "pgo/fit_parts.h"
+#include "verify/applied.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+
+#define MAX_MANIFEST ((size_t)1 << 30)
 
 /* ---- the last good one */
 
@@ -30,20 +34,80 @@ static int skip_overlaps(struct pgo_fit *k, const char *why, struct pgo_err *err
 	return rc < 0 ? rc : pgo_gates_skip(k->gates, "moved", err, "%s", why);
 }
 
+/* "GNU C17 12.2.0 (14 units), ..." -> the length of the first one's name. */
+static size_t first_compiler(const char *list)
+{
+	const char *end = strstr(list, " (");
+
+	return end != NULL ? (size_t)(end - list) : strlen(list);
+}
+
+/* Did another compiler make the program than the one that last-good is for?  By what its manifest says. */
+static bool other_compiler(const struct pgo_fit *k)
+{
+	char *path = pgo_asprintf("%s/manifest.json", k->in->last_good);
+	char *now = k->elf != NULL ? pgo_program_compilers(k->elf, &k->in->where) : NULL;
+	struct pgo_err err = PGO_ERR_INIT;
+	struct pgo_jval *doc = NULL;
+	const char *then;
+	struct pgo_buf text;
+	bool other = false;
+
+	pgo_buf_init(&text, MAX_MANIFEST);
+	if (path != NULL && pgo_path_exists(path) &&
+		pgo_file_read(path, MAX_MANIFEST, &text, &err) == 0)
+		doc = pgo_jdoc_parse(path, text.data, text.len, &err);
+	then = pgo_jval_str(pgo_jval_get(doc, "compilers"), "");
+	if (now != NULL && now[0] != '\0' && then[0] != '\0')
+		other = first_compiler(now) != first_compiler(then) ||
+			strncmp(now, then, first_compiler(then)) != 0;
+	pgo_jdoc_free(doc);
+	pgo_buf_fini(&text);
+	pgo_free(now);
+	pgo_free(path);
+	return other;
+}
+
+/*
+ * Compilers draw lines and copies of them differently: after a change of compiler the blocks of no
+ * profile are those of the last one.  If the functions agree that is no reason to refuse it, this week
+ * and every week after.
+ */
+static int allow_for_compiler(struct pgo_fit *k, struct pgo_err *err)
+{
+	struct pgo_gate_row *r = &k->gates->row[k->gates->n - 1];
+	const struct pgo_gate_row *functions = pgo_gates_find(k->gates, "overlap_functions");
+	char *why;
+
+	if (r->verdict != PGO_GATE_FAIL || pgo_gate_limits_set(k->in->limits, r->name) ||
+		functions == NULL || functions->verdict == PGO_GATE_FAIL || !other_compiler(k))
+		return 0;
+	why = pgo_asprintf("%s; another compiler made the program since, and the mix of functions "
+			   "is not refused",
+		r->why);
+	if (why == NULL)
+		return pgo_err_nomem(err);
+	pgo_free(r->why);
+	r->why = why;
+	r->verdict = PGO_GATE_WARN;
+	return 0;
+}
+
 static int check_blocks(struct pgo_fit *k, struct pgo_err *err)
 {
 	const struct pgo_fit_overlap *o = &k->overlap;
+	int rc;
 
 	if (o->blocks_compared < 0.5)
 		return pgo_gates_skip(k->gates, "overlap_blocks", err,
 			"only %.0f %% of the counts are in functions that still branch at the same "
 			"offsets: they were compiled anew",
 			o->blocks_compared * 100);
-	return pgo_gates_measure(k->gates, k->in->limits, "overlap_blocks", o->blocks * 100, err,
+	rc = pgo_gates_measure(k->gates, k->in->limits, "overlap_blocks", o->blocks * 100, err,
 		"lines and blocks have %.1f %% in common with the last good profile (%.1f %% by "
-		"names "
-		"as they are)",
+		"names as they are)",
 		o->blocks * 100, o->blocks_raw * 100);
+	return rc == 0 ? allow_for_compiler(k, err) : rc;
 }
 
 static int check_overlaps(struct pgo_fit *k, struct pgo_err *err)

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The candidate: its files, its manifest, its place. */
 #include "pgo/core/alloc.h"
+#include "pgo/core/elf.h"
 #include "pgo/core/opt.h"
 #include "pgo/core/pprof.h"
 #include "pgo/core/sha256.h"
 #include "pgo/pipeline_impl.h"
+#include "verify/applied.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -155,12 +157,28 @@ static void put_merged(const struct pgo_pipeline *p, struct pgo_json *j)
 	pgo_json_end_object(j);
 }
 
+/* So that a later result can tell that another compiler made its program. */
+static void put_compilers(const struct pgo_pipeline *p, struct pgo_json *j)
+{
+	const char *debug = p->target->debug;
+	const struct pgo_debug_places where = {
+		.debug = &debug, .n_debug = debug[0] != '\0', .sole = true};
+	struct pgo_err err = PGO_ERR_INIT;
+	struct pgo_elf *e = pgo_elf_open_bare(p->target->binary, &err);
+	char *text = e != NULL ? pgo_program_compilers(e, &where) : NULL;
+
+	pgo_json_kv_str(j, "compilers", text != NULL ? text : "");
+	pgo_free(text);
+	pgo_elf_close(e);
+}
+
 static void manifest_json(const struct pgo_pipeline *p, struct pgo_json *j)
 {
 	put_head(p, j, MANIFEST_SCHEMA, "manifest");
 	pgo_json_kv_str(j, "settings", p->settings);
 	pgo_json_kv_str(j, "binary", pgo_path_base(p->target->binary));
 	pgo_json_kv_str(j, "build_id", p->binary_id);
+	put_compilers(p, j);
 	if (p->is_merged)
 		put_merged(p, j);
 	pgo_json_key(j, "weights");

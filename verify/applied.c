@@ -530,6 +530,19 @@ static void side_fini(struct pgo_applied_side *s)
 	pgo_free(s->bolt);
 }
 
+char *pgo_program_compilers(const struct pgo_elf *e, const struct pgo_debug_places *where)
+{
+	struct pgo_applied_side side = {0};
+	char *ret = NULL;
+
+	if (read_told(&side, e, where) == 0) {
+		ret = side.compilers;
+		side.compilers = NULL;
+	}
+	side_fini(&side);
+	return ret;
+}
+
 void pgo_applied_fini(struct pgo_applied *a)
 {
 	side_fini(&a->before);

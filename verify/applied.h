@@ -94,6 +94,10 @@ int pgo_applied_find(const struct pgo_applied_options *o, struct pgo_applied *re
 	struct pgo_err *err) PGO_MUST_CHECK;
 void pgo_applied_fini(struct pgo_applied *a);
 void pgo_applied_text(const struct pgo_applied *a, struct pgo_buf *out);
+/* Who compiled a program: "GNU C17 12.2.0 (14 units), ...", the commonest first, without options; "" if
+ * nothing says so.  Gives it (pgo_free); NULL when out of memory. */
+struct pgo_elf;
+char *pgo_program_compilers(const struct pgo_elf *e, const struct pgo_debug_places *where);
 /* One object, the member "applied" of a verdict. */
 void pgo_applied_json(const struct pgo_applied *a, struct pgo_json *j);
 
