@@ -152,8 +152,8 @@ m = json.load(open(sys.argv[1]))
 assert m["schema"] == 1 and m["kind"] == "merge" and m["weighted"] is True
 assert m["digest"] == hashlib.sha256(open(sys.argv[2], "rb").read()).hexdigest()
 assert m["output"] == "w.pb.gz"
-w = {i["name"]: i["weight"] for i in m["inputs"]}
-assert w == {"a.pb.gz": 1 << 23, "b.pb.gz": 1 << 24}, w
+w = {i["name"]: i["weight"] / m["weight_one"] for i in m["inputs"]}
+assert w == {"a.pb.gz": 0.5, "b.pb.gz": 1}, w
 assert all(len(i["digest"]) == 64 for i in m["inputs"])
 assert [c["total"] for c in m["columns"]] == [10, 15, 7], m["columns"]
 PY

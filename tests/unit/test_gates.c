@@ -71,10 +71,10 @@ static void words_that_set_no_gate_are_refused_with_what_to_write(void **state)
 	static const struct {
 		const char *text, *says;
 	} bad[] = {{"mappd=99/95", "did you mean \"mapped\""},
-		{"nothing=1/2", "the gates are mapped"}, {"mapped", "write NAME=WARN/FAIL"},
-		{"=3", "write NAME=WARN/FAIL"}, {"mapped=95/99", "fail before it warns"},
-		{"stale=60/20", "fail before it warns"}, {"mapped=x/1", "not a number"},
-		{"mapped=", "no limit"},
+		{"nothing=1/2", "the gates are readable, mapped"},
+		{"mapped", "write NAME=WARN/FAIL"}, {"=3", "write NAME=WARN/FAIL"},
+		{"mapped=95/99", "fail before it warns"}, {"stale=60/20", "fail before it warns"},
+		{"mapped=x/1", "not a number"}, {"mapped=", "no limit"},
 		{"a_name_that_is_longer_than_any_gate_ever=1", "write NAME=WARN/FAIL"}};
 	struct pgo_gate_limits l = {0};
 
