@@ -6,6 +6,7 @@
 #include "pgo/core/file.h"
 #include "pgo/core/json.h"
 #include "pgo/core/sha256.h"
+#include "pgo/on_target.h"
 #include "pgo/provenance.h"
 #include "pgo/state.h"
 
@@ -129,19 +130,11 @@ static int in_use(const struct pgo_state_entries *e, const char *target,
 static int by_name(const struct pgo_conf *c, const char *word, const char *id, struct chosen *ret,
 	struct pgo_err *err)
 {
-	const struct pgo_target *t = NULL;
-	int rc;
+	const struct pgo_target *t;
+	int rc = pgo_target_find(c, word, &t, err);
 
-	for (size_t i = 0; i < c->n_targets; i++)
-		if (word != NULL ? strcmp(c->targets[i].name, word) == 0 : c->n_targets == 1)
-			t = &c->targets[i];
-	if (t == NULL)
-		return word != NULL ? pgo_err_set(err, PGO_EUSAGE,
-					      "%s has no target '%s', and no file has that name",
-					      c->path, word)
-				    : pgo_err_set(err, PGO_EUSAGE,
-					      "%s has %zu targets: name one of them", c->path,
-					      c->n_targets);
+	if (rc < 0)
+		return rc;
 	rc = open_target(c, t, ret, err);
 	if (rc == 0 && ret->entries.n == 0)
 		rc = pgo_err_set(err, PGO_EEMPTY,

@@ -125,14 +125,6 @@ static int collect(const struct pgo_conf *c, const struct pgo_target *t, const s
 	return rc;
 }
 
-static bool chosen(const struct pgo_target *t, char **names, int n)
-{
-	for (int i = 0; i < n; i++)
-		if (strcmp(names[i], t->name) == 0)
-			return true;
-	return n == 0;
-}
-
 static int collect_all(const struct pgo_conf *c, char **names, int n, const struct gc_values *v,
 	const struct pgo_opt_globals *g)
 {
@@ -146,7 +138,7 @@ static int collect_all(const struct pgo_conf *c, char **names, int n, const stru
 	if (g->json)
 		pgo_json_array(&json);
 	for (size_t i = 0; i < c->n_targets; i++) {
-		if (!chosen(&c->targets[i], names, n))
+		if (!pgo_target_is_named(&c->targets[i], names, n))
 			continue;
 		if (collect(c, &c->targets[i], v, &out, g->json ? &json : NULL, &err) < 0) {
 			code = pgo_cmd_fail(&pgo_cmd_gc, g, &err);

@@ -5,6 +5,7 @@
 #include "pgo/core/alloc.h"
 #include "pgo/core/diag.h"
 #include "pgo/core/json.h"
+#include "pgo/on_target.h"
 #include "pgo/pipeline.h"
 #include "pgo/watch.h"
 #include "pgo/weekly.h"
@@ -55,14 +56,6 @@ static size_t rank(int code)
 	while (i + 1 < sizeof severity / sizeof *severity && severity[i] != code)
 		i++;
 	return i;
-}
-
-static bool chosen(const struct pgo_target *t, char **names, int n)
-{
-	for (int i = 0; i < n; i++)
-		if (strcmp(names[i], t->name) == 0)
-			return true;
-	return n == 0;
 }
 
 static int check_names(const struct pgo_conf *c, char **names, int n, struct pgo_err *err)
@@ -172,7 +165,7 @@ static int run_all(const struct pgo_conf *c, char **names, int n, const struct r
 	for (size_t i = 0; i < c->n_targets; i++) {
 		int one;
 
-		if (!chosen(&c->targets[i], names, n))
+		if (!pgo_target_is_named(&c->targets[i], names, n))
 			continue;
 		if (o->dry_run) {
 			pgo_pipeline_describe(c, &c->targets[i], &out);

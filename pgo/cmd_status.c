@@ -58,14 +58,6 @@ static int show(const struct pgo_conf *c, const struct pgo_target *t, const stru
 	return code;
 }
 
-static bool chosen(const struct pgo_target *t, char **names, int n)
-{
-	for (int i = 0; i < n; i++)
-		if (strcmp(names[i], t->name) == 0)
-			return true;
-	return n == 0;
-}
-
 static int show_all(const struct pgo_conf *c, char **names, int n, const struct status_values *v,
 	const struct pgo_opt_globals *g)
 {
@@ -81,7 +73,7 @@ static int show_all(const struct pgo_conf *c, char **names, int n, const struct 
 	for (size_t i = 0; i < c->n_targets; i++) {
 		int one;
 
-		if (!chosen(&c->targets[i], names, n))
+		if (!pgo_target_is_named(&c->targets[i], names, n))
 			continue;
 		one = show(c, &c->targets[i], v, &out, g->json ? &json : NULL, &err);
 		if (one == PGO_EXIT_FAILED) {

@@ -39,10 +39,18 @@ int pgo_target_find(const struct pgo_conf *c, const char *name, const struct pgo
 		pgo_err_set(err, PGO_EUSAGE, "%s has no target '%s'; it has %s", c->path, name,
 			names.data);
 	else
-		pgo_err_set(err, PGO_EUSAGE, "%s has several targets: say which by --target: %s",
+		pgo_err_set(err, PGO_EUSAGE, "%s has several targets: name one of them: %s",
 			c->path, names.data);
 	pgo_buf_fini(&names);
 	return PGO_EUSAGE;
+}
+
+bool pgo_target_is_named(const struct pgo_target *t, char *const *names, int n)
+{
+	for (int i = 0; i < n; i++)
+		if (strcmp(names[i], t->name) == 0)
+			return true;
+	return n == 0;
 }
 
 int pgo_on_target_reload(struct pgo_on_target *o, struct pgo_err *err)

@@ -23,6 +23,8 @@ struct pgo_on_target {
 /* The target of that name; with NULL the only one there is.  PGO_EUSAGE names those there are. */
 int pgo_target_find(const struct pgo_conf *c, const char *name, const struct pgo_target **ret,
 	struct pgo_err *err) PGO_MUST_CHECK;
+/* Is it one of those that a command line names?  Without any name all are. */
+bool pgo_target_is_named(const struct pgo_target *t, char *const *names, int n);
 /* Reads all that is there.  `change`: under the lock, for which it waits as long as a person would. */
 int pgo_on_target_open(const struct pgo_conf *c, const struct pgo_target *t, bool change,
 	struct pgo_on_target *ret, struct pgo_err *err) PGO_MUST_CHECK;
