@@ -81,7 +81,7 @@ int pgo_gates_measure(struct pgo_gates *g, const struct pgo_gate_limits *l, cons
 {
 	struct pgo_gate_row row = {.name = (char *)name, .value = value};
 	int rc = pgo_gate_judge(&row, l, err);
-	char *source = row.source;
+	char *source = row.source, off[] = "it is switched off";
 	va_list ap;
 
 	if (rc < 0) {
@@ -89,7 +89,7 @@ int pgo_gates_measure(struct pgo_gates *g, const struct pgo_gate_limits *l, cons
 		return rc;
 	}
 	if (row.verdict == PGO_GATE_SKIPPED && isfinite(value))
-		row.why = (char[]){"it is switched off"};
+		row.why = off;
 	va_start(ap, fmt);
 	rc = add_sentence(g, &row, fmt, ap, err);
 	va_end(ap);
