@@ -12,8 +12,10 @@
 
 #define DAY_NS 86400e9
 #define MAX_REASON ((size_t)16 << 10)
-/* A result that is as much denser as that is better, however alike it is. */
+/* A result that is as much denser as that is better, however alike it is; but beyond what the gate
+ * on density asks for, more is only chance. */
 #define DENSER 1.1
+#define DENSE_ENOUGH 60
 
 /* ---- the log */
 
@@ -511,7 +513,7 @@ static bool is_much_the_same(struct pgo_pipeline *p, double *ret_overlap)
 	if (m != NULL)
 		same = *ret_overlap >= p->target->hysteresis &&
 		       strcmp(pgo_jval_str(pgo_jval_get(m, "settings"), ""), p->settings) == 0 &&
-		       a->density <= density_of(m) * DENSER;
+		       (density_of(m) >= DENSE_ENOUGH || a->density <= density_of(m) * DENSER);
 	pgo_jdoc_free(m);
 	pgo_free(e.dir);
 	return same;
