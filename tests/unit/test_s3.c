@@ -277,7 +277,7 @@ static int clean(void **state)
 static void files_of(void *state)
 {
 	static const char credentials[] =
-		"# a comment\n[default]\naws_access_key_id = DEFAULT\naws_secret_access_key=s1\n\n"
+		"# a comment\n[default]\naws_access_key_id = DEFAULT\naws_secret_access_key=one-secret\n\n"
 		"[other]\r\naws_access_key_id=OTHER \r\naws_secret_access_key= s2=/+\r\n"
 		"aws_session_token = t2\r\n";
 	static const char config[] = "[default]\nregion = eu-1\ns3 =\n  endpoint_url = nested\n"
@@ -309,7 +309,7 @@ static void profiles_are_found_in_both_files(void **state)
 	files_of(*state);
 	assert_int_equal(pgo_aws_conf_load(&c, NULL), 0);
 	assert_string_equal(c.credentials.key_id, "DEFAULT");
-	assert_string_equal(c.credentials.secret, "s1");
+	assert_string_equal(c.credentials.secret, "one-secret");
 	assert_null(c.credentials.token);
 	assert_string_equal(c.region, "eu-1");
 	assert_string_equal(c.endpoint, "");
@@ -356,7 +356,7 @@ static void half_a_pair_and_open_files_are_refused(void **state)
 	chmod(getenv("AWS_SHARED_CREDENTIALS_FILE"), 0644);
 	assert_int_equal(pgo_aws_conf_load(&c, &err), PGO_EUSAGE);
 	assert_has(err.msg, "chmod 600");
-	assert_null(strstr(err.msg, "s1"));
+	assert_null(strstr(err.msg, "one-secret"));
 }
 
 #define T(f) cmocka_unit_test_setup_teardown(f, clean, scratch_down)
