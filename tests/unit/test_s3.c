@@ -277,7 +277,8 @@ static int clean(void **state)
 static void files_of(void *state)
 {
 	static const char credentials[] =
-		"# a comment\n[default]\naws_access_key_id = DEFAULT\naws_secret_access_key=one-secret\n\n"
+		"# a comment\n[default]\naws_access_key_id = "
+		"DEFAULT\naws_secret_access_key=one-secret\n\n"
 		"[other]\r\naws_access_key_id=OTHER \r\naws_secret_access_key= s2=/+\r\n"
 		"aws_session_token = t2\r\n";
 	static const char config[] = "[default]\nregion = eu-1\ns3 =\n  endpoint_url = nested\n"
