@@ -583,7 +583,7 @@ static void credentials_come_from_the_environment_and_private_files(void **state
 {
 	struct pgo_http_request r = {.url = "https://x/"};
 	struct pgo_err err = PGO_ERR_INIT;
-	char *token = scratch_file(*state, "token", "T2\n", 3);
+	char *token = scratch_file(*state, "token", "token-two\n", 10);
 	char *more = scratch_file(*state, "more", "# ours\nX-One: 1 \r\n\nX-Two:2", 27);
 
 	forget_environment();
@@ -602,12 +602,12 @@ static void credentials_come_from_the_environment_and_private_files(void **state
 	chmod(more, 0600);
 	assert_int_equal(pgo_http_auth_add(&r, &err), PGO_EUSAGE);
 	assert_has(err.msg, "chmod 600");
-	assert_null(strstr(err.msg, "T2"));
+	assert_null(strstr(err.msg, "token-two"));
 	pgo_http_headers_cut(&r.headers, 0);
 	chmod(token, 0600);
 	pgo_err_clear(&err);
 	assert_int_equal(pgo_http_auth_add(&r, &err), 0);
-	assert_string_equal(header(&r, "authorization"), "Bearer T2");
+	assert_string_equal(header(&r, "authorization"), "Bearer token-two");
 	assert_string_equal(header(&r, "x-one"), "1");
 	assert_string_equal(header(&r, "x-two"), "2");
 	pgo_http_headers_fini(&r.headers);
