@@ -47,11 +47,6 @@ void pgo_explain_close(struct pgo_explained *x)
 
 /* ------------------------------------------------------------------ parts of the text */
 
-static const char *text_of(const struct pgo_jval *v, const char *key)
-{
-	return pgo_jval_str(pgo_jval_get(v, key), "");
-}
-
 static int64_t int_of(const struct pgo_jval *v, const char *key)
 {
 	return pgo_jval_i64(pgo_jval_get(v, key), 0);
@@ -81,8 +76,9 @@ static void head(const struct pgo_explained *x, struct pgo_buf *out)
 	pgo_buf_printf(out, "%s%s%s%s\n", x->entry->last_good ? ", in use (last-good)" : "",
 		x->entry->pinned ? ", pinned" : "", story.verified ? ", verified" : "",
 		story.withdrawn ? ", withdrawn since" : "");
-	pgo_buf_printf(out, "  made by   %s, for %s, build-id %s\n", text_of(x->manifest, "tool"),
-		text_of(x->manifest, "binary"), text_of(x->manifest, "build_id"));
+	pgo_buf_printf(out, "  made by   %s, for %s, build-id %s\n",
+		pgo_jval_text(x->manifest, "tool"), pgo_jval_text(x->manifest, "binary"),
+		pgo_jval_text(x->manifest, "build_id"));
 }
 
 static void put_outputs(const struct pgo_explained *x, struct pgo_buf *out)
@@ -95,16 +91,16 @@ static void put_outputs(const struct pgo_explained *x, struct pgo_buf *out)
 		pgo_buf_printf(out,
 			"  %-8s  %s, for %s: %" PRId64 " records, %" PRId64
 			" bytes, sha256 %.16s\n",
-			i == 0 ? "outputs" : "", pgo_state_output_file(o), text_of(o, "kind"),
-			int_of(o, "records"), int_of(o, "bytes"), text_of(o, "sha256"));
+			i == 0 ? "outputs" : "", pgo_state_output_file(o), pgo_jval_text(o, "kind"),
+			int_of(o, "records"), int_of(o, "bytes"), pgo_jval_text(o, "sha256"));
 	}
 }
 
 static const char *source_of(const struct pgo_explained *x, const struct pgo_jval *in)
 {
-	const struct pgo_record *r = pgo_manifest_find(&x->raw, text_of(in, "digest"));
+	const struct pgo_record *r = pgo_manifest_find(&x->raw, pgo_jval_text(in, "digest"));
 
-	return r != NULL && r->source[0] != '\0' ? r->source : text_of(in, "name");
+	return r != NULL && r->source[0] != '\0' ? r->source : pgo_jval_text(in, "name");
 }
 
 /* By weight, heaviest first; then by digest. */
@@ -117,7 +113,7 @@ static int by_weight(const void *a, const void *b)
 
 	if (p != q)
 		return p < q ? 1 : -1;
-	return strcmp(text_of(x, "digest"), text_of(y, "digest"));
+	return strcmp(pgo_jval_text(x, "digest"), pgo_jval_text(y, "digest"));
 }
 
 static void put_input(const struct pgo_explained *x, const struct pgo_jval *in, double one,
@@ -129,9 +125,9 @@ static void put_input(const struct pgo_explained *x, const struct pgo_jval *in, 
 
 	pgo_buf_printf(out, "    %5.2f%%  x %-8.6g  %-12s  %s  %8" PRId64 "  %.12s  %s; %s\n",
 		all > 0 ? weight * mass * 100 / all : 0, one > 0 ? weight / one : 0,
-		text_of(in, "host"), minute(int_of(in, "time_ns"), when),
-		int_of(in, "samples_counted"), text_of(in, "digest"), source_of(x, in),
-		text_of(in, "why"));
+		pgo_jval_text(in, "host"), minute(int_of(in, "time_ns"), when),
+		int_of(in, "samples_counted"), pgo_jval_text(in, "digest"), source_of(x, in),
+		pgo_jval_text(in, "why"));
 }
 
 static bool dropped(const struct pgo_jval *in)
@@ -226,7 +222,8 @@ static void put_account(const struct pgo_explained *x, struct pgo_buf *out)
 		const struct pgo_jval *h = pgo_jval_at(hottest, i);
 
 		pgo_buf_printf(out, "%s    %6.2f%%  %s\n", i == 0 ? "  hottest\n" : "",
-			pgo_jval_double(pgo_jval_get(h, "share"), 0) * 100, text_of(h, "name"));
+			pgo_jval_double(pgo_jval_get(h, "share"), 0) * 100,
+			pgo_jval_text(h, "name"));
 	}
 }
 
@@ -311,7 +308,7 @@ static void json_inputs(const struct pgo_explained *x, struct pgo_json *j)
 	pgo_json_array(j);
 	for (size_t i = 0; i < pgo_jval_len(plan); i++) {
 		const struct pgo_jval *in = pgo_jval_at(plan, i);
-		const char *digest = text_of(in, "digest");
+		const char *digest = pgo_jval_text(in, "digest");
 
 		pgo_json_object(j);
 		pgo_json_kv_str(j, "source", source_of(x, in));

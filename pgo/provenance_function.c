@@ -27,11 +27,6 @@ struct reading {
 	struct pgo_function_story *story;
 };
 
-static const char *text_of(const struct pgo_jval *v, const char *key)
-{
-	return pgo_jval_str(pgo_jval_get(v, key), "");
-}
-
 static int64_t int_of(const struct pgo_jval *v, const char *key)
 {
 	return pgo_jval_i64(pgo_jval_get(v, key), 0);
@@ -72,7 +67,8 @@ static int read_inputs(struct reading *rd, const char *binary, struct pgo_err *e
 
 	for (size_t i = 0; i < pgo_jval_len(plan) && rc == 0; i++) {
 		const struct pgo_jval *in = pgo_jval_at(plan, i);
-		struct pgo_record *rec = pgo_manifest_find(&rd->x->raw, text_of(in, "digest"));
+		struct pgo_record *rec =
+			pgo_manifest_find(&rd->x->raw, pgo_jval_text(in, "digest"));
 		const struct pgo_jval *blend = pgo_jval_get(in, "blend");
 
 		if (pgo_jval_bool(blend, false))
@@ -195,7 +191,8 @@ static double *weights_of(const struct pgo_explained *x, const struct pgo_costs 
 		for (size_t i = 0; i < n; i++) {
 			const struct pgo_jval *in = pgo_jval_at(plan, i);
 
-			if (strcmp(text_of(in, "digest"), pgo_costs_str(c, c->reps[r].input)) != 0)
+			if (strcmp(pgo_jval_text(in, "digest"),
+				    pgo_costs_str(c, c->reps[r].input)) != 0)
 				continue;
 			w[r] = (double)int_of(in, "weight") / (one > 0 ? one : 1);
 			break;
@@ -455,7 +452,7 @@ static char *column_of(const struct pgo_explained *x)
 
 	for (size_t i = 0; i < pgo_jval_len(plan); i++) {
 		const struct pgo_jval *in = pgo_jval_at(plan, i);
-		const char *column = text_of(in, "column");
+		const char *column = pgo_jval_text(in, "column");
 
 		if (int_of(in, "weight") > 0 && column[0] != '\0' &&
 			!pgo_jval_bool(pgo_jval_get(in, "blend"), false))
@@ -477,7 +474,7 @@ int pgo_explain_function(const struct pgo_explained *x, const char *binary, cons
 	*ret = (struct pgo_function_story){0};
 	/* Another build's addresses mean other functions. */
 	if (binary != NULL && pgo_elf_build_id(binary, build_id, &ignored) == 0 &&
-		strcmp(build_id, text_of(x->manifest, "build_id")) == 0)
+		strcmp(build_id, pgo_jval_text(x->manifest, "build_id")) == 0)
 		o.binary = binary;
 	rc = pgo_attrib_init(&rd.attrib, false, &o, err);
 	if (rc < 0) {

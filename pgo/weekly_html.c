@@ -15,11 +15,6 @@
 #define HOSTS_MAX 60
 #define DECISIONS_MAX 30
 
-static const char *text_of(const struct pgo_jval *o, const char *key)
-{
-	return pgo_jval_str(pgo_jval_get(o, key), "");
-}
-
 static void count_cell(struct pgo_buf *out, uint64_t n)
 {
 	char text[PGO_VIEW_NUMBER];
@@ -124,28 +119,28 @@ static void history(const struct pgo_weekly *w, const char *gate, struct pgo_buf
 
 static void gate(const struct pgo_weekly *w, const struct pgo_jval *g, struct pgo_buf *out)
 {
-	const char *unit = text_of(g, "unit"), *verdict = text_of(g, "verdict");
+	const char *unit = pgo_jval_text(g, "unit"), *verdict = pgo_jval_text(g, "verdict");
 	double value = pgo_view_get(g, "value");
 	struct pgo_buf label;
 	char number[PGO_VIEW_NUMBER];
 
 	pgo_buf_init(&label, (size_t)1 << 20);
-	pgo_view_words(&label, text_of(g, "name"));
+	pgo_view_words(&label, pgo_jval_text(g, "name"));
 	pgo_html_row(out, verdict);
 	pgo_html_cell_state(out, verdict);
 	pgo_buf_puts(out, "<th scope=\"row\">");
 	pgo_html_text(out, label.data);
 	pgo_buf_puts(out, "</th>");
 	pgo_html_cell_number(out, value, pgo_view_value(value, unit, number));
-	history(w, text_of(g, "name"), out);
+	history(w, pgo_jval_text(g, "name"), out);
 	value = pgo_view_get(g, "warn");
 	pgo_html_cell_number(out, value, pgo_view_value(value, unit, number));
 	value = pgo_view_get(g, "fail");
 	pgo_html_cell_number(out, value, pgo_view_value(value, unit, number));
 	pgo_buf_puts(out, "<td class=\"why\">");
-	pgo_html_text(out, text_of(g, "why"));
+	pgo_html_text(out, pgo_jval_text(g, "why"));
 	pgo_buf_puts(out, " <small>limits: ");
-	pgo_html_text(out, text_of(g, "source"));
+	pgo_html_text(out, pgo_jval_text(g, "source"));
 	pgo_buf_puts(out, "</small></td>");
 	pgo_html_row_end(out);
 	if (label.failed)
@@ -174,7 +169,7 @@ static void gates(const struct pgo_weekly *w, struct pgo_buf *out)
 		out, "gates", "Gates and their history", columns, sizeof columns / sizeof *columns);
 	for (size_t k = 0; k < 4; k++)
 		for (size_t i = 0; i < pgo_jval_len(list); i++)
-			if (strcmp(text_of(pgo_jval_at(list, i), "verdict"), order[k]) == 0)
+			if (strcmp(pgo_jval_text(pgo_jval_at(list, i), "verdict"), order[k]) == 0)
 				gate(w, pgo_jval_at(list, i), out);
 	pgo_html_table_end(out);
 	pgo_html_panel_end(out);
@@ -294,7 +289,7 @@ static void drops(const struct pgo_weekly *w, struct pgo_buf *out)
 
 static void function(const struct pgo_weekly *w, const struct pgo_jval *f, struct pgo_buf *out)
 {
-	const char *name = text_of(f, "name");
+	const char *name = pgo_jval_text(f, "name");
 	double v[2 * PGO_WEEKLY_RESULTS + 1], share = pgo_view_get(f, "share"), before;
 	char text[PGO_VIEW_NUMBER];
 	size_t n = 0;
@@ -408,10 +403,10 @@ static void outputs(const struct pgo_weekly *w, struct pgo_buf *out)
 		const struct pgo_jval *o = pgo_jval_at(list, i);
 
 		pgo_html_row(out, NULL);
-		pgo_html_cell(out, text_of(o, "kind"));
-		pgo_html_cell(out, text_of(o, "path"));
+		pgo_html_cell(out, pgo_jval_text(o, "kind"));
+		pgo_html_cell(out, pgo_jval_text(o, "path"));
 		count_cell(out, (uint64_t)pgo_jval_i64(pgo_jval_get(o, "bytes"), 0));
-		pgo_html_cell(out, text_of(o, "sha256"));
+		pgo_html_cell(out, pgo_jval_text(o, "sha256"));
 		pgo_html_row_end(out);
 	}
 	pgo_html_table_end(out);

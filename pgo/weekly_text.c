@@ -20,11 +20,6 @@ static void name(struct pgo_buf *out, const char *s)
 	pgo_escape_add(out, PGO_ESCAPE_TEXT, s);
 }
 
-static const char *text_of(const struct pgo_jval *o, const char *key)
-{
-	return pgo_jval_str(pgo_jval_get(o, key), "");
-}
-
 static void in_use(const struct pgo_weekly *w, struct pgo_buf *out)
 {
 	char time[40];
@@ -53,12 +48,13 @@ static void in_use(const struct pgo_weekly *w, struct pgo_buf *out)
 
 static void gate(const struct pgo_weekly *w, const struct pgo_jval *g, struct pgo_buf *out)
 {
-	const char *unit = text_of(g, "unit"), *verdict = text_of(g, "verdict");
+	const char *unit = pgo_jval_text(g, "unit"), *verdict = pgo_jval_text(g, "verdict");
 	char value[PGO_VIEW_NUMBER], was[PGO_VIEW_NUMBER];
-	double before = w->n_results > 1 ? pgo_weekly_gate(w->shown - 1, text_of(g, "name")) : NAN;
+	double before =
+		w->n_results > 1 ? pgo_weekly_gate(w->shown - 1, pgo_jval_text(g, "name")) : NAN;
 
 	pgo_buf_printf(out, "  %-8s", verdict);
-	name(out, text_of(g, "name"));
+	name(out, pgo_jval_text(g, "name"));
 	if (isfinite(pgo_view_get(g, "value"))) {
 		pgo_buf_putc(out, ' ');
 		name(out, pgo_view_value(pgo_view_get(g, "value"), unit, value));
@@ -70,7 +66,7 @@ static void gate(const struct pgo_weekly *w, const struct pgo_jval *g, struct pg
 	}
 	if (strcmp(verdict, "pass") != 0) {
 		pgo_buf_puts(out, ": ");
-		name(out, text_of(g, "why"));
+		name(out, pgo_jval_text(g, "why"));
 	}
 	pgo_buf_putc(out, '\n');
 }
@@ -84,7 +80,7 @@ static void gates(const struct pgo_weekly *w, struct pgo_buf *out)
 		w->shown->entry->quarantined ? " (in quarantine)" : "");
 	for (size_t k = 0; k < sizeof order / sizeof *order; k++)
 		for (size_t i = 0; i < pgo_jval_len(list); i++)
-			if (strcmp(text_of(pgo_jval_at(list, i), "verdict"), order[k]) == 0)
+			if (strcmp(pgo_jval_text(pgo_jval_at(list, i), "verdict"), order[k]) == 0)
 				gate(w, pgo_jval_at(list, i), out);
 }
 
@@ -175,13 +171,13 @@ static void functions(const struct pgo_weekly *w, struct pgo_buf *out)
 		out, "\nhottest functions: share of executions now, and in the result before\n");
 	for (size_t i = 0; i < pgo_jval_len(list); i++) {
 		const struct pgo_jval *f = pgo_jval_at(list, i);
-		double before = w->n_results > 1
-					? pgo_weekly_function(w->shown - 1, text_of(f, "name"))
-					: NAN;
+		double before = w->n_results > 1 ? pgo_weekly_function(
+							   w->shown - 1, pgo_jval_text(f, "name"))
+						 : NAN;
 
 		pgo_buf_printf(out, "  %7s  %7s  ", pgo_view_share(pgo_view_get(f, "share"), now),
 			isfinite(before) ? pgo_view_share(before, was) : "-");
-		name(out, text_of(f, "name"));
+		name(out, pgo_jval_text(f, "name"));
 		pgo_buf_putc(out, '\n');
 	}
 }

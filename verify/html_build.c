@@ -9,11 +9,6 @@
 #include <stdio.h>
 #include <string.h>
 
-static const char *text_of(const struct pgo_jval *o, const char *key)
-{
-	return pgo_jval_str(pgo_jval_get(o, key), "");
-}
-
 static const struct pgo_html_column pair_columns[] = {
 	{"", false}, {"Before", true}, {"After", true}, {"Change", true}};
 
@@ -37,10 +32,10 @@ void pgo_view_html_layout(const struct pgo_jval *layout, struct pgo_buf *out)
 {
 	const struct pgo_jval *before = pgo_jval_get(layout, "before"),
 			      *after = pgo_jval_get(layout, "after");
-	const char *why = text_of(before, "why"), *key;
+	const char *why = pgo_jval_text(before, "why"), *key;
 
 	if (*why == '\0')
-		why = text_of(after, "why");
+		why = pgo_jval_text(after, "why");
 	if (pgo_jval_member(before, 0, &key) == NULL || pgo_jval_member(after, 0, &key) == NULL)
 		return;
 	pgo_html_panel(out, "layout", "Code layout");
@@ -65,7 +60,7 @@ static void shares(const struct pgo_jval *a, struct pgo_buf *out)
 		{"same", "the same code as before"}, {"gone", "not there any more"}};
 	static const struct pgo_html_column columns[] = {
 		{"What became of it", false}, {"Share", true}, {"", false}};
-	bool mass = strcmp(text_of(a, "shares_of"), "profile") == 0;
+	bool mass = strcmp(pgo_jval_text(a, "shares_of"), "profile") == 0;
 	char text[PGO_VIEW_NUMBER];
 
 	pgo_html_paragraph(out,
@@ -124,7 +119,7 @@ static void sizes(const struct pgo_jval *list, struct pgo_buf *out)
 		double after = pgo_view_get(f, "after");
 
 		pgo_html_row(out, NULL);
-		pgo_html_cell_name(out, text_of(f, "name"));
+		pgo_html_cell_name(out, pgo_jval_text(f, "name"));
 		pgo_html_cell_number(out, share, pgo_view_share(share, text));
 		pgo_html_cell_number(out, before, pgo_view_value(before, "", text));
 		pgo_html_cell_number(out, after, pgo_view_value(after, "", text));
@@ -137,15 +132,15 @@ static void sizes(const struct pgo_jval *list, struct pgo_buf *out)
 
 void pgo_view_html_applied(const struct pgo_jval *a, struct pgo_buf *out)
 {
-	const char *option = text_of(pgo_jval_get(a, "after"), "option");
-	const char *bolt = text_of(pgo_jval_get(a, "after"), "bolt");
+	const char *option = pgo_jval_text(pgo_jval_get(a, "after"), "option");
+	const char *bolt = pgo_jval_text(pgo_jval_get(a, "after"), "bolt");
 	const char *key;
 
 	if (pgo_jval_member(a, 0, &key) == NULL)
 		return;
 	pgo_html_panel(out, "applied", "Was the profile applied?");
-	if (*text_of(a, "sentence") != '\0')
-		pgo_html_paragraph(out, text_of(a, "sentence"));
+	if (*pgo_jval_text(a, "sentence") != '\0')
+		pgo_html_paragraph(out, pgo_jval_text(a, "sentence"));
 	if (*option != '\0') {
 		pgo_buf_puts(out, "<p>The build says <code>");
 		pgo_html_text(out, option);

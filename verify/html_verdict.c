@@ -14,14 +14,9 @@
 /* A verdict larger than this is not whole in its page. */
 #define ISLAND_MAX ((size_t)4 << 20)
 
-static const char *text_of(const struct pgo_jval *o, const char *key)
-{
-	return pgo_jval_str(pgo_jval_get(o, key), "");
-}
-
 static bool is(const struct pgo_jval *o, const char *key, const char *value)
 {
-	return strcmp(text_of(o, key), value) == 0;
+	return strcmp(pgo_jval_text(o, key), value) == 0;
 }
 
 static const char *badge(const char *outcome)
@@ -125,7 +120,7 @@ static void summary(struct pgo_buf *out, const struct pgo_jval *v)
 	const struct pgo_jval *calibration = pgo_jval_get(v, "calibration");
 
 	pgo_html_panel(out, "summary", "At a glance");
-	total_graph(out, total, text_of(v, "outcome"));
+	total_graph(out, total, pgo_jval_text(v, "outcome"));
 	pgo_html_facts(out);
 	fact_share(out, "Smallest change that would show",
 		pgo_view_get(total, "minimum_detectable"), "with 80 % power");
@@ -165,7 +160,7 @@ static void conditions(struct pgo_buf *out, const struct pgo_jval *list)
 
 		pgo_html_row(out, failed ? "fail" : "pass");
 		pgo_html_cell_state(out, failed ? "fail" : "pass");
-		pgo_html_cell(out, text_of(c, "gate"));
+		pgo_html_cell(out, pgo_jval_text(c, "gate"));
 		pgo_html_cell_number(out, value, pgo_view_value(value, "%", text));
 		pgo_html_row_end(out);
 	}
@@ -250,11 +245,11 @@ static void finding(struct pgo_buf *out, const struct pgo_jval *f, double span)
 	double change = pgo_view_get(f, "change"), before = pgo_view_get(f, "before");
 	double after = pgo_view_get(f, "after"), q = pgo_view_get(f, "q");
 	double low = pgo_view_get(f, "low"), high = pgo_view_get(f, "high");
-	const char *verdict = text_of(f, "verdict");
+	const char *verdict = pgo_jval_text(f, "verdict");
 	char text[PGO_VIEW_NUMBER];
 
 	pgo_html_row(out, verdict);
-	pgo_html_cell_name(out, text_of(f, "name"));
+	pgo_html_cell_name(out, pgo_jval_text(f, "name"));
 	pgo_html_cell_state(out, verdict);
 	pgo_html_cell_number(out, before, pgo_view_share(before, text));
 	pgo_html_cell_number(out, after, pgo_view_share(after, text));
@@ -342,7 +337,7 @@ static void group(struct pgo_buf *out, const struct pgo_jval *g)
 	double q = pgo_view_get(g, "q");
 	char text[PGO_VIEW_NUMBER];
 
-	pgo_html_row(out, text_of(g, "verdict"));
+	pgo_html_row(out, pgo_jval_text(g, "verdict"));
 	pgo_buf_puts(out, "<th scope=\"row\" class=\"name\">");
 	for (size_t i = 0; i < pgo_jval_len(members) && i < 50; i++) {
 		pgo_buf_puts(out, i != 0 ? "<br><code>" : "<code>");
@@ -352,7 +347,7 @@ static void group(struct pgo_buf *out, const struct pgo_jval *g)
 	if (pgo_jval_len(members) > 50)
 		pgo_buf_printf(out, "<br>and %zu more", pgo_jval_len(members) - 50);
 	pgo_buf_puts(out, "</th>");
-	pgo_html_cell_state(out, text_of(g, "verdict"));
+	pgo_html_cell_state(out, pgo_jval_text(g, "verdict"));
 	pgo_html_cell_number(out, before, pgo_view_share(before, text));
 	pgo_html_cell_number(out, after, pgo_view_share(after, text));
 	pgo_html_cell_number(out, pgo_view_get(g, "change"), pgo_view_finding_change(g, text));
@@ -435,13 +430,14 @@ static void count_gates(struct pgo_buf *ret, const struct pgo_jval *v)
 static void below(struct pgo_buf *ret, const struct pgo_jval *v)
 {
 	const struct pgo_jval *design = pgo_jval_get(v, "design");
-	const char *name = text_of(design, "name"), *replicate = text_of(design, "replicate");
+	const char *name = pgo_jval_text(design, "name"),
+		   *replicate = pgo_jval_text(design, "replicate");
 
 	count_gates(ret, v);
 	if (*name == '\0')
 		return;
 	pgo_buf_printf(ret, "Design: %.60s, by %.60s; %.100s per %.60s", name, replicate,
-		text_of(design, "unit"), text_of(design, "per"));
+		pgo_jval_text(design, "unit"), pgo_jval_text(design, "per"));
 	if (pgo_jval_bool(pgo_jval_get(design, "concurrent"), false))
 		pgo_buf_puts(ret, "; both sides at the same time");
 	if (!pgo_jval_bool(pgo_jval_get(design, "causal"), true))
@@ -495,7 +491,7 @@ static void excerpt(struct pgo_buf *ret, const struct pgo_jval *v)
 
 	pgo_json_init(&j, ret, true);
 	pgo_json_object(&j);
-	pgo_json_kv_str(&j, "outcome", text_of(v, "outcome"));
+	pgo_json_kv_str(&j, "outcome", pgo_jval_text(v, "outcome"));
 	pgo_json_key(&j, "findings");
 	pgo_json_array(&j);
 	for (size_t i = 0; i < pgo_jval_len(list) && i < ROWS_MAX; i++) {
@@ -515,14 +511,14 @@ static void excerpt(struct pgo_buf *ret, const struct pgo_jval *v)
 void pgo_view_html(const struct pgo_jval *v, const char *json, size_t len, struct pgo_buf *out)
 {
 	const struct pgo_jval *design = pgo_jval_get(v, "design");
-	const char *outcome = text_of(v, "outcome");
+	const char *outcome = pgo_jval_text(v, "outcome");
 	struct pgo_buf line, short_json;
 
 	pgo_buf_init(&short_json, (size_t)1 << 30);
 	pgo_buf_init(&line, 4096);
 	below(&line, v);
 	pgo_html_begin(out, "pgo verify", *outcome != '\0' ? outcome : "no_effect_shown",
-		badge(outcome), text_of(v, "sentence"), line.data);
+		badge(outcome), pgo_jval_text(v, "sentence"), line.data);
 	if (line.failed)
 		out->failed = true;
 	pgo_buf_fini(&line);

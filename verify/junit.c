@@ -11,14 +11,9 @@
 
 enum result { PASSED, FAILED, SKIPPED };
 
-static const char *text_of(const struct pgo_jval *o, const char *key)
-{
-	return pgo_jval_str(pgo_jval_get(o, key), "");
-}
-
 static enum result outcome_result(const struct pgo_jval *v)
 {
-	const char *o = text_of(v, "outcome");
+	const char *o = pgo_jval_text(v, "outcome");
 
 	return strcmp(o, "loss") == 0             ? FAILED
 	       : strcmp(o, "not_comparable") == 0 ? SKIPPED
@@ -27,14 +22,14 @@ static enum result outcome_result(const struct pgo_jval *v)
 
 static enum result gate_result(const struct pgo_jval *g)
 {
-	const char *o = text_of(g, "verdict");
+	const char *o = pgo_jval_text(g, "verdict");
 
 	return strcmp(o, "fail") == 0 ? FAILED : strcmp(o, "skipped") == 0 ? SKIPPED : PASSED;
 }
 
 static enum result finding_result(const struct pgo_jval *f)
 {
-	return strcmp(text_of(f, "verdict"), "regressed") == 0 ? FAILED : PASSED;
+	return strcmp(pgo_jval_text(f, "verdict"), "regressed") == 0 ? FAILED : PASSED;
 }
 
 static void attribute(struct pgo_buf *out, const char *key, const char *value)
@@ -71,14 +66,15 @@ static void finding_case(struct pgo_buf *out, const struct pgo_jval *f)
 
 	pgo_buf_init(&message, 1024);
 	pgo_buf_printf(&message, "%.20s: %s -> %s of the whole (%s, 95 %% interval %s to %s)",
-		text_of(f, "verdict"), pgo_view_share(pgo_view_get(f, "before"), before),
+		pgo_jval_text(f, "verdict"), pgo_view_share(pgo_view_get(f, "before"), before),
 		pgo_view_share(pgo_view_get(f, "after"), after), pgo_view_finding_change(f, change),
 		pgo_view_change(pgo_view_get(f, "low"), low),
 		pgo_view_change(pgo_view_get(f, "high"), high));
 	if (message.failed)
 		out->failed = true;
 	else
-		test_case(out, "functions", text_of(f, "name"), finding_result(f), message.data);
+		test_case(out, "functions", pgo_jval_text(f, "name"), finding_result(f),
+			message.data);
 	pgo_buf_fini(&message);
 }
 
@@ -127,23 +123,25 @@ void pgo_view_junit(const struct pgo_jval *v, struct pgo_buf *out)
 	pgo_buf_puts(out, "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n");
 	suite_begin(out, "<testsuites", "pgo verify", all);
 	suite_begin(out, "  <testsuite", "outcome", of_outcome);
-	test_case(out, "outcome", "total", outcome_result(v), text_of(v, "sentence"));
+	test_case(out, "outcome", "total", outcome_result(v), pgo_jval_text(v, "sentence"));
 	pgo_buf_puts(out, "  </testsuite>\n");
 	suite_begin(out, "  <testsuite", "gates", of_gates);
 	for (size_t i = 0; i < pgo_jval_len(gates); i++) {
 		const struct pgo_jval *g = pgo_jval_at(gates, i);
 
-		test_case(out, "gates", text_of(g, "name"), gate_result(g), text_of(g, "why"));
+		test_case(out, "gates", pgo_jval_text(g, "name"), gate_result(g),
+			pgo_jval_text(g, "why"));
 	}
 	for (size_t i = 0; i < pgo_jval_len(builds); i++) {
 		const struct pgo_jval *g = pgo_jval_at(builds, i);
 
-		test_case(out, "gates", text_of(g, "name"), gate_result(g), text_of(g, "why"));
+		test_case(out, "gates", pgo_jval_text(g, "name"), gate_result(g),
+			pgo_jval_text(g, "why"));
 	}
 	for (size_t i = 0; i < pgo_jval_len(conditions); i++) {
 		const struct pgo_jval *g = pgo_jval_at(conditions, i);
 
-		test_case(out, "gates", text_of(g, "gate"), gate_result(g), "--fail-if");
+		test_case(out, "gates", pgo_jval_text(g, "gate"), gate_result(g), "--fail-if");
 	}
 	pgo_buf_puts(out, "  </testsuite>\n");
 	suite_begin(out, "  <testsuite", "functions", of_findings);

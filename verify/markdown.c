@@ -18,11 +18,6 @@ static void escaped(struct pgo_buf *out, const char *s)
 	pgo_escape_add(out, PGO_ESCAPE_MARKDOWN, s);
 }
 
-static const char *text_of(const struct pgo_jval *o, const char *key)
-{
-	return pgo_jval_str(pgo_jval_get(o, key), "");
-}
-
 /* A name as code.  A long one loses its middle, never half a character. */
 static void name(struct pgo_buf *out, const char *s)
 {
@@ -76,18 +71,18 @@ static void gates(const char *heading, const struct pgo_jval *list, struct pgo_b
 			  "| --- | --- | ---: | ---: | --- |\n");
 	for (size_t i = 0; i < n; i++) {
 		const struct pgo_jval *g = pgo_jval_at(list, i);
-		const char *unit = text_of(g, "unit");
+		const char *unit = pgo_jval_text(g, "unit");
 
 		pgo_buf_puts(out, "| ");
-		escaped(out, text_of(g, "name"));
-		pgo_buf_printf(out, " | %s | ", gate_mark(text_of(g, "verdict")));
+		escaped(out, pgo_jval_text(g, "name"));
+		pgo_buf_printf(out, " | %s | ", gate_mark(pgo_jval_text(g, "verdict")));
 		escaped(out, pgo_view_value(pgo_view_get(g, "value"), unit, text));
 		pgo_buf_puts(out, " | ");
 		escaped(out, pgo_view_value(pgo_view_get(g, "warn"), unit, text));
 		pgo_buf_puts(out, " / ");
 		escaped(out, pgo_view_value(pgo_view_get(g, "fail"), unit, text));
 		pgo_buf_puts(out, " | ");
-		escaped(out, text_of(g, "why"));
+		escaped(out, pgo_jval_text(g, "why"));
 		pgo_buf_puts(out, " |\n");
 	}
 }
@@ -98,7 +93,7 @@ static void finding_row(const struct pgo_jval *f, struct pgo_buf *out)
 	char low[PGO_VIEW_NUMBER], high[PGO_VIEW_NUMBER];
 
 	pgo_buf_puts(out, "| ");
-	name(out, text_of(f, "name"));
+	name(out, pgo_jval_text(f, "name"));
 	pgo_buf_printf(out, " | %s | %s | %s | %s to %s |\n",
 		pgo_view_share(pgo_view_get(f, "before"), before),
 		pgo_view_share(pgo_view_get(f, "after"), after), pgo_view_finding_change(f, change),
@@ -113,7 +108,7 @@ static void findings(const struct pgo_jval *list, const char *verdict, const cha
 	size_t n = 0, shown = 0;
 
 	for (size_t i = 0; i < pgo_jval_len(list); i++)
-		n += strcmp(text_of(pgo_jval_at(list, i), "verdict"), verdict) == 0;
+		n += strcmp(pgo_jval_text(pgo_jval_at(list, i), "verdict"), verdict) == 0;
 	if (n == 0)
 		return;
 	if (folded)
@@ -125,7 +120,7 @@ static void findings(const struct pgo_jval *list, const char *verdict, const cha
 	for (size_t i = 0; i < pgo_jval_len(list) && shown < ROWS_MAX; i++) {
 		const struct pgo_jval *f = pgo_jval_at(list, i);
 
-		if (strcmp(text_of(f, "verdict"), verdict) != 0)
+		if (strcmp(pgo_jval_text(f, "verdict"), verdict) != 0)
 			continue;
 		finding_row(f, out);
 		shown++;
@@ -150,7 +145,7 @@ static void group_row(const struct pgo_jval *g, struct pgo_buf *out)
 	if (n > 4)
 		pgo_buf_printf(out, " and %zu more", n - 4);
 	pgo_buf_puts(out, " | ");
-	escaped(out, text_of(g, "verdict"));
+	escaped(out, pgo_jval_text(g, "verdict"));
 	pgo_buf_printf(out, " | %s | %s | %s |\n",
 		pgo_view_share(pgo_view_get(g, "before"), before),
 		pgo_view_share(pgo_view_get(g, "after"), after),
@@ -225,15 +220,15 @@ void pgo_view_markdown(const struct pgo_jval *v, struct pgo_buf *out)
 	const struct pgo_jval *list = pgo_jval_get(v, "findings");
 
 	/* Some sentences begin with the outcome themselves. */
-	if (strncmp(text_of(v, "sentence"), "no effect shown", 15) == 0)
+	if (strncmp(pgo_jval_text(v, "sentence"), "no effect shown", 15) == 0)
 		pgo_buf_puts(out, "## ➖ ");
 	else
-		pgo_buf_printf(out, "## %s: ", outcome_mark(text_of(v, "outcome")));
-	escaped(out, text_of(v, "sentence"));
+		pgo_buf_printf(out, "## %s: ", outcome_mark(pgo_jval_text(v, "outcome")));
+	escaped(out, pgo_jval_text(v, "sentence"));
 	pgo_buf_putc(out, '\n');
-	if (*text_of(pgo_jval_get(v, "applied"), "sentence") != '\0') {
+	if (*pgo_jval_text(pgo_jval_get(v, "applied"), "sentence") != '\0') {
 		pgo_buf_putc(out, '\n');
-		escaped(out, text_of(pgo_jval_get(v, "applied"), "sentence"));
+		escaped(out, pgo_jval_text(pgo_jval_get(v, "applied"), "sentence"));
 		pgo_buf_putc(out, '\n');
 	}
 	notes(pgo_jval_get(v, "design"), out);

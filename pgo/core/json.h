@@ -59,6 +59,11 @@ const struct pgo_jval *pgo_jval_member(const struct pgo_jval *v, size_t i, const
 size_t pgo_jval_len(const struct pgo_jval *v); /* of an array; 0 otherwise */
 const struct pgo_jval *pgo_jval_at(const struct pgo_jval *v, size_t i);
 const char *pgo_jval_str(const struct pgo_jval *v, const char *or_else);
+/* The string of a member, "" if there is none. */
+static inline const char *pgo_jval_text(const struct pgo_jval *v, const char *key)
+{
+	return pgo_jval_str(pgo_jval_get(v, key), "");
+}
 int64_t pgo_jval_i64(const struct pgo_jval *v, int64_t or_else);
 double pgo_jval_double(const struct pgo_jval *v, double or_else);
 bool pgo_jval_bool(const struct pgo_jval *v, bool or_else);
